@@ -1,0 +1,82 @@
+// Package pods holds the live side of a Service of a member cluster: its
+// ports, and the set of its Pods. Everything here is an immutable value once
+// it has been published by a watcher.
+package pods
+
+import "net/netip"
+
+// ServiceKey names a Service in a member cluster.
+type ServiceKey struct {
+	Cluster, Namespace, Name string
+}
+
+// String is cluster:namespace/name.
+func (k ServiceKey) String() string { return k.Cluster + ":" + k.Namespace + "/" + k.Name }
+
+// Service is what a tunnel needs of a Service object. It changes rarely and
+// belongs to the configuration lane.
+type Service struct {
+	Key      ServiceKey
+	Ports    []ServicePort
+	Selector map[string]string
+	// ExternalName is true for a Service of that type: it has no Pods.
+	ExternalName bool
+}
+
+// ServicePort is one port of a Service.
+type ServicePort struct {
+	// Name is what EndpointSlices call the port; empty for the only port of a Service.
+	Name string
+	// Port is the Service's own number, 1 to 65535.
+	Port int32
+	// Protocol is TCP, UDP or SCTP.
+	Protocol string
+	// AppProtocol is as in Kubernetes, "" where unset.
+	AppProtocol string
+}
+
+// Set is all Pods of one Service, sorted by Namespace, Name, Address and then
+// Ports, and without repeats.
+// A Pod of two address families appears once, with the address of the
+// Service's first family.
+type Set struct {
+	Key  ServiceKey
+	Pods []Pod
+}
+
+// Pod is one address of a Pod behind a Service. For an endpoint with no
+// targetRef, such as of a Service without a selector, Name and UID are empty.
+type Pod struct {
+	Namespace, Name, UID string
+	Node, Zone           string
+	Address              netip.Addr
+	// Ports are the ports of its slice; shared by all Pods of the slice.
+	Ports []Port
+	// Ready, Serving and Terminating are the endpoint's conditions, with Kubernetes' defaults for unset ones
+	// (ready and serving true, terminating false).
+	Ready, Serving, Terminating bool
+	// Labels are the Pod's own, nil where they are not known: EndpointSlices do not carry them.
+	Labels map[string]string
+}
+
+// Port is a port of an EndpointSlice: the Service port's name, and the Pod's number.
+type Port struct {
+	Name   string
+	Number int32
+}
+
+// Port returns the number that the Service port of that name has on this Pod,
+// and false where its slice has no such port.
+func (p *Pod) Port(name string) (int32, bool) {
+	for _, port := range p.Ports {
+		if port.Name == name {
+			return port.Number, true
+		}
+	}
+	return 0, false
+}
+
+// Live looks up the current Pods of a Service. It returns nil where the
+// cluster has not synced yet, so that nothing is known of the Service: an
+// Unknown part of a tunnel. A Service that is known to have no Pods has an empty Set.
+type Live func(ServiceKey) *Set

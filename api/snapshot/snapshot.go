@@ -1,0 +1,81 @@
+// Package snapshot holds one consistent picture of the configuration, as a
+// watcher hands it to the translator. There is no format of podway's own in
+// it: the objects are the API types.
+package snapshot
+
+import (
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/types"
+	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
+
+	"github.com/podway/podway/api"
+	"github.com/podway/podway/api/pods"
+	"github.com/podway/podway/api/v1alpha1"
+)
+
+// Config is an immutable picture. An object that did not change is the same
+// pointer in the next picture, so that a translator can tell by comparing
+// pointers. Objects have their defaults set. Older served versions of Gateway API kinds
+// are held as v1.
+type Config struct {
+	Tunnels           map[types.NamespacedName]*v1alpha1.Tunnel
+	MemberClusters    map[string]*v1alpha1.MemberCluster
+	GatewayParameters map[types.NamespacedName]*v1alpha1.GatewayParameters
+	GatewayClasses    map[string]*gatewayv1.GatewayClass
+	Gateways          map[types.NamespacedName]*gatewayv1.Gateway
+	HTTPRoutes        map[types.NamespacedName]*gatewayv1.HTTPRoute
+	ReferenceGrants   map[types.NamespacedName]*gatewayv1.ReferenceGrant
+	Namespaces        map[string]*corev1.Namespace
+	Secrets           map[types.NamespacedName]*corev1.Secret
+	ConfigMaps        map[types.NamespacedName]*corev1.ConfigMap
+
+	// Services are those of all member clusters that have synced.
+	Services map[pods.ServiceKey]*pods.Service
+	// Synced are the member clusters whose Services are known. In any other a missing Service means nothing.
+	Synced map[string]bool
+
+	// Problems are those that the source itself found: files that do not parse, objects that are refused.
+	Problems []api.Problem
+	// Origins says where each object was read. Objects from an API server have none.
+	Origins map[api.ObjectRef]*Origin
+	// Now is when the picture was taken. The translator has no clock of its own; it compares certificates' dates with this.
+	Now time.Time
+}
+
+// Origin is the place of an object in a file.
+type Origin struct {
+	File string
+	// Line counts from 1 and is where the object begins.
+	Line int
+	// Fields maps field paths, such as spec.services[2].podWeight, to their lines.
+	Fields map[string]int
+}
+
+// Locate fills in File and Line of a problem from its object's origin: the
+// line of the field, or else of its nearest parent that is there.
+func (c *Config) Locate(p api.Problem) api.Problem {
+	origin := c.Origins[p.Object]
+	if origin == nil || p.File != "" {
+		return p
+	}
+	p.File, p.Line = origin.File, origin.Line
+	for field := p.Field; field != ""; field = parent(field) {
+		if line, ok := origin.Fields[field]; ok {
+			p.Line = line
+			break
+		}
+	}
+	return p
+}
+
+// parent cuts the last element of a field path: a.b[2] becomes a.b, a.b becomes a.
+func parent(field string) string {
+	for i := len(field) - 1; i >= 0; i-- {
+		if field[i] == '.' || field[i] == '[' {
+			return field[:i]
+		}
+	}
+	return ""
+}
