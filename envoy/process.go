@@ -42,10 +42,10 @@ type StartConfig struct {
 
 // Process is a running Envoy.
 type Process struct {
-	admin *Admin
-	pid   int
-	tail  *tail
-	kill  context.CancelFunc
+	admin   *Admin
+	process *os.Process
+	tail    *tail
+	kill    context.CancelFunc
 	// done is closed once the process has ended and been waited for; err is set before.
 	done chan struct{}
 	err  error
@@ -116,7 +116,7 @@ func start(ctx context.Context, cfg StartConfig, directory string, cleanup func(
 		defer runtime.UnlockOSThread()
 		err := cmd.Start()
 		if err == nil {
-			p.pid = cmd.Process.Pid
+			p.process = cmd.Process
 		}
 		started <- err
 		if err == nil {
@@ -185,7 +185,7 @@ func (p *Process) exited() error {
 func (p *Process) Admin() *Admin { return p.admin }
 
 // PID is the id of the process.
-func (p *Process) PID() int { return p.pid }
+func (p *Process) PID() int { return p.process.Pid }
 
 // Done is closed once the process has ended.
 func (p *Process) Done() <-chan struct{} { return p.done }
@@ -220,7 +220,7 @@ func (p *Process) Stop() error {
 		return nil
 	default:
 	}
-	if err := syscall.Kill(p.pid, syscall.SIGTERM); err != nil && !errors.Is(err, syscall.ESRCH) {
+	if err := p.process.Signal(syscall.SIGTERM); err != nil && !errors.Is(err, os.ErrProcessDone) {
 		return fmt.Errorf("stopping Envoy: %w", err)
 	}
 	grace := time.NewTimer(stopGrace)
