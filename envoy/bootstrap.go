@@ -115,6 +115,7 @@ func base(cfg BootstrapConfig) (*bootstrapv3.Bootstrap, error) {
 			IgnoreGlobalConnLimit: true,
 		},
 		OverloadManager: overload,
+		LayeredRuntime:  layeredRuntime(),
 	}, nil
 }
 

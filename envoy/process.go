@@ -195,14 +195,18 @@ func (p *Process) Done() <-chan struct{} { return p.done }
 func (p *Process) WaitReady(ctx context.Context) error {
 	poll := time.NewTicker(10 * time.Millisecond)
 	defer poll.Stop()
+	var last error
 	for {
 		err := p.admin.Ready(ctx)
 		if err == nil {
 			return nil
 		}
+		if ctx.Err() == nil || last == nil { // what a call that was cut short has to say is no news
+			last = err
+		}
 		select {
 		case <-ctx.Done():
-			return fmt.Errorf("waiting for Envoy to be ready: %w; it last said: %w%s", context.Cause(ctx), err, p.tail.lines())
+			return fmt.Errorf("waiting for Envoy to be ready: %w; %w%s", context.Cause(ctx), last, p.tail.lines())
 		case <-p.done:
 			return p.exited()
 		case <-poll.C:

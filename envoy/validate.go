@@ -41,7 +41,7 @@ func validate(ctx context.Context, path string, b *bootstrapv3.Bootstrap) (said 
 	}
 	output := &tail{}
 	cmd := exec.CommandContext(ctx, path, "--mode", "validate", "--config-path", file, "--log-level", "warning", "--disable-hot-restart")
-	cmd.Stdout, cmd.Stderr = output, output
+	cmd.Stderr = output
 	cmd.WaitDelay = stopGrace
 	if err := cmd.Run(); err != nil {
 		if ctx.Err() != nil {
