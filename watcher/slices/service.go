@@ -1,0 +1,63 @@
+package slices
+
+import (
+	"maps"
+	"slices"
+
+	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/podway/podway/api/pods"
+)
+
+// Service is what podway needs of a Service of a cluster.
+func Service(cluster string, service *corev1.Service) *pods.Service {
+	out := &pods.Service{
+		Key:          pods.ServiceKey{Cluster: cluster, Namespace: service.Namespace, Name: service.Name},
+		Selector:     service.Spec.Selector,
+		ExternalName: service.Spec.Type == corev1.ServiceTypeExternalName,
+	}
+	for _, port := range service.Spec.Ports {
+		p := pods.ServicePort{Name: port.Name, Port: port.Port, Protocol: string(port.Protocol)}
+		if p.Protocol == "" {
+			p.Protocol = string(corev1.ProtocolTCP)
+		}
+		if port.AppProtocol != nil {
+			p.AppProtocol = *port.AppProtocol
+		}
+		out.Ports = append(out.Ports, p)
+	}
+	return out
+}
+
+// EqualServices says whether two Services have the same content.
+func EqualServices(a, b *pods.Service) bool {
+	if a == nil || b == nil {
+		return a == b
+	}
+	return a.Key == b.Key && a.ExternalName == b.ExternalName &&
+		slices.Equal(a.Ports, b.Ports) && maps.Equal(a.Selector, b.Selector)
+}
+
+// EqualSets says whether two sets have the same content.
+func EqualSets(a, b *pods.Set) bool {
+	if a == nil || b == nil {
+		return a == b
+	}
+	return a.Key == b.Key && slices.EqualFunc(a.Pods, b.Pods, equalPods)
+}
+
+func equalPods(a, b pods.Pod) bool {
+	return a.Address == b.Address && a.Name == b.Name && a.Namespace == b.Namespace && a.UID == b.UID &&
+		a.Ready == b.Ready && a.Serving == b.Serving && a.Terminating == b.Terminating &&
+		a.Node == b.Node && a.Zone == b.Zone &&
+		slices.Equal(a.Ports, b.Ports) && maps.Equal(a.Labels, b.Labels) && (a.Labels == nil) == (b.Labels == nil)
+}
+
+// ServiceOf names the Service that an EndpointSlice belongs to, and says whether
+// it belongs to any: the label kubernetes.io/service-name.
+func ServiceOf(slice *discoveryv1.EndpointSlice) (types.NamespacedName, bool) {
+	name := slice.Labels[discoveryv1.LabelServiceName]
+	return types.NamespacedName{Namespace: slice.Namespace, Name: name}, name != ""
+}
