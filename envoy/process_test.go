@@ -4,6 +4,7 @@ import (
 	"context"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"sync"
@@ -177,12 +178,9 @@ func TestDrainMakesAnEnvoyUnready(t *testing.T) {
 }
 
 func TestAdminQuotesAnAnswerThatIsNoSuccess(t *testing.T) {
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	server := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		http.Error(w, "INITIALIZING", http.StatusServiceUnavailable)
-	})}
-	go server.Serve(listener)
+	}))
 	defer server.Close()
-	require.EqualError(t, NewAdmin(listener.Addr().String()).Ready(t.Context()), "envoy's /ready answered 503: INITIALIZING")
+	require.EqualError(t, NewAdmin(server.Listener.Addr().String()).Ready(t.Context()), "envoy's /ready answered 503: INITIALIZING")
 }
