@@ -14,7 +14,7 @@ for found in "${ENVOY:-}" "$(command -v envoy || true)"; do
 	fi
 	case $said in
 	*/${version%.*}.*) ;;
-	*) echo "make envoy: using $found, but podway is tested with Envoy $version, not with$(printf %s "$said" | tr '\n' ' ')" >&2 ;;
+	*) echo "make envoy: using $found, which is not Envoy $version, the one that podway is tested with:" $said >&2 ;;
 	esac
 	exit 0
 done
