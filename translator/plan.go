@@ -1,6 +1,9 @@
 package translator
 
 import (
+	"maps"
+	"slices"
+
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/podway/podway/api"
@@ -10,13 +13,17 @@ import (
 )
 
 // Plan is what a configuration became: immutable, and the memory that makes
-// the next translation incremental.
+// the next translation incremental. Any number of goroutines may read it.
 type Plan struct {
 	cfg      *snapshot.Config
 	tunnels  map[types.NamespacedName]*tunnelPlan
 	gateways map[types.NamespacedName]*gatewayPlan
+	// users are the tunnels in force that take Pods of a Service, sorted.
 	users    map[pods.ServiceKey][]types.NamespacedName
+	services map[pods.ServiceKey]Need
 	problems []api.Problem
+	// pems remembers what was parsed of Secrets and ConfigMaps.
+	pems map[pemKey]*pemFile
 }
 
 // Need says what a plan must know of a Service's Pods.
@@ -31,11 +38,58 @@ type Endpoints struct {
 	Problems []api.Problem
 }
 
+// Problems are all that the translation found, sorted, with file and line
+// where the source knows them. The source's own (Config.Problems) are not among them.
+func (p *Plan) Problems() []api.Problem { return p.problems }
+
+// Gateways are those that podway serves, sorted.
+func (p *Plan) Gateways() []types.NamespacedName {
+	return slices.SortedFunc(maps.Keys(p.gateways), compareNames)
+}
+
+// Resources are what the Envoys of a Gateway should have, ClusterLoadAssignments
+// aside, sorted by type and name; nil for a Gateway that is not served.
+func (p *Plan) Resources(gateway types.NamespacedName) []*api.Resource {
+	if plan := p.gateways[gateway]; plan != nil {
+		return plan.resources
+	}
+	return nil
+}
+
+// Tunnels are those whose Clusters are among the Gateway's resources, sorted.
+func (p *Plan) Tunnels(gateway types.NamespacedName) []types.NamespacedName {
+	if plan := p.gateways[gateway]; plan != nil {
+		return plan.tunnels
+	}
+	return nil
+}
+
+// AllTunnels are the tunnels in force, whether a Gateway uses them or not, sorted.
+func (p *Plan) AllTunnels() []types.NamespacedName {
+	var names []types.NamespacedName
+	for name, plan := range p.tunnels {
+		if !plan.refused {
+			names = append(names, name)
+		}
+	}
+	slices.SortFunc(names, compareNames)
+	return names
+}
+
+// Services are those whose Pods the tunnels in force take, and what must be known of the Pods.
+// Those of a drained cluster are among them, so that it can be put back at once.
+func (p *Plan) Services() map[pods.ServiceKey]Need { return p.services }
+
+// Users are the tunnels whose Endpoints may change when the Pods of the Service do, sorted.
+func (p *Plan) Users(service pods.ServiceKey) []types.NamespacedName { return p.users[service] }
+
 // input is what all parts of one translation read.
 type input struct {
 	cfg     *snapshot.Config
 	grants  *grants
 	tunnels map[types.NamespacedName]*tunnelPlan
+	// pems is what has been parsed so far in this translation, oldPEMs in the one before.
+	pems, oldPEMs map[pemKey]*pemFile
 }
 
 // tunnelPlan is what one Tunnel became.
@@ -47,6 +101,12 @@ type tunnelPlan struct {
 	// cluster is the Envoy Cluster, nil where refused; secrets are what it needs.
 	cluster *api.Resource
 	secrets []*api.Resource
+	// entries and addresses are what its endpoints are made of.
+	entries   []entry
+	addresses []addressEntry
+	owners    []api.Owner
+	// read is what this was made from.
+	read reads
 }
 
 // gatewayPlan is what one Gateway became.
