@@ -1,0 +1,123 @@
+package files
+
+import (
+	"maps"
+	"slices"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/types"
+	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
+
+	"github.com/podway/podway/api"
+	"github.com/podway/podway/api/pods"
+	"github.com/podway/podway/api/snapshot"
+	"github.com/podway/podway/api/v1alpha1"
+)
+
+// assembly is a picture in the making.
+type assembly struct {
+	cfg *snapshot.Config
+	// rootOf says under which root each MemberCluster was found.
+	rootOf map[string]*root
+	pods   map[pods.ServiceKey]*pods.Set
+}
+
+// assemble puts what the configuration files hold into one picture. Of two objects with one name, the first in path order counts.
+func (r *reader) assemble() *assembly {
+	a := &assembly{rootOf: map[string]*root{}, pods: map[pods.ServiceKey]*pods.Set{}, cfg: &snapshot.Config{
+		Tunnels:           map[types.NamespacedName]*v1alpha1.Tunnel{},
+		MemberClusters:    map[string]*v1alpha1.MemberCluster{},
+		GatewayParameters: map[types.NamespacedName]*v1alpha1.GatewayParameters{},
+		GatewayClasses:    map[string]*gatewayv1.GatewayClass{},
+		Gateways:          map[types.NamespacedName]*gatewayv1.Gateway{},
+		HTTPRoutes:        map[types.NamespacedName]*gatewayv1.HTTPRoute{},
+		ReferenceGrants:   map[types.NamespacedName]*gatewayv1.ReferenceGrant{},
+		Namespaces:        map[string]*corev1.Namespace{},
+		Secrets:           map[types.NamespacedName]*corev1.Secret{},
+		ConfigMaps:        map[types.NamespacedName]*corev1.ConfigMap{},
+		Services:          map[pods.ServiceKey]*pods.Service{},
+		Synced:            map[string]bool{},
+		Origins:           map[api.ObjectRef]*snapshot.Origin{},
+	}}
+	for _, root := range r.roots {
+		a.cfg.Problems = append(a.cfg.Problems, root.problems...)
+		for _, file := range root.sorted() {
+			a.cfg.Problems = append(a.cfg.Problems, file.content.problems...)
+			for _, o := range file.content.objects {
+				a.add(root, file.path, o, r.MaxObjects)
+			}
+		}
+	}
+	return a
+}
+
+func (a *assembly) add(root *root, path string, o *placed, limit int) {
+	if first := a.cfg.Origins[o.ref]; first != nil {
+		a.cfg.Problems = append(a.cfg.Problems, duplicate(o.ref, path, o.origin.Line, first.File, first.Line))
+		return
+	}
+	if len(a.cfg.Origins) >= limit {
+		if len(a.cfg.Origins) == limit {
+			a.cfg.Problems = append(a.cfg.Problems, tooManyObjects(path, o.origin.Line, limit))
+		}
+		return
+	}
+	a.cfg.Origins[o.ref] = o.origin
+	o.kind.put(a.cfg, o.value)
+	if o.kind.name == v1alpha1.KindMemberCluster {
+		a.rootOf[o.ref.Name] = root
+	}
+}
+
+// addClusters adds what was read of the member clusters.
+func (a *assembly) addClusters(clusters map[string]*cluster) {
+	for _, name := range slices.Sorted(maps.Keys(clusters)) {
+		c := clusters[name]
+		a.cfg.Problems = append(a.cfg.Problems, c.problems...)
+		a.cfg.Synced[name] = c.synced
+		maps.Copy(a.cfg.Services, c.services)
+		maps.Copy(a.pods, c.sets)
+		maps.Copy(a.cfg.Origins, c.origins)
+	}
+	for i := range a.cfg.Problems {
+		a.cfg.Problems[i] = a.cfg.Locate(a.cfg.Problems[i])
+	}
+	a.cfg.Problems = api.SortProblems(a.cfg.Problems)
+}
+
+// publish makes the assembly the State, and says whether it differs from the one before.
+func (r *reader) publish(a *assembly) bool {
+	next := State{Config: r.state.Config, Pods: a.pods, Changed: map[pods.ServiceKey]*pods.Set{}}
+	if r.state.Config == nil || !sameConfig(r.state.Config, a.cfg) {
+		a.cfg.Now = r.Now()
+		next.Config = a.cfg
+	}
+	for key, set := range a.pods {
+		if r.state.Pods[key] != set {
+			next.Changed[key] = set
+		}
+	}
+	for key := range r.state.Pods {
+		if _, ok := a.pods[key]; !ok {
+			next.Gone = append(next.Gone, key)
+		}
+	}
+	slices.SortFunc(next.Gone, func(x, y pods.ServiceKey) int { return strings.Compare(x.String(), y.String()) })
+	changed := !r.begun || next.Config != r.state.Config || len(next.Changed)+len(next.Gone) > 0
+	if changed {
+		r.state, r.begun = next, true
+	}
+	return changed
+}
+
+// sameConfig compares two pictures by their pointers, and their problems.
+func sameConfig(a, b *snapshot.Config) bool {
+	return maps.Equal(a.Tunnels, b.Tunnels) && maps.Equal(a.MemberClusters, b.MemberClusters) &&
+		maps.Equal(a.GatewayParameters, b.GatewayParameters) && maps.Equal(a.GatewayClasses, b.GatewayClasses) &&
+		maps.Equal(a.Gateways, b.Gateways) && maps.Equal(a.HTTPRoutes, b.HTTPRoutes) &&
+		maps.Equal(a.ReferenceGrants, b.ReferenceGrants) && maps.Equal(a.Namespaces, b.Namespaces) &&
+		maps.Equal(a.Secrets, b.Secrets) && maps.Equal(a.ConfigMaps, b.ConfigMaps) &&
+		maps.Equal(a.Services, b.Services) && maps.Equal(a.Synced, b.Synced) &&
+		maps.Equal(a.Origins, b.Origins) && slices.Equal(a.Problems, b.Problems)
+}

@@ -1,0 +1,5 @@
+package files
+
+import "github.com/podway/podway/api"
+
+func checkGatewayAPI(kind string, content map[string]any) []api.Problem { return nil }

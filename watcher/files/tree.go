@@ -1,0 +1,297 @@
+package files
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/podway/podway/api"
+)
+
+// A tree is the files below one root. It remembers the listings of its
+// directories, so that a walk asks the system only for what is marked dirty.
+type tree struct {
+	root string
+	// rootReal is root with its symlinks resolved, as of the last walk.
+	rootReal string
+	limit    int
+	// watch is called with the real path of each directory before it is listed; it may be nil.
+	watch func(real string)
+	// skip says that a directory is no part of this tree; it may be nil.
+	skip func(path string) bool
+
+	listings map[string]*listing
+	dirty    map[string]bool
+}
+
+// listing is what a directory held. Paths begin with the root as it was given.
+type listing struct {
+	real    string
+	files   []found
+	subs    []string
+	watched []string
+	problem *api.Problem
+}
+
+// found is a file that is to be read.
+type found struct {
+	path, real string
+	stamp      stamp
+}
+
+// stamp tells one version of a file from another.
+type stamp struct {
+	size     int64
+	modified time.Time
+	info     fs.FileInfo
+}
+
+func stampOf(info fs.FileInfo) stamp {
+	return stamp{size: info.Size(), modified: info.ModTime(), info: info}
+}
+
+// sameFile says whether two stamps are of one inode.
+func (s stamp) sameFile(other stamp) bool {
+	return s.info != nil && other.info != nil && os.SameFile(s.info, other.info)
+}
+
+func (s stamp) equal(other stamp) bool {
+	return s.size == other.size && s.modified.Equal(other.modified) && s.sameFile(other)
+}
+
+// walked is what a walk found.
+type walked struct {
+	// files are sorted by path; each real file is there once.
+	files []found
+	// directories are the real ones to watch, with the listings that they concern.
+	directories map[string][]string
+	problems    []api.Problem
+}
+
+const maxTreeDepth = 64
+
+func newTree(root string, limit int) *tree {
+	return &tree{root: filepath.Clean(root), limit: limit, listings: map[string]*listing{}, dirty: map[string]bool{}}
+}
+
+// walk lists what is below the root. An error says that the root itself cannot be read; what was known stays.
+func (t *tree) walk(all bool) (*walked, error) {
+	real, err := filepath.EvalSymlinks(t.root)
+	if err != nil {
+		return nil, err
+	}
+	info, err := os.Stat(real)
+	if err != nil {
+		return nil, err
+	}
+	if all || real != t.rootReal {
+		t.rootReal = real
+		for path := range t.listings {
+			t.dirty[path] = true
+		}
+	}
+	out := &walked{directories: map[string][]string{}}
+	if !info.IsDir() {
+		out.files = []found{{path: t.root, real: real, stamp: stampOf(info)}}
+		t.remember(out, t.root, filepath.Dir(real))
+		return out, nil
+	}
+	w := &walk{tree: t, out: out, seen: map[string]bool{}, used: map[string]bool{}}
+	w.visit(t.root, 0)
+	top := t.listings[t.root]
+	if top.problem != nil && len(top.files)+len(top.subs) == 0 {
+		return nil, errors.New(top.problem.Message)
+	}
+	for path := range t.listings {
+		if !w.used[path] {
+			delete(t.listings, path)
+		}
+	}
+	clear(t.dirty)
+	out.files = uniqueFiles(out.files)
+	if len(out.files) > t.limit {
+		out.problems = append(out.problems, api.Problem{
+			Code: api.CodeTooLarge, Severity: api.Error, File: t.root,
+			Message: fmt.Sprintf("there are %d files below the directory; only the first %d are read", len(out.files), t.limit),
+			Remedy:  "Put many objects into one file, or raise the limit of files",
+		})
+		out.files = out.files[:t.limit]
+	}
+	return out, nil
+}
+
+func (t *tree) remember(out *walked, path, real string) {
+	if !slices.Contains(out.directories[real], path) {
+		out.directories[real] = append(out.directories[real], path)
+	}
+}
+
+// uniqueFiles sorts by path and leaves the first path of each real file.
+func uniqueFiles(files []found) []found {
+	slices.SortFunc(files, func(a, b found) int { return comparePaths(a.path, b.path) })
+	seen := map[string]bool{}
+	return slices.DeleteFunc(files, func(f found) bool {
+		if seen[f.real] {
+			return true
+		}
+		seen[f.real] = true
+		return false
+	})
+}
+
+// comparePaths orders a directory's files before those of its subdirectories, otherwise by name.
+func comparePaths(a, b string) int {
+	if d := strings.Count(a, string(filepath.Separator)) - strings.Count(b, string(filepath.Separator)); d != 0 {
+		return d
+	}
+	return strings.Compare(a, b)
+}
+
+// walk is one walk under way.
+type walk struct {
+	*tree
+	out *walked
+	// seen are the real directories visited, so that a loop of symlinks ends; used are the listings that still count.
+	seen, used map[string]bool
+}
+
+func (w *walk) visit(path string, depth int) {
+	if w.skip != nil && w.skip(path) {
+		return
+	}
+	known := w.listings[path]
+	if known == nil || w.dirty[path] {
+		known = w.list(path, known)
+		w.listings[path] = known
+	}
+	w.used[path] = true
+	if known.problem != nil {
+		w.out.problems = append(w.out.problems, *known.problem)
+	}
+	if w.seen[known.real] {
+		return
+	}
+	w.seen[known.real] = true
+	w.remember(w.out, path, known.real)
+	for _, real := range known.watched {
+		w.remember(w.out, path, real)
+	}
+	w.out.files = append(w.out.files, known.files...)
+	if depth >= maxTreeDepth {
+		w.out.problems = append(w.out.problems, unreadable(path, fmt.Sprintf("the directory is more than %d levels deep", maxTreeDepth), "Move it up"))
+		return
+	}
+	for _, sub := range known.subs {
+		w.visit(sub, depth+1)
+	}
+}
+
+// list reads a directory. Where that fails, what was known of it stays, with a problem.
+func (w *walk) list(path string, known *listing) *listing {
+	out := &listing{}
+	fail := func(err error) *listing {
+		if errors.Is(err, fs.ErrNotExist) && path != w.root {
+			return out // Its parent will say so, too.
+		}
+		if known != nil {
+			kept := *known
+			out = &kept
+		}
+		p := unreadable(path, "the directory cannot be read: "+reason(err), "Let podway read and enter it, or remove it")
+		if known != nil {
+			p.Message += stays
+		}
+		out.problem = &p
+		return out
+	}
+	real, err := filepath.EvalSymlinks(path)
+	if err != nil {
+		return fail(err)
+	}
+	out.real = real
+	if w.watch != nil {
+		w.watch(real)
+	}
+	entries, err := os.ReadDir(real)
+	if err != nil {
+		return fail(err)
+	}
+	for _, entry := range entries {
+		if err := w.entry(out, path, entry); err != nil {
+			return fail(err)
+		}
+	}
+	return out
+}
+
+// entry adds one entry of a directory to its listing.
+func (w *walk) entry(out *listing, dir string, entry fs.DirEntry) error {
+	if strings.HasPrefix(entry.Name(), ".") {
+		return nil
+	}
+	path := filepath.Join(dir, entry.Name())
+	real := filepath.Join(out.real, entry.Name())
+	if entry.Type()&fs.ModeSymlink != 0 {
+		target, err := filepath.EvalSymlinks(real)
+		if err != nil {
+			if isConfigFile(path) {
+				p := unreadable(path, "the symbolic link leads nowhere: "+reason(err), "Correct or remove the link")
+				out.problem = &p
+			}
+			return nil
+		}
+		if !w.inside(target) {
+			if isConfigFile(path) {
+				p := unreadable(path, "the symbolic link leads out of the directory, and is not followed", "Copy the file into the directory")
+				out.problem = &p
+			}
+			return nil
+		}
+		real = target
+		out.watched = append(out.watched, filepath.Dir(target))
+	}
+	info, err := os.Stat(real)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil
+	case err != nil:
+		return err
+	case info.IsDir():
+		out.subs = append(out.subs, path)
+	case info.Mode().IsRegular() && isConfigFile(path):
+		out.files = append(out.files, found{path: path, real: real, stamp: stampOf(info)})
+	}
+	return nil
+}
+
+// inside says whether a real path is below the root.
+func (t *tree) inside(real string) bool {
+	rel, err := filepath.Rel(t.rootReal, real)
+	return err == nil && filepath.IsLocal(rel)
+}
+
+func isConfigFile(path string) bool {
+	switch strings.ToLower(filepath.Ext(path)) {
+	case ".yaml", ".yml", ".json":
+		return true
+	}
+	return false
+}
+
+func unreadable(path, message, remedy string) api.Problem {
+	return api.Problem{Code: api.CodeUnreadable, Severity: api.Error, File: path, Message: message, Remedy: remedy}
+}
+
+// reason is what the system said, without the path that the Problem names anyway.
+func reason(err error) string {
+	var pathError *fs.PathError
+	if errors.As(err, &pathError) {
+		return pathError.Err.Error()
+	}
+	return err.Error()
+}
