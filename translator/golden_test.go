@@ -21,6 +21,7 @@ import (
 	tlsv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/transport_sockets/tls/v3"
 	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/proto"
+	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/yaml"
 
 	"github.com/podway/podway/api"
@@ -120,7 +121,7 @@ func TestEnvoyAcceptsGoldens(t *testing.T) {
 			t.Parallel()
 			p := mustPicture(t, data)
 			plan := Translate(p.cfg, nil)
-			config, err := envoy.Static(envoy.BootstrapConfig{Gateway: "edge/test", NodeID: "test"}, withEndpoints(p, plan))
+			config, err := envoy.Static(envoy.BootstrapConfig{Gateway: types.NamespacedName{Namespace: "edge", Name: "test"}, NodeID: "test"}, withEndpoints(p, plan))
 			if err != nil {
 				t.Fatal(err)
 			}

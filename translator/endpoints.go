@@ -1,0 +1,199 @@
+package translator
+
+import (
+	"cmp"
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+
+	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
+	endpointv3 "github.com/envoyproxy/go-control-plane/envoy/config/endpoint/v3"
+	"google.golang.org/protobuf/types/known/wrapperspb"
+	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/podway/podway/api"
+	"github.com/podway/podway/api/pods"
+)
+
+// Endpoints makes a tunnel's ClusterLoadAssignment from the Pods that there
+// are now. The work is in proportion to the tunnel's own Pods. For a tunnel
+// that is not in force, the Resource is nil.
+//
+// Every Pod is in ONE locality of one priority: between localities, Envoy would
+// weigh the localities and not the Pods. A service's ready Pods are taken; where
+// it has none, those that are terminating but still serve; else none. A Pod reached
+// through several entries has the sum of their weights. Without any Pod the
+// ClusterLoadAssignment is there and empty, so that Envoy does not keep what it had.
+func (p *Plan) Endpoints(tunnel types.NamespacedName, live pods.Live) Endpoints {
+	plan := p.tunnels[tunnel]
+	if plan == nil || plan.refused {
+		return Endpoints{}
+	}
+	var found []backend
+	partial := false
+	for i := range plan.entries {
+		entry := &plan.entries[i]
+		if entry.drained || entry.weight == 0 {
+			continue
+		}
+		set := live(entry.key)
+		if set == nil || entry.pending {
+			partial = true
+			continue
+		}
+		found = entry.collect(found, set)
+	}
+	for _, address := range plan.addresses {
+		found = append(found, backend{address: address.address, weight: address.weight})
+	}
+	slices.SortFunc(found, compareBackends)
+	assignment := &endpointv3.ClusterLoadAssignment{ClusterName: TunnelResource(tunnel)}
+	result := Endpoints{Resource: &api.Resource{
+		ResourceKey: api.ResourceKey{Type: endpointType, Name: assignment.ClusterName},
+		Message:     assignment, Partial: partial, Owners: plan.owners,
+	}}
+	merged, clash := merge(found)
+	if clash != "" {
+		result.Problems = append(result.Problems, plan.ambiguous(clash))
+	}
+	if len(merged) > 0 {
+		assignment.Endpoints = []*endpointv3.LocalityLbEndpoints{{LbEndpoints: lbEndpoints(merged, plan.tunnel.Spec.HostHeader)}}
+	} else if !partial {
+		result.Problems = append(result.Problems, plan.empty())
+	}
+	for i := range result.Problems {
+		result.Problems[i].Object, result.Problems[i].Generation = plan.owners[0].ObjectRef, plan.tunnel.Generation
+		result.Problems[i] = p.cfg.Locate(result.Problems[i])
+	}
+	return result
+}
+
+// backend is one Pod or address on its way into a ClusterLoadAssignment.
+type backend struct {
+	address netip.AddrPort
+	weight  uint32
+	// cluster and pod are empty for a plain address.
+	cluster string
+	pod     *pods.Pod
+}
+
+// collect adds a service's Pods that take traffic.
+func (e *entry) collect(found []backend, set *pods.Set) []backend {
+	before := len(found)
+	found = e.collectWhere(found, set, func(pod *pods.Pod) bool { return pod.Ready })
+	if len(found) == before {
+		found = e.collectWhere(found, set, func(pod *pods.Pod) bool { return pod.Serving && pod.Terminating })
+	}
+	return found
+}
+
+func (e *entry) collectWhere(found []backend, set *pods.Set, takes func(*pods.Pod) bool) []backend {
+	for i := range set.Pods {
+		pod := &set.Pods[i]
+		if !takes(pod) || !pod.Address.IsValid() || (e.selector != nil && (pod.Labels == nil || !e.selector.Matches(labels.Set(pod.Labels)))) {
+			continue
+		}
+		number, ok := pod.Port(e.portName)
+		if !ok || number < 1 || number > 65535 {
+			continue
+		}
+		address := netip.AddrPortFrom(pod.Address.Unmap(), uint16(number))
+		found = append(found, backend{address: address, weight: e.weight, cluster: e.key.Cluster, pod: pod})
+	}
+	return found
+}
+
+// compareBackends puts the same address together, Pods before plain addresses.
+func compareBackends(a, b backend) int {
+	if order := a.address.Compare(b.address); order != 0 {
+		return order
+	}
+	switch {
+	case a.pod == nil || b.pod == nil:
+		return cmp.Compare(b2i(a.pod == nil), b2i(b.pod == nil))
+	default:
+		return cmp.Or(strings.Compare(a.cluster, b.cluster),
+			strings.Compare(a.pod.Namespace, b.pod.Namespace), strings.Compare(a.pod.Name, b.pod.Name))
+	}
+}
+
+func b2i(b bool) int {
+	if b {
+		return 1
+	}
+	return 0
+}
+
+// merge adds up the weights of the same address, for Envoy would silently take
+// the first. It works in place. clash describes the first address that two clusters have.
+func merge(found []backend) (merged []backend, clash string) {
+	merged = found[:0]
+	for _, next := range found {
+		last := len(merged) - 1
+		if last < 0 || merged[last].address != next.address {
+			merged = append(merged, next)
+			continue
+		}
+		merged[last].weight += next.weight
+		if clash == "" && next.pod != nil && merged[last].cluster != next.cluster {
+			clash = fmt.Sprintf("%s is the address of a Pod in cluster %s and of one in cluster %s", next.address, merged[last].cluster, next.cluster)
+		}
+	}
+	return merged, clash
+}
+
+// lbEndpoints turns backends into Envoy's endpoints. hostname is the Host that
+// they receive where a route rewrites it to the endpoint's; "" leaves the client's.
+func lbEndpoints(backends []backend, hostname string) []*endpointv3.LbEndpoint {
+	made := make([]*endpointv3.LbEndpoint, len(backends))
+	for i, b := range backends {
+		lb := &endpointv3.LbEndpoint{
+			HostIdentifier: &endpointv3.LbEndpoint_Endpoint{Endpoint: &endpointv3.Endpoint{
+				Hostname: hostname, Address: socketAddress(b.address),
+			}},
+			LoadBalancingWeight: wrapperspb.UInt32(b.weight),
+		}
+		if b.pod != nil {
+			lb.Metadata = metadata("cluster", b.cluster, "namespace", b.pod.Namespace, "pod", b.pod.Name)
+		}
+		made[i] = lb
+	}
+	return made
+}
+
+func socketAddress(address netip.AddrPort) *corev3.Address {
+	return &corev3.Address{Address: &corev3.Address_SocketAddress{SocketAddress: &corev3.SocketAddress{
+		Address:       address.Addr().String(),
+		PortSpecifier: &corev3.SocketAddress_PortValue{PortValue: uint32(address.Port())},
+	}}}
+}
+
+func (t *tunnelPlan) ambiguous(clash string) api.Problem {
+	return api.Problem{
+		Code: "AmbiguousAddress", Severity: api.Warning, Field: "spec.services",
+		Message: clash + ": its requests reach whichever of the two the Envoys' network leads to",
+		Remedy:  "give the clusters address ranges that do not overlap, or use a tunnel for each",
+	}
+}
+
+// empty says why a tunnel has no Pod, as far as its entries tell.
+func (t *tunnelPlan) empty() api.Problem {
+	problem := api.Problem{
+		Code: "EmptyTunnel", Severity: api.Warning, Field: "spec",
+		Message: "no Pod can take a request: requests are answered 503",
+		Remedy:  "look at the Pods of the tunnel's Services: are there any, are they ready, and does podSelector match their labels?",
+	}
+	switch {
+	case len(t.tunnel.Spec.Services) == 0:
+		problem.Remedy = "give an address a weight of more than 0"
+	case len(t.entries) == 0:
+		problem.Remedy = "correct the tunnel's services: none of them is in force"
+	case !slices.ContainsFunc(t.entries, func(e entry) bool { return !e.drained }):
+		problem.Remedy = "set trafficPolicy of a MemberCluster to Active, or add a service of another cluster"
+	case !slices.ContainsFunc(t.entries, func(e entry) bool { return !e.drained && e.weight > 0 }):
+		problem.Remedy = "give a service a podWeight of more than 0"
+	}
+	return problem
+}
