@@ -55,9 +55,9 @@ check-generated: $(TOOLS)/.built ## Fail where `make generate` would change some
 	@scripts/check-generated.sh $(TOOLS)/controller-gen
 
 .PHONY: golden
-golden: envoy ## Write the goldens of translator and cmd anew; read the diff before you commit it
+golden: envoy ## Write the goldens and docs/commands.md anew; read the diff before you commit it
 	go test ./translator -run Golden -update
-	go test ./cmd/podway -run Scripts -update
+	go test ./cmd/podway -run 'Scripts|Documented' -update
 
 .PHONY: fmt
 fmt: $(TOOLS)/.built ## Format the Go code
