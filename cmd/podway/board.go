@@ -1,0 +1,102 @@
+package main
+
+import (
+	"log/slog"
+	"slices"
+	"sync"
+	"sync/atomic"
+
+	"github.com/podway/podway/api"
+)
+
+// boardPart says where Problems come from. Each part is replaced as a whole.
+type boardPart string
+
+// The parts.
+const (
+	// partConfiguration is what the source and the translator say of the configuration.
+	partConfiguration boardPart = "configuration"
+	// partEndpoints is what the live Pods say.
+	partEndpoints boardPart = "endpoints"
+	// partRejections is what Envoys say.
+	partRejections boardPart = "rejections"
+)
+
+// problemBoard holds all Problems in force for everybody who asks, and logs
+// each once as it appears and once as it is resolved.
+type problemBoard struct {
+	log *slog.Logger
+
+	mu    sync.Mutex
+	parts map[boardPart][]api.Problem // by mu
+
+	published atomic.Pointer[[]api.Problem]
+}
+
+// problemIdentity tells whether a Problem is one that was there before: its line may have moved.
+type problemIdentity struct {
+	code, field, message, file string
+	object                     api.ObjectRef
+}
+
+func identify(p api.Problem) problemIdentity {
+	return problemIdentity{code: p.Code, field: p.Field, message: p.Message, file: p.File, object: p.Object}
+}
+
+func newProblemBoard(log *slog.Logger) *problemBoard {
+	board := &problemBoard{log: log, parts: map[boardPart][]api.Problem{}}
+	board.published.Store(&[]api.Problem{})
+	return board
+}
+
+// set replaces the Problems of one part.
+func (b *problemBoard) set(part boardPart, problems []api.Problem) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.parts[part] = problems
+	all := make([]api.Problem, 0, len(problems))
+	for _, part := range []boardPart{partConfiguration, partEndpoints, partRejections} {
+		all = append(all, b.parts[part]...)
+	}
+	all = api.SortProblems(all)
+	before := b.published.Swap(&all)
+	b.tell(*before, all)
+}
+
+// tell logs what appeared and what was resolved, each once.
+func (b *problemBoard) tell(before, after []api.Problem) {
+	was, is := identities(before), identities(after)
+	for _, problem := range after {
+		if id := identify(problem); !was[id] {
+			was[id] = true
+			b.log.Warn("Problem appeared", problemAttrs(problem)...)
+		}
+	}
+	for _, problem := range before {
+		if id := identify(problem); !is[id] {
+			is[id] = true
+			b.log.Info("Problem resolved", "code", problem.Code, "object", problem.Object.String(), "field", problem.Field)
+		}
+	}
+}
+
+func identities(problems []api.Problem) map[problemIdentity]bool {
+	ids := make(map[problemIdentity]bool, len(problems))
+	for _, problem := range problems {
+		ids[identify(problem)] = true
+	}
+	return ids
+}
+
+func problemAttrs(p api.Problem) []any {
+	attrs := []any{"code", p.Code, "severity", p.Severity, "object", p.Object.String(), "field", p.Field, "message", p.Message, "remedy", p.Remedy}
+	if p.File != "" {
+		attrs = append(attrs, "file", p.File, "line", p.Line)
+	}
+	return attrs
+}
+
+// all returns the Problems in force, sorted. The slice is the caller's own.
+func (b *problemBoard) all() []api.Problem { return slices.Clone(*b.published.Load()) }
+
+func (b *problemBoard) len() int { return len(*b.published.Load()) }

@@ -1,0 +1,160 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"net/netip"
+	"syscall"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/podway/podway/watcher"
+	"github.com/podway/podway/watcher/files"
+	"github.com/podway/podway/xds"
+)
+
+// controlPlane is what a running serve consists of.
+type controlPlane struct {
+	cfg      serveConfig
+	source   *files.Source
+	lanes    *watcher.Lanes
+	pipeline *pipeline
+	server   *xds.Server
+	ready    readiness
+	admin    http.Handler
+}
+
+// serve runs the control plane until the context ends, which is no error.
+func serve(ctx context.Context, cfg serveConfig) error {
+	if err := checkXDSAddress(cfg.XDSAddress, cfg.InsecureXDS); err != nil {
+		return err
+	}
+	if err := checkPaths([]string{cfg.Directory}); err != nil {
+		return fmt.Errorf("--config: %w", err)
+	}
+	adminListener, err := listen(ctx, "--admin-address", cfg.AdminAddress)
+	if err != nil {
+		return err
+	}
+	return newControlPlane(cfg).run(ctx, adminListener)
+}
+
+func newControlPlane(cfg serveConfig) *controlPlane {
+	c := &controlPlane{cfg: cfg, lanes: watcher.NewLanes()}
+	board := newProblemBoard(cfg.Log)
+	rejected := newRejections(board)
+	registry := newRegistry(&c.ready, board)
+	c.server = xds.New(xds.Config{
+		Logger: cfg.Log, Registerer: registry, OnRejected: rejected.add, Identifier: "podway " + readVersion().Version,
+	})
+	c.pipeline = newPipeline(c.server, board, rejected, cfg.Log)
+	c.ready.pipeline = c.pipeline
+	c.source = files.New(files.Config{Directory: cfg.Directory, Logger: cfg.Log, OnState: func(state files.State) {
+		c.lanes.Put(state.Config, state.Changed, state.Gone)
+	}})
+	c.admin = adminHandler(&c.ready, board, registry, cfg.Pprof)
+	return c
+}
+
+// run ends when the context does, or when a part fails. The admin interface
+// outlives the other parts, so that whoever asks meanwhile learns that this is ending.
+func (c *controlPlane) run(ctx context.Context, adminListener net.Listener) error {
+	adminCtx, endAdmin := context.WithCancel(context.WithoutCancel(ctx))
+	defer endAdmin()
+	group, ctx := errgroup.WithContext(ctx)
+	adminEnded := make(chan error, 1)
+	go func() { adminEnded <- runAdmin(adminCtx, adminListener, c.admin) }()
+	group.Go(func() error { return c.source.Run(ctx) })
+	first := make(chan struct{})
+	group.Go(func() error { return c.runPipeline(ctx, first) })
+	group.Go(func() error { return c.runXDS(ctx, first, adminListener.Addr().String()) })
+	group.Go(func() error {
+		select {
+		case err := <-adminEnded:
+			adminEnded <- err
+			return err
+		case <-ctx.Done():
+			c.ready.ending.Store(true)
+			return nil
+		}
+	})
+	err := group.Wait()
+	endAdmin()
+	if adminErr := <-adminEnded; err == nil {
+		err = adminErr
+	}
+	if err == nil {
+		c.cfg.Log.Info("Ended")
+	}
+	return err
+}
+
+// runPipeline applies what the lanes hold until the context ends. It closes
+// first once a whole configuration has been handed to the server.
+func (c *controlPlane) runPipeline(ctx context.Context, first chan<- struct{}) error {
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-c.lanes.Changed():
+		}
+		cfg, changed := c.lanes.Take()
+		waiting := c.pipeline.state.Load() == nil
+		c.pipeline.apply(ctx, cfg, changed, c.lanes.Live)
+		if waiting && c.pipeline.state.Load() != nil {
+			close(first)
+		}
+	}
+}
+
+// runXDS waits for the first state, opens the xDS port and serves it until the context ends.
+func (c *controlPlane) runXDS(ctx context.Context, first <-chan struct{}, admin string) error {
+	select {
+	case <-ctx.Done():
+		return nil
+	case <-first:
+	}
+	listener, err := listen(ctx, "--xds-address", c.cfg.XDSAddress)
+	if err != nil {
+		return err
+	}
+	xdsAddress := listener.Addr().String()
+	c.ready.serving.Store(true)
+	c.cfg.Log.Info("Ready", "xds", xdsAddress, "admin", admin)
+	if c.cfg.OnReady != nil {
+		c.cfg.OnReady(xdsAddress, admin)
+	}
+	return c.server.Run(ctx, listener)
+}
+
+// checkXDSAddress refuses what would hand private keys to a network without having been told to.
+func checkXDSAddress(address string, insecure bool) error {
+	host, _, err := net.SplitHostPort(address)
+	if err != nil {
+		return usagef("--xds-address %q: want HOST:PORT", address)
+	}
+	if ip, err := netip.ParseAddr(host); insecure || host == "localhost" || err == nil && ip.IsLoopback() {
+		return nil
+	}
+	return usagef("--xds-address %s is not a loopback address: xDS is plain text, and whoever reaches it can read the private keys of "+
+		"HTTPS listeners; use a loopback address, or say --insecure-xds if the network is trusted", address)
+}
+
+// listen opens a port. flag is named where that fails.
+func listen(ctx context.Context, flag, address string) (net.Listener, error) {
+	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", address)
+	switch {
+	case err == nil:
+		return listener, nil
+	case errors.Is(err, syscall.EADDRINUSE):
+		return nil, fmt.Errorf("%s %s: the address is in use, perhaps by another podway; choose another one or end that", flag, address)
+	case errors.Is(err, syscall.EACCES):
+		return nil, fmt.Errorf("%s %s: not allowed to open this port; choose one above 1023", flag, address)
+	case errors.Is(err, syscall.EADDRNOTAVAIL):
+		return nil, fmt.Errorf("%s %s: this host has no such address", flag, address)
+	}
+	return nil, fmt.Errorf("%s %s: %w", flag, address, err)
+}

@@ -1,0 +1,218 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"log/slog"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"google.golang.org/protobuf/proto"
+	"k8s.io/apimachinery/pkg/types"
+
+	endpointv3 "github.com/envoyproxy/go-control-plane/envoy/config/endpoint/v3"
+
+	"github.com/podway/podway/api"
+	"github.com/podway/podway/api/pods"
+	"github.com/podway/podway/api/snapshot"
+	"github.com/podway/podway/translator"
+)
+
+// publisher is what the pipeline hands resources to: an *xds.Server.
+type publisher interface {
+	SetViews(views map[string][]*api.Resource)
+	SetEndpoints(changed []*api.Resource)
+}
+
+// pipeline joins a watcher's lanes to the translator, and the translator to
+// the server. All of it but state belongs to the goroutine that runs it.
+type pipeline struct {
+	server   publisher
+	board    *problemBoard
+	rejected *rejections
+	log      *slog.Logger
+
+	cfg       *snapshot.Config
+	plan      *translator.Plan
+	endpoints map[types.NamespacedName]translator.Endpoints
+
+	// state is for the admin server; nil until the first complete state has been handed on.
+	state atomic.Pointer[pipelineState]
+}
+
+// pipelineState says what is served.
+type pipelineState struct {
+	// Generation counts the configurations that have been applied, from 1.
+	Generation uint64
+	Applied    time.Time
+	Gateways   int
+	Tunnels    int
+	// Endpoints is the sum over all tunnels of the Pods and addresses in force.
+	Endpoints int
+	// Unsynced are the member clusters of which nothing is known yet, sorted.
+	Unsynced []string
+}
+
+func newPipeline(server publisher, board *problemBoard, rejected *rejections, log *slog.Logger) *pipeline {
+	return &pipeline{server: server, board: board, rejected: rejected, log: log, endpoints: map[types.NamespacedName]translator.Endpoints{}}
+}
+
+// apply brings the server up to date. cfg is nil where the configuration did
+// not change; changed are the Services whose Pods did.
+func (p *pipeline) apply(ctx context.Context, cfg *snapshot.Config, changed []pods.ServiceKey, live pods.Live) {
+	switch {
+	case cfg != nil:
+		p.applyConfig(ctx, cfg, live)
+	case p.plan != nil:
+		p.applyPods(ctx, changed, live)
+	}
+}
+
+// applyConfig translates the whole configuration and replaces every view.
+func (p *pipeline) applyConfig(ctx context.Context, cfg *snapshot.Config, live pods.Live) {
+	begun := time.Now()
+	p.plan = translator.Translate(cfg, p.plan)
+	p.cfg = cfg
+	previous := p.endpoints
+	p.endpoints = make(map[types.NamespacedName]translator.Endpoints, len(previous))
+	for _, tunnel := range p.plan.AllTunnels() {
+		next := p.plan.Endpoints(tunnel, live)
+		p.endpoints[tunnel], _ = keepPointer(previous[tunnel], next)
+	}
+	served := views(p.plan, p.endpoints)
+	p.rejected.replaced(cfg, served)
+	p.server.SetViews(served)
+	p.publishConfigProblems()
+	p.publishEndpointProblems()
+
+	state := p.describe()
+	p.state.Store(state)
+	p.log.InfoContext(ctx, "Configuration applied", "generation", state.Generation, "gateways", state.Gateways,
+		"tunnels", state.Tunnels, "endpoints", state.Endpoints, "problems", p.board.len(), "took", time.Since(begun))
+}
+
+// applyPods makes the endpoints of the tunnels that use the changed Services, and hands on those that are not what they were.
+// Its work is in proportion to those tunnels.
+func (p *pipeline) applyPods(ctx context.Context, changed []pods.ServiceKey, live pods.Live) {
+	var resources []*api.Resource
+	problemsChanged := false
+	count := p.state.Load().Endpoints
+	for _, tunnel := range usersOf(p.plan, changed) {
+		previous := p.endpoints[tunnel]
+		next, kept := keepPointer(previous, p.plan.Endpoints(tunnel, live))
+		p.endpoints[tunnel] = next
+		if !kept {
+			resources = append(resources, next.Resource)
+			count += countEndpoints(next.Resource) - countEndpoints(previous.Resource)
+		}
+		if !slices.Equal(previous.Problems, next.Problems) {
+			problemsChanged = true
+		}
+	}
+	if len(resources) > 0 {
+		p.rejected.changed(resources)
+		p.server.SetEndpoints(resources)
+		state := *p.state.Load()
+		state.Endpoints = count
+		p.state.Store(&state)
+		p.log.DebugContext(ctx, "Endpoints applied", "tunnels", len(resources))
+	}
+	if problemsChanged {
+		p.publishEndpointProblems()
+	}
+}
+
+// describe says what is served after a configuration has been applied.
+func (p *pipeline) describe() *pipelineState {
+	state := &pipelineState{Generation: 1, Applied: time.Now(), Gateways: len(p.plan.Gateways()), Tunnels: len(p.endpoints)}
+	if before := p.state.Load(); before != nil {
+		state.Generation = before.Generation + 1
+	}
+	for _, endpoints := range p.endpoints {
+		state.Endpoints += countEndpoints(endpoints.Resource)
+	}
+	for name := range p.cfg.MemberClusters {
+		if !p.cfg.Synced[name] {
+			state.Unsynced = append(state.Unsynced, name)
+		}
+	}
+	slices.Sort(state.Unsynced)
+	return state
+}
+
+func (p *pipeline) publishConfigProblems() {
+	p.board.set(partConfiguration, slices.Concat(p.cfg.Problems, p.plan.Problems()))
+}
+
+func (p *pipeline) publishEndpointProblems() {
+	var problems []api.Problem // in no order: the board sorts
+	for _, endpoints := range p.endpoints {
+		for _, problem := range endpoints.Problems {
+			problems = append(problems, p.cfg.Locate(problem))
+		}
+	}
+	p.board.set(partEndpoints, problems)
+}
+
+// views returns the whole of what each Gateway's Envoys should have, by their node's cluster.
+func views(plan *translator.Plan, endpoints map[types.NamespacedName]translator.Endpoints) map[string][]*api.Resource {
+	out := make(map[string][]*api.Resource)
+	for _, gateway := range plan.Gateways() {
+		resources := slices.Clone(plan.Resources(gateway))
+		for _, tunnel := range plan.Tunnels(gateway) {
+			if resource := endpoints[tunnel].Resource; resource != nil {
+				resources = append(resources, resource)
+			}
+		}
+		out[gateway.String()] = resources
+	}
+	return out
+}
+
+// usersOf returns the tunnels that use any of the Services, sorted, each once.
+func usersOf(plan *translator.Plan, services []pods.ServiceKey) []types.NamespacedName {
+	var tunnels []types.NamespacedName
+	for _, service := range services {
+		tunnels = append(tunnels, plan.Users(service)...)
+	}
+	slices.SortFunc(tunnels, compareNames)
+	return slices.Compact(tunnels)
+}
+
+func compareNames(a, b types.NamespacedName) int {
+	return cmp.Or(strings.Compare(a.Namespace, b.Namespace), strings.Compare(a.Name, b.Name))
+}
+
+// keepPointer returns next with the previous resource where both are the same, and whether they are: the pointer is what tells the
+// server that nothing changed.
+func keepPointer(previous, next translator.Endpoints) (translator.Endpoints, bool) {
+	if !sameResource(previous.Resource, next.Resource) {
+		return next, false
+	}
+	next.Resource = previous.Resource
+	return next, true
+}
+
+func sameResource(a, b *api.Resource) bool {
+	if a == b {
+		return true
+	}
+	return a != nil && b != nil && a.ResourceKey == b.ResourceKey && a.Partial == b.Partial &&
+		slices.Equal(a.Needs, b.Needs) && slices.Equal(a.Owners, b.Owners) && proto.Equal(a.Message, b.Message)
+}
+
+// countEndpoints returns the number of endpoints in a ClusterLoadAssignment.
+func countEndpoints(resource *api.Resource) int {
+	if resource == nil {
+		return 0
+	}
+	count := 0
+	if assignment, ok := resource.Message.(*endpointv3.ClusterLoadAssignment); ok {
+		for _, locality := range assignment.GetEndpoints() {
+			count += len(locality.GetLbEndpoints())
+		}
+	}
+	return count
+}

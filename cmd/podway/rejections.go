@@ -1,0 +1,118 @@
+package main
+
+import (
+	"fmt"
+	"sync"
+
+	"github.com/podway/podway/api"
+	"github.com/podway/podway/api/snapshot"
+	"github.com/podway/podway/xds"
+)
+
+// codeRejectedByEnvoy is a resource that an Envoy refused.
+const codeRejectedByEnvoy = "RejectedByEnvoy"
+
+// maxRejections bounds what a fleet of confused Envoys can make podway remember.
+const maxRejections = 1000
+
+// rejections remembers what Envoys refused, until that is no longer what they are sent.
+type rejections struct {
+	board *problemBoard
+
+	mu     sync.Mutex
+	cfg    *snapshot.Config                             // by mu; tells where objects are
+	served map[string]map[api.ResourceKey]*api.Resource // by mu; by view
+	known  map[rejectionKey]rejected                    // by mu
+}
+
+type rejectionKey struct {
+	view string
+	key  api.ResourceKey
+}
+
+type rejected struct {
+	problem  api.Problem
+	resource *api.Resource
+}
+
+func newRejections(board *problemBoard) *rejections {
+	return &rejections{board: board, known: map[rejectionKey]rejected{}}
+}
+
+// add remembers a rejection. It is called by the goroutines of streams.
+func (r *rejections) add(rejection xds.Rejection) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	key := rejectionKey{view: rejection.View, key: rejection.Key}
+	resource := r.served[key.view][key.key]
+	if resource == nil || len(r.known) >= maxRejections {
+		return // it has changed meanwhile, or there is more than anybody reads
+	}
+	r.known[key] = rejected{problem: rejectionProblem(rejection), resource: resource}
+	r.publish()
+}
+
+func rejectionProblem(rejection xds.Rejection) api.Problem {
+	problem := api.Problem{
+		Code: codeRejectedByEnvoy, Severity: api.Error,
+		Message: fmt.Sprintf("an Envoy of the Gateway %s rejects %s: %s", rejection.View, rejection.Key.Name, rejection.Message),
+		Remedy:  "Change what the message names; until then that Envoy keeps the last version that it accepted",
+	}
+	if len(rejection.Owners) > 0 {
+		problem.Object, problem.Generation = rejection.Owners[0].ObjectRef, rejection.Owners[0].Generation
+	}
+	return problem
+}
+
+// replaced is told of all views, and forgets what is not in them any more.
+func (r *rejections) replaced(cfg *snapshot.Config, views map[string][]*api.Resource) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.cfg = cfg
+	r.served = make(map[string]map[api.ResourceKey]*api.Resource, len(views))
+	for view, resources := range views {
+		byKey := make(map[api.ResourceKey]*api.Resource, len(resources))
+		for _, resource := range resources {
+			byKey[resource.ResourceKey] = resource
+		}
+		r.served[view] = byKey
+	}
+	r.forget()
+	r.publish() // also where nothing was forgotten: lines move
+}
+
+// changed is told of endpoints, and forgets the rejections of older ones.
+func (r *rejections) changed(resources []*api.Resource) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, resource := range resources {
+		for _, byKey := range r.served {
+			if _, there := byKey[resource.ResourceKey]; there {
+				byKey[resource.ResourceKey] = resource
+			}
+		}
+	}
+	if r.forget() {
+		r.publish()
+	}
+}
+
+// forget drops what is no longer served, and says whether there was any. r.mu is held.
+func (r *rejections) forget() bool {
+	before := len(r.known)
+	for key, known := range r.known {
+		if r.served[key.view][key.key] != known.resource {
+			delete(r.known, key)
+		}
+	}
+	return len(r.known) != before
+}
+
+// publish puts all on the board. r.mu is held.
+func (r *rejections) publish() {
+	var problems []api.Problem // in no order: the board sorts
+	for _, known := range r.known {
+		problems = append(problems, r.cfg.Locate(known.problem))
+	}
+	r.board.set(partRejections, problems)
+}

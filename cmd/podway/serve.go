@@ -1,0 +1,66 @@
+package main
+
+import (
+	"log/slog"
+
+	"github.com/spf13/cobra"
+
+	"github.com/podway/podway/envoy"
+)
+
+// defaultAdminAddress is where podway serve answers people and scrapers.
+const defaultAdminAddress = "127.0.0.1:19000"
+
+// serveConfig is what a running control plane needs. podway demo runs one too.
+type serveConfig struct {
+	Directory    string
+	XDSAddress   string
+	AdminAddress string
+	// InsecureXDS allows plain text on an address that is not loopback.
+	InsecureXDS bool
+	Pprof       bool
+	Log         *slog.Logger
+	// OnReady, if not nil, is called once, when the first complete state is served, with the addresses that the ports are open on.
+	OnReady func(xds, admin string)
+}
+
+func newServeCommand() *cobra.Command {
+	var cfg serveConfig
+	cmd := &cobra.Command{
+		Use:   "serve --config DIR",
+		Short: "Run the control plane",
+		Long: `Read every YAML file below a directory, follow its changes, and serve what it says to Envoys
+over xDS. The xDS port opens once the configuration has been read whole. A mistake in a
+file is a Problem: it is logged, listed at /problems of the admin interface, and costs
+nothing but the object that it is in.
+
+The admin interface answers /healthz, /readyz, /problems and /metrics. xDS is plain text so
+far, and carries the private keys of HTTPS listeners: keep it on loopback or on a network
+that you trust.`,
+		Example: `  podway serve --config ./config
+  podway serve --config ./config --log-format json --log-level debug
+
+  # For Envoys on other hosts of a network that is trusted:
+  podway serve --config ./config --xds-address 10.0.0.5:18000 --insecure-xds`,
+		Args:              noArgs,
+		ValidArgsFunction: cobra.NoFileCompletions,
+	}
+	flags := cmd.Flags()
+	flags.StringVar(&cfg.Directory, "config", "", "`DIR` of YAML to serve (required)")
+	flags.StringVar(&cfg.XDSAddress, "xds-address", envoy.DefaultXDSAddress, "`HOST:PORT` to serve Envoys on")
+	flags.StringVar(&cfg.AdminAddress, "admin-address", defaultAdminAddress, "`HOST:PORT` of the admin interface")
+	flags.BoolVar(&cfg.InsecureXDS, "insecure-xds", false, "allow plain-text xDS on an address that is not loopback: whoever reaches it can read private keys")
+	flags.BoolVar(&cfg.Pprof, "pprof", false, "serve /debug/pprof on the admin interface")
+	completeDirectory(cmd)
+	complete(cmd, "xds-address")
+	complete(cmd, "admin-address")
+	logs := addLogFlags(cmd)
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		if err := requireFlags(cmd, "config"); err != nil {
+			return err
+		}
+		cfg.Log = logs.logger(cmd.ErrOrStderr())
+		return serve(cmd.Context(), cfg)
+	}
+	return cmd
+}
