@@ -2,6 +2,7 @@ package translator
 
 import (
 	"strings"
+	"time"
 
 	routev3 "github.com/envoyproxy/go-control-plane/envoy/config/route/v3"
 	previoushostsv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/retry/host/previous_hosts/v3"
@@ -31,14 +32,15 @@ var retryReasons = map[v1alpha1.RetryOn]string{
 	v1alpha1.RetryOnGRPCInternal:          "internal",
 }
 
-// retryPolicy is the tunnel's, nil where retries are off.
+// retryPolicy is the tunnel's, nil where retries are off. In the Cluster it
+// overrides the route's, and works where the route has none.
 func (p *tunnelPlanner) retryPolicy() *routev3.RetryPolicy {
 	retry := orDefault(p.tunnel.Spec.Retry, v1alpha1.Retry{})
 	attempts := min(max(orDefault(retry.Attempts, v1alpha1.DefaultRetryAttempts), 0), 10)
 	if attempts == 0 {
 		return nil
 	}
-	policy := &routev3.RetryPolicy{
+	return &routev3.RetryPolicy{
 		RetryOn:    strings.Join(p.retryOn(retry.On), ","),
 		NumRetries: wrapperspb.UInt32(uint32(attempts)),
 		RetryHostPredicate: []*routev3.RetryPolicy_RetryHostPredicate{{
@@ -49,10 +51,16 @@ func (p *tunnelPlanner) retryPolicy() *routev3.RetryPolicy {
 		}},
 		HostSelectionRetryMaxAttempts: reselections,
 	}
-	if retry.PerTryTimeout != nil && duration(retry.PerTryTimeout, "0s") > 0 {
-		policy.PerTryTimeout = above(retry.PerTryTimeout, "0s")
+}
+
+// perTryTimeout bounds one try, 0 where the tunnel has no bound. It is for the
+// routes: Envoy reads it off RouteAction.retry_policy.per_try_timeout alone, also where the
+// policy in force is the Cluster's, which overrides all the rest of the route's (measured with 1.40.0).
+func (t *tunnelPlan) perTryTimeout() time.Duration {
+	if t.tunnel.Spec.Retry == nil {
+		return 0
 	}
-	return policy
+	return duration(t.tunnel.Spec.Retry.PerTryTimeout, "0s")
 }
 
 // retryOn is by default what is safe to repeat for any request: no Pod has begun to process it.
