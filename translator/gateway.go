@@ -1,8 +1,171 @@
 package translator
 
-import "k8s.io/apimachinery/pkg/types"
+import (
+	"cmp"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
 
-// planGateways makes the plan of each Gateway that podway serves.
-func planGateways(in *input, prev *Plan) map[types.NamespacedName]*gatewayPlan {
-	return map[types.NamespacedName]*gatewayPlan{}
+	"google.golang.org/protobuf/proto"
+	"k8s.io/apimachinery/pkg/types"
+	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
+
+	"github.com/podway/podway/api"
+	"github.com/podway/podway/api/v1alpha1"
+)
+
+// front is the translation of one Gateway.
+type front struct {
+	in        *input
+	gateway   *gatewayv1.Gateway
+	name      types.NamespacedName
+	params    v1alpha1.GatewayParametersSpec
+	problems  []api.Problem
+	resources map[api.ResourceKey]*api.Resource
+	tunnels   map[types.NamespacedName]bool
+	old       map[api.ResourceKey]*api.Resource
+	attached  map[string]int
+}
+
+// planGateways translates every Gateway whose class is podway's. The problems
+// are those of routes and Gateways that belong to no plan.
+func planGateways(in *input, prev *Plan) (map[types.NamespacedName]*gatewayPlan, []api.Problem) {
+	plans := map[types.NamespacedName]*gatewayPlan{}
+	var problems []api.Problem
+	for _, name := range sortedNames(in.cfg.Gateways) {
+		gateway := in.cfg.Gateways[name]
+		class := in.cfg.GatewayClasses[string(gateway.Spec.GatewayClassName)]
+		if class == nil {
+			problems = append(problems, problemOf(gatewayRef(name), gateway.Generation, "UnknownGatewayClass", "spec.gatewayClassName",
+				fmt.Sprintf("there is no GatewayClass %q", gateway.Spec.GatewayClassName),
+				"add a GatewayClass of that name with controllerName "+v1alpha1.ControllerName+", or name another"))
+			continue
+		}
+		if class.Spec.ControllerName != v1alpha1.ControllerName {
+			continue
+		}
+		f := &front{
+			in: in, gateway: gateway, name: name,
+			resources: map[api.ResourceKey]*api.Resource{}, tunnels: map[types.NamespacedName]bool{},
+			old: map[api.ResourceKey]*api.Resource{}, attached: map[string]int{},
+		}
+		if prev != nil && prev.gateways[name] != nil {
+			for _, resource := range prev.gateways[name].resources {
+				f.old[resource.ResourceKey] = resource
+			}
+		}
+		plans[name] = f.plan(class)
+	}
+	return plans, append(problems, unattached(in, plans)...)
+}
+
+func (f *front) plan(class *gatewayv1.GatewayClass) *gatewayPlan {
+	f.readParameters(class)
+	f.refuseUnsupported()
+	listeners := f.readListeners()
+	f.attachRoutes(listeners)
+	f.buildListeners(listeners)
+	f.addTunnels()
+	plan := &gatewayPlan{problems: f.problems, attached: f.attached}
+	for _, resource := range f.resources {
+		plan.resources = append(plan.resources, resource)
+	}
+	slices.SortFunc(plan.resources, func(a, b *api.Resource) int {
+		return cmp.Or(strings.Compare(a.Type, b.Type), strings.Compare(a.Name, b.Name))
+	})
+	plan.tunnels = sortedNames(f.tunnels)
+	return plan
+}
+
+// readParameters finds the Gateway's own GatewayParameters, or its class's.
+// With a reference that leads nowhere the defaults are in force: a Gateway that
+// stops serving because of a typing error would cost more than a missing setting.
+func (f *front) readParameters(class *gatewayv1.GatewayClass) {
+	var group, kind, field string
+	var target types.NamespacedName
+	object, generation := gatewayRef(f.name), f.gateway.Generation
+	switch infra := f.gateway.Spec.Infrastructure; {
+	case infra != nil && infra.ParametersRef != nil:
+		ref := infra.ParametersRef
+		group, kind, field = string(ref.Group), string(ref.Kind), "spec.infrastructure.parametersRef"
+		target = types.NamespacedName{Namespace: f.name.Namespace, Name: ref.Name}
+	case class.Spec.ParametersRef != nil:
+		ref := class.Spec.ParametersRef
+		group, kind, field = string(ref.Group), string(ref.Kind), "spec.parametersRef"
+		target = types.NamespacedName{Namespace: string(orDefault(ref.Namespace, "")), Name: ref.Name}
+		object = api.ObjectRef{Group: gatewayv1.GroupName, Kind: "GatewayClass", Name: class.Name}
+		generation = class.Generation
+	default:
+		return
+	}
+	if group != v1alpha1.Group || kind != v1alpha1.KindGatewayParameters {
+		f.problems = append(f.problems, problemOf(object, generation, "InvalidKind", field,
+			fmt.Sprintf("parameters of kind %s/%s are not podway's; the defaults are in force", group, kind),
+			"name a GatewayParameters of group "+v1alpha1.Group))
+		return
+	}
+	params := f.in.cfg.GatewayParameters[target]
+	if params == nil {
+		f.problems = append(f.problems, problemOf(object, generation, "MissingGatewayParameters", field,
+			fmt.Sprintf("there is no GatewayParameters %s; the defaults are in force", target), "add it, or correct the name"))
+		return
+	}
+	f.params = params.Spec
+}
+
+// refuseUnsupported tells of fields of the Gateway that have no effect here.
+func (f *front) refuseUnsupported() {
+	spec := &f.gateway.Spec
+	if len(spec.Addresses) > 0 {
+		f.problem("Unsupported", "spec.addresses", "podway does not give addresses to Envoys",
+			"remove it, and set listenAddress in the GatewayParameters where the Envoys should bind to one address")
+	}
+	if spec.TLS != nil && spec.TLS.Backend != nil {
+		f.problem("Unsupported", "spec.tls.backend", "a client certificate for all backends is not supported yet",
+			"set tls.clientCertificateRef in each Tunnel")
+	}
+	if spec.AllowedListeners != nil {
+		f.problem("Unsupported", "spec.allowedListeners", "ListenerSets are not supported yet", "put the listeners into the Gateway")
+	}
+}
+
+func (f *front) problem(code, field, message, remedy string) {
+	f.problems = append(f.problems, problemOf(gatewayRef(f.name), f.gateway.Generation, code, field, message, remedy))
+}
+
+// add keeps the pointer of the translation before where nothing changed.
+func (f *front) add(key api.ResourceKey, message proto.Message, needs []api.ResourceKey, owners []api.Owner) {
+	slices.SortFunc(needs, func(a, b api.ResourceKey) int {
+		return cmp.Or(strings.Compare(a.Type, b.Type), strings.Compare(a.Name, b.Name))
+	})
+	made := &api.Resource{ResourceKey: key, Message: message, Needs: slices.Compact(needs), Owners: owners}
+	f.resources[key] = keep(f.old[key], made)
+}
+
+// addTunnels adds the clusters of the tunnels that the routes use, and their secrets.
+func (f *front) addTunnels() {
+	for name := range f.tunnels {
+		plan := f.in.tunnels[name]
+		f.resources[plan.cluster.ResourceKey] = plan.cluster
+		for _, secret := range plan.secrets {
+			f.resources[secret.ResourceKey] = secret
+		}
+	}
+}
+
+func (f *front) owner() api.Owner {
+	return api.Owner{ObjectRef: gatewayRef(f.name), Generation: f.gateway.Generation}
+}
+
+func gatewayRef(name types.NamespacedName) api.ObjectRef {
+	return api.ObjectRef{Group: gatewayv1.GroupName, Kind: "Gateway", Namespace: name.Namespace, Name: name.Name}
+}
+
+func problemOf(object api.ObjectRef, generation int64, code, field, message, remedy string) api.Problem {
+	return api.Problem{Code: code, Severity: api.Error, Object: object, Generation: generation, Field: field, Message: message, Remedy: remedy}
+}
+
+func sortedNames[V any](m map[types.NamespacedName]V) []types.NamespacedName {
+	return slices.SortedFunc(maps.Keys(m), compareNames)
 }

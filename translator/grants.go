@@ -1,32 +1,49 @@
 package translator
 
-import "github.com/podway/podway/api/snapshot"
+import (
+	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
 
-// grants answers which references across namespaces are allowed.
-type grants struct{ cfg *snapshot.Config }
+	"github.com/podway/podway/api/snapshot"
+)
 
-func newGrants(cfg *snapshot.Config) *grants { return &grants{cfg} }
+// grants answers whether a reference across namespaces is allowed.
+type grants struct {
+	allowed map[grant]bool
+}
 
-// allows is true where a ReferenceGrant lets one kind of one namespace refer to
-// an object of another; within a namespace it always is. An empty toGroup is Kubernetes' core.
+// grant is one allowed pair; an empty toName allows all names.
+type grant struct {
+	fromGroup, fromKind, fromNamespace   string
+	toGroup, toKind, toNamespace, toName string
+}
+
+// newGrants indexes the ReferenceGrants of a configuration.
+func newGrants(cfg *snapshot.Config) *grants {
+	g := &grants{allowed: map[grant]bool{}}
+	for name, object := range cfg.ReferenceGrants {
+		for _, from := range object.Spec.From {
+			for _, to := range object.Spec.To {
+				g.allowed[grant{
+					fromGroup: string(from.Group), fromKind: string(from.Kind), fromNamespace: string(from.Namespace),
+					toGroup: string(to.Group), toKind: string(to.Kind), toNamespace: name.Namespace,
+					toName: string(orDefault(to.Name, gatewayv1.ObjectName(""))),
+				}] = true
+			}
+		}
+	}
+	return g
+}
+
+// allows reports whether an object may refer to another: always within one
+// namespace, else where a ReferenceGrant beside the target says so.
 func (g *grants) allows(fromGroup, fromKind, fromNamespace, toGroup, toKind, toNamespace, toName string) bool {
 	if fromNamespace == toNamespace {
 		return true
 	}
-	for name, grant := range g.cfg.ReferenceGrants {
-		if name.Namespace != toNamespace {
-			continue
-		}
-		from, to := false, false
-		for _, f := range grant.Spec.From {
-			from = from || string(f.Group) == fromGroup && string(f.Kind) == fromKind && string(f.Namespace) == fromNamespace
-		}
-		for _, t := range grant.Spec.To {
-			to = to || string(t.Group) == toGroup && string(t.Kind) == toKind && (t.Name == nil || string(*t.Name) == toName)
-		}
-		if from && to {
-			return true
-		}
+	key := grant{fromGroup, fromKind, fromNamespace, toGroup, toKind, toNamespace, toName}
+	if g.allowed[key] {
+		return true
 	}
-	return false
+	key.toName = ""
+	return g.allowed[key]
 }

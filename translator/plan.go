@@ -4,6 +4,7 @@ import (
 	"maps"
 	"slices"
 
+	routev3 "github.com/envoyproxy/go-control-plane/envoy/config/route/v3"
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/podway/podway/api"
@@ -105,6 +106,8 @@ type tunnelPlan struct {
 	entries   []entry
 	addresses []addressEntry
 	owners    []api.Owner
+	// retry is also in the cluster; a route that has a time-out for each try needs a policy of its own.
+	retry *routev3.RetryPolicy
 	// read is what this was made from.
 	read reads
 }
@@ -117,4 +120,6 @@ type gatewayPlan struct {
 	// tunnels are those whose clusters are among the resources, sorted.
 	tunnels  []types.NamespacedName
 	problems []api.Problem
+	// attached is the number of routes of each listener that is in force, by its name.
+	attached map[string]int
 }

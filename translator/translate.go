@@ -38,9 +38,10 @@ func Translate(cfg *snapshot.Config, prev *Plan) *Plan {
 	if changed || prev.users == nil {
 		plan.users, plan.services = usersOf(in.tunnels)
 	}
-	plan.gateways = planGateways(in, prev)
+	var unattached []api.Problem
+	plan.gateways, unattached = planGateways(in, prev)
 	plan.pems = in.rememberedPEMs()
-	plan.problems = plan.collectProblems()
+	plan.problems = plan.collectProblems(unattached)
 	return plan
 }
 
@@ -64,8 +65,7 @@ func usersOf(tunnels map[types.NamespacedName]*tunnelPlan) (map[pods.ServiceKey]
 	return users, needs
 }
 
-func (p *Plan) collectProblems() []api.Problem {
-	var all []api.Problem
+func (p *Plan) collectProblems(all []api.Problem) []api.Problem {
 	for _, plan := range p.tunnels {
 		all = append(all, plan.problems...)
 	}

@@ -1,0 +1,121 @@
+package translator
+
+import (
+	"cmp"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
+	routev3 "github.com/envoyproxy/go-control-plane/envoy/config/route/v3"
+	"google.golang.org/protobuf/types/known/wrapperspb"
+	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
+
+	"github.com/podway/podway/api"
+)
+
+// addRoutes makes the RouteConfiguration of the listeners of one port that
+// share one. A hostname belongs to its most specific listener alone, so that no
+// request falls through from one listener to another.
+func (f *front) addRoutes(key api.ResourceKey, listeners []*listener) {
+	config := &routev3.RouteConfiguration{
+		Name:                     key.Name,
+		IgnorePortInHostMatching: true,
+		// A share of a rule may go to no cluster on purpose.
+		ValidateClusters: wrapperspb.Bool(false),
+	}
+	if f.params.PodHeader != "" {
+		config.ResponseHeadersToAdd = []*corev3.HeaderValueOption{{
+			Header: &corev3.HeaderValue{
+				Key:   f.params.PodHeader,
+				Value: "%UPSTREAM_METADATA(podway:cluster)%/%UPSTREAM_METADATA(podway:namespace)%/%UPSTREAM_METADATA(podway:pod)%",
+			},
+			AppendAction: corev3.HeaderValueOption_OVERWRITE_IF_EXISTS_OR_ADD,
+		}}
+	}
+	owners := []api.Owner{f.owner()}
+	var needs []api.ResourceKey
+	for _, l := range listeners {
+		// Also one without routes has its hostname: what is asked of it is not found, and not another listener's.
+		if _, ok := l.hosts[l.hostname]; !ok {
+			l.hosts[l.hostname] = nil
+		}
+		for _, hostname := range slices.Sorted(maps.Keys(l.hosts)) {
+			if mostSpecific(listeners, hostname) != l {
+				continue
+			}
+			host := &routev3.VirtualHost{Name: cmp.Or(hostname, "*"), Domains: []string{cmp.Or(hostname, "*")}}
+			for _, compiled := range f.virtualHostRoutes(l, hostname) {
+				host.Routes = append(host.Routes, compiled.route)
+				needs = append(needs, compiled.needs...)
+			}
+			for _, route := range l.hosts[hostname] {
+				owner := api.Owner{ObjectRef: routeRef(route), Generation: route.Generation}
+				if !slices.Contains(owners, owner) {
+					owners = append(owners, owner)
+				}
+			}
+			config.VirtualHosts = append(config.VirtualHosts, host)
+		}
+	}
+	slices.SortFunc(config.VirtualHosts, func(a, b *routev3.VirtualHost) int { return strings.Compare(a.Name, b.Name) })
+	slices.SortFunc(owners[1:], func(a, b api.Owner) int { return strings.Compare(a.String(), b.String()) })
+	f.add(key, config, needs, owners)
+}
+
+// compiled is an Envoy route with what decides its place among the others.
+type compiled struct {
+	route *routev3.Route
+	needs []api.ResourceKey
+	// pathRank is 3 for exact paths, 2 for regular expressions, 1 for prefixes.
+	pathRank, pathLength     int
+	method, headers, queries int
+	source                   *gatewayv1.HTTPRoute
+	rule, match              int
+}
+
+// virtualHostRoutes are the routes of one hostname in the order of Gateway API's precedence (HTTPRouteRule.matches).
+// Where paths are regular expressions, which the specification leaves open, they come after exact paths and before prefixes.
+func (f *front) virtualHostRoutes(l *listener, hostname string) []compiled {
+	var all []compiled
+	for _, route := range l.hosts[hostname] {
+		for i := range route.Spec.Rules {
+			all = append(all, f.rule(l, route, i)...)
+		}
+	}
+	slices.SortStableFunc(all, func(a, b compiled) int {
+		return cmp.Or(
+			cmp.Compare(b.pathRank, a.pathRank), cmp.Compare(b.pathLength, a.pathLength),
+			cmp.Compare(b.method, a.method), cmp.Compare(b.headers, a.headers), cmp.Compare(b.queries, a.queries),
+			a.source.CreationTimestamp.Compare(b.source.CreationTimestamp.Time),
+			strings.Compare(a.source.Namespace+"/"+a.source.Name, b.source.Namespace+"/"+b.source.Name),
+			cmp.Compare(a.rule, b.rule), cmp.Compare(a.match, b.match),
+		)
+	})
+	return all
+}
+
+// rule makes one Envoy route for each match of a rule. A rule with a Problem answers 500 where it
+// would have matched, and never lets its requests fall through to another rule.
+func (f *front) rule(l *listener, route *gatewayv1.HTTPRoute, index int) []compiled {
+	rule := &route.Spec.Rules[index]
+	field := fmt.Sprintf("spec.rules[%d]", index)
+	matches := rule.Matches
+	if len(matches) == 0 {
+		matches = []gatewayv1.HTTPRouteMatch{{}}
+	}
+	var out []compiled
+	for i := range matches {
+		c, problem := compileMatch(&matches[i])
+		if problem != nil {
+			f.routeProblem(route, problem.code, fmt.Sprintf("%s.matches[%d].%s", field, i, problem.field), problem.message, problem.remedy)
+			continue
+		}
+		c.source, c.rule, c.match = route, index, i
+		c.route.Name = fmt.Sprintf("%s/%s/%d/%d", route.Namespace, route.Name, index, i)
+		f.act(&c, l, route, rule, field, &matches[i])
+		out = append(out, c)
+	}
+	return out
+}

@@ -1,0 +1,204 @@
+package translator
+
+import (
+	"fmt"
+	"time"
+
+	routev3 "github.com/envoyproxy/go-control-plane/envoy/config/route/v3"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/durationpb"
+	"google.golang.org/protobuf/types/known/wrapperspb"
+	"k8s.io/apimachinery/pkg/types"
+	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
+
+	"github.com/podway/podway/api/v1alpha1"
+)
+
+// refusedCluster is a cluster that is never there: a share of a rule whose tunnel is not in force goes to it and is answered 500.
+const refusedCluster = "podway/refused"
+
+// routeBackend is one backendRef of a rule.
+type routeBackend struct {
+	ref    *gatewayv1.HTTPBackendRef
+	field  string
+	weight uint32
+	// plan is nil where the reference leads to nothing that is in force.
+	plan *tunnelPlan
+	name types.NamespacedName
+}
+
+// act sets what a route does with a request that it matches.
+func (f *front) act(c *compiled, l *listener, route *gatewayv1.HTTPRoute, rule *gatewayv1.HTTPRouteRule, field string, match *gatewayv1.HTTPRouteMatch) {
+	mods, problem := readFilters(rule.Filters, field+".filters", match, l)
+	if problem == nil {
+		problem = unsupportedInRule(rule, field)
+	}
+	if problem != nil {
+		f.routeProblem(route, problem.code, problem.field, problem.message, problem.remedy)
+		c.answer(500)
+		return
+	}
+	mods.applyHeaders(c.route)
+	if mods.redirect != nil {
+		c.route.Action = &routev3.Route_Redirect{Redirect: mods.redirect}
+		return
+	}
+	backends := f.backends(route, rule, field)
+	action, ok := f.forward(c, route, backends)
+	if !ok {
+		c.answer(500)
+		return
+	}
+	mods.applyRewrite(action)
+	f.timeouts(action, route, rule, field, backends)
+	c.route.Action = &routev3.Route_Route{Route: action}
+}
+
+func (c *compiled) answer(status uint32) {
+	c.route.Action = &routev3.Route_DirectResponse{DirectResponse: &routev3.DirectResponseAction{Status: status}}
+}
+
+func unsupportedInRule(rule *gatewayv1.HTTPRouteRule, field string) *fieldProblem {
+	if rule.Retry != nil {
+		return &fieldProblem{"Unsupported", field + ".retry", "retries of a rule are not supported yet", "set retry in the Tunnel"}
+	}
+	if rule.SessionPersistence != nil {
+		return &fieldProblem{"Unsupported", field + ".sessionPersistence", "session persistence is not supported yet", "set loadBalancer.type ConsistentHash in the Tunnel"}
+	}
+	return nil
+}
+
+// backends resolves the backendRefs of a rule.
+func (f *front) backends(route *gatewayv1.HTTPRoute, rule *gatewayv1.HTTPRouteRule, field string) []routeBackend {
+	out := make([]routeBackend, 0, len(rule.BackendRefs))
+	for i := range rule.BackendRefs {
+		ref := &rule.BackendRefs[i]
+		b := routeBackend{ref: ref, field: fmt.Sprintf("%s.backendRefs[%d]", field, i), weight: uint32(orDefault(ref.Weight, 1))}
+		b.name = types.NamespacedName{Namespace: string(orDefault(ref.Namespace, gatewayv1.Namespace(route.Namespace))), Name: string(ref.Name)}
+		plan, problem := f.tunnel(route, ref, b.name)
+		if problem != nil {
+			f.routeProblem(route, problem.code, b.field+problem.field, problem.message, problem.remedy)
+		}
+		b.plan = plan
+		out = append(out, b)
+	}
+	return out
+}
+
+// tunnel finds the tunnel of a reference; nil, with the reason, where it is not to be used.
+func (f *front) tunnel(route *gatewayv1.HTTPRoute, ref *gatewayv1.HTTPBackendRef, name types.NamespacedName) (*tunnelPlan, *fieldProblem) {
+	group, kind := string(orDefault(ref.Group, "")), string(orDefault(ref.Kind, "Service"))
+	if group != v1alpha1.Group || kind != v1alpha1.KindTunnel {
+		return nil, &fieldProblem{
+			"InvalidKind", ".kind", fmt.Sprintf("a backend of group %q and kind %s is not a Tunnel; its share of the requests is answered 500", group, kind),
+			"set group podway.dev and kind Tunnel, and put the Service into a Tunnel",
+		}
+	}
+	if !f.in.grants.allows(gatewayv1.GroupName, "HTTPRoute", route.Namespace, v1alpha1.Group, v1alpha1.KindTunnel, name.Namespace, name.Name) {
+		return nil, &fieldProblem{
+			"RefNotPermitted", "", fmt.Sprintf("no ReferenceGrant in namespace %s lets HTTPRoutes of namespace %s use Tunnel %s; its share of the requests is answered 500", name.Namespace, route.Namespace, name.Name),
+			"add a ReferenceGrant there, or use a Tunnel of the route's namespace",
+		}
+	}
+	plan := f.in.tunnels[name]
+	if plan == nil {
+		return nil, &fieldProblem{"MissingTunnel", ".name", fmt.Sprintf("there is no Tunnel %s in force; its share of the requests is answered 500", name), "add it, or see the problems of the file that it is in"}
+	}
+	if plan.refused || plan.cluster == nil {
+		return nil, &fieldProblem{"RefusedTunnel", ".name", fmt.Sprintf("Tunnel %s is not in force; its share of the requests is answered 500", name), "see the tunnel's own problems"}
+	}
+	if network := plan.tunnel.Spec.Network; network != "" && network != f.params.Network {
+		return nil, &fieldProblem{
+			"NetworkMismatch", ".name", fmt.Sprintf("Tunnel %s is in network %q and Gateway %s in %q; its share of the requests is answered 500", name, network, f.name, f.params.Network),
+			"set network in the Gateway's GatewayParameters, or use a tunnel of its network",
+		}
+	}
+	return plan, nil
+}
+
+// forward makes the action that sends requests to the tunnels, or says that there is none to send them to.
+func (f *front) forward(c *compiled, route *gatewayv1.HTTPRoute, backends []routeBackend) (*routev3.RouteAction, bool) {
+	var total uint32
+	usable, plain := false, true
+	for i := range backends {
+		total += backends[i].weight
+		usable = usable || backends[i].plan != nil && backends[i].weight > 0
+		plain = plain && len(backends[i].ref.Filters) == 0
+	}
+	if total == 0 || !usable {
+		return nil, false
+	}
+	action := &routev3.RouteAction{ClusterNotFoundResponseCode: routev3.RouteAction_INTERNAL_SERVER_ERROR}
+	weighted := &routev3.WeightedCluster{}
+	rewrites := false
+	for i := range backends {
+		b := &backends[i]
+		if b.weight == 0 {
+			continue
+		}
+		share := &routev3.WeightedCluster_ClusterWeight{Name: refusedCluster, Weight: wrapperspb.UInt32(b.weight)}
+		if b.plan != nil {
+			if problem := f.shareFilters(share, b); problem != nil {
+				f.routeProblem(route, problem.code, problem.field, problem.message, problem.remedy)
+				share.Name = refusedCluster
+			} else {
+				share.Name = b.plan.cluster.Name
+				f.tunnels[b.name] = true
+				c.needs = append(c.needs, b.plan.cluster.ResourceKey)
+				rewrites = rewrites || b.plan.tunnel.Spec.HostHeader != ""
+			}
+		}
+		weighted.Clusters = append(weighted.Clusters, share)
+	}
+	if len(weighted.Clusters) == 1 && plain {
+		action.ClusterSpecifier = &routev3.RouteAction_Cluster{Cluster: weighted.Clusters[0].Name}
+	} else {
+		action.ClusterSpecifier = &routev3.RouteAction_WeightedClusters{WeightedClusters: weighted}
+	}
+	if rewrites {
+		action.HostRewriteSpecifier = &routev3.RouteAction_AutoHostRewrite{AutoHostRewrite: wrapperspb.Bool(true)}
+		action.AppendXForwardedHost = true
+	}
+	return action, true
+}
+
+// timeouts sets those of the rule; Gateway API has none by default. A stream that is silent is ended all the same.
+func (f *front) timeouts(action *routev3.RouteAction, route *gatewayv1.HTTPRoute, rule *gatewayv1.HTTPRouteRule, field string, backends []routeBackend) {
+	idle := time.Duration(-1)
+	for i := range backends {
+		if plan := backends[i].plan; plan != nil {
+			own := duration(orDefault(plan.tunnel.Spec.Timeout, v1alpha1.Timeout{}).Idle, "5m")
+			if own == 0 || idle != 0 && own > idle {
+				idle = own
+			}
+		}
+	}
+	if idle >= 0 {
+		action.IdleTimeout = durationpb.New(idle)
+	}
+	action.Timeout = durationpb.New(0)
+	if rule.Timeouts == nil {
+		return
+	}
+	request, backend := duration(rule.Timeouts.Request, "0s"), duration(rule.Timeouts.BackendRequest, "0s")
+	action.Timeout = durationpb.New(request)
+	if backend == 0 {
+		return
+	}
+	if request != 0 && backend > request {
+		f.routeProblem(route, "InvalidValue", field+".timeouts.backendRequest", "it is longer than timeouts.request", "make it at most as long")
+		return
+	}
+	for i := range backends {
+		if plan := backends[i].plan; plan != nil {
+			if policy := proto.CloneOf(plan.retry); policy != nil {
+				policy.PerTryTimeout = durationpb.New(backend)
+				action.RetryPolicy = policy
+				return
+			}
+		}
+	}
+	if request == 0 || backend < request {
+		action.Timeout = durationpb.New(backend)
+	}
+}
