@@ -1,0 +1,113 @@
+package xds
+
+import (
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+)
+
+// absorb turns the view's changes since the last time into entries. The view is locked for reading.
+func (s *stream) absorb() error {
+	switch {
+	case s.cursor == s.view.head:
+	case s.view.inLog(s.cursor):
+		for ; s.cursor < s.view.head; s.cursor++ {
+			s.touch(s.view.log[s.cursor%logLength])
+		}
+	case s.cursor < s.view.pruned:
+		return status.Error(codes.Unavailable, "this stream fell too far behind; connect again to be brought up to date")
+	default:
+		s.scan()
+	}
+	s.cursor = s.view.head
+	for _, st := range s.types {
+		if st.begun && !st.synced {
+			s.sync(st)
+		}
+	}
+	return nil
+}
+
+func (s *stream) touch(c change) {
+	st := s.find(c.key.Type)
+	if st == nil || !st.synced || !st.sub.covers(c.key.Name) {
+		return
+	}
+	e := st.entry(c.key.Name, c.prev)
+	if e.changed.IsZero() {
+		e.changed = c.at
+	}
+}
+
+// scan is touch for a stream that is further behind than the log reaches.
+func (s *stream) scan() {
+	for _, st := range s.types {
+		c := s.view.types[st.url]
+		if !st.synced || c == nil {
+			continue
+		}
+		for name, span := range c.spans {
+			if span.changed < s.cursor || !st.sub.covers(name) {
+				continue
+			}
+			had := former{version: unknownVersion}
+			if span.added >= s.cursor && c.records[name] != nil {
+				had = former{}
+			}
+			st.entry(name, had)
+		}
+	}
+}
+
+// sync compares what the client said it has with the view, when it subscribes or when its Gateway appears.
+func (s *stream) sync(st *typeState) {
+	st.synced = true
+	records := s.view.records(st.url)
+	if st.version != "" && s.sameSet(st) {
+		st.version, st.owesAnswer = "", false
+		return
+	}
+	if st.sub.wildcard {
+		for name, r := range records {
+			s.begin(st, name, r)
+		}
+	}
+	for name := range st.sub.names {
+		if !st.sub.wildcard || records[name] == nil {
+			s.begin(st, name, records[name])
+		}
+	}
+	for name, version := range st.initial {
+		if st.sub.covers(name) && records[name] == nil {
+			st.entry(name, former{version: version})
+		}
+	}
+	st.initial, st.version = nil, ""
+}
+
+// begin starts one name that the client subscribes to.
+func (s *stream) begin(st *typeState, name string, r *record) {
+	version := st.initial[name]
+	if version == "" && st.version != "" && !isComplete(st.url) {
+		// A SotW client that was served before says nothing of single names: it may have this one.
+		version = unknownVersion
+	}
+	_, unwarmed := s.unwarmed[name]
+	unwarmed = unwarmed && st.url == endpointType
+	switch {
+	case r == nil && version == "":
+		st.entry(name, former{}).tell = true
+	case r == nil:
+		st.entry(name, former{version: version})
+	case version == r.version && !unwarmed:
+	default:
+		e := st.entry(name, former{version: version})
+		e.again = unwarmed
+		e.unsure = st.version != ""
+		if version == r.version {
+			e.has.record = r
+		}
+		if len(st.initial) > 0 {
+			e.refused = s.server.refusals.of(s.node, r.key)
+		}
+	}
+}

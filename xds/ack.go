@@ -1,0 +1,66 @@
+package xds
+
+import (
+	"slices"
+	"time"
+)
+
+// answered takes in the ACK or NACK of a response. One that is not, or no longer, known says nothing. The view is locked.
+func (s *stream) answered(st *typeState, r request) {
+	i := slices.IndexFunc(st.flight, func(sent *response) bool { return sent.nonce == r.nonce })
+	if i < 0 || r.nonce == "" {
+		return
+	}
+	if r.rejected {
+		s.rejected(st, i, r.message)
+		return
+	}
+	st.lastACK = time.Now()
+	if s.variant.complete(st.url) {
+		// Everything in an earlier answer is in this one too.
+		for range i {
+			s.accepted(st, st.settle(0))
+		}
+		i = 0
+	}
+	s.accepted(st, st.settle(i))
+}
+
+// settle ends the flight of a response.
+func (st *typeState) settle(i int) *response {
+	r := st.flight[i]
+	st.flight = slices.Delete(st.flight, i, i+1)
+	if len(st.flight) == 0 {
+		st.flight = nil
+	}
+	st.flightBytes -= r.size
+	r.own = make([]bool, len(r.items))
+	for n, i := range r.items {
+		if e := st.entries[i.name]; e != nil && e.flight == r {
+			e.flight, e.sent = nil, nil
+			r.own[n] = true
+		}
+	}
+	return r
+}
+
+// accepted notes what the client has now.
+func (s *stream) accepted(st *typeState, r *response) {
+	for n, i := range r.items {
+		e := st.entries[i.name]
+		if e == nil {
+			continue
+		}
+		e.has = formerly(i.record)
+		if i.record == nil {
+			continue
+		}
+		if e.refused != "" {
+			s.server.refusals.forget(s.node, i.record.key)
+			e.refused = ""
+		}
+		if r.own[n] && !i.changed.IsZero() {
+			s.server.metrics.acked(st.url, time.Since(i.changed))
+		}
+	}
+}

@@ -1,0 +1,197 @@
+package xds
+
+import (
+	"time"
+)
+
+const (
+	// singly is up to how many changed ClusterLoadAssignments go in responses of their own: one bad one discards all of its response.
+	singly = 16
+	// paceAfter is from how many unacknowledged responses on clusters they are sent at most once in a pace.
+	paceAfter = 16
+	pace      = time.Second
+	// forgetAfter is how many unacknowledged responses of a type are remembered.
+	forgetAfter = 256
+)
+
+// batches splits items into responses.
+func (p *pass) batches(st *typeState, due []item) [][]item {
+	limit := p.stream.server.config.Limits.MaxResponseBytes
+	switch st.url {
+	case routeType:
+		return split(due, 1, limit)
+	case endpointType:
+		var first, changed []item
+		for _, i := range due {
+			if st.entries[i.name].has.version == "" {
+				first = append(first, i)
+			} else {
+				changed = append(changed, i)
+			}
+		}
+		count := 1
+		if len(changed) > singly {
+			count = singly
+		}
+		return append(split(changed, count, limit), split(first, len(first), limit)...)
+	}
+	return split(due, len(due), limit)
+}
+
+// split cuts items into batches of at most count items and, where they hold more than one, limit bytes.
+func split(items []item, count, limit int) [][]item {
+	var batches [][]item
+	var batch []item
+	size := 0
+	for _, i := range items {
+		if len(batch) > 0 && (len(batch) >= count || size+i.size() > limit) {
+			batches = append(batches, batch)
+			batch, size = nil, 0
+		}
+		batch = append(batch, i)
+		size += i.size()
+	}
+	if len(batch) > 0 {
+		batches = append(batches, batch)
+	}
+	return batches
+}
+
+// pick takes the named items out.
+func pick(due []item, names []string) (picked, rest []item) {
+	wanted := make(map[string]bool, len(names))
+	for _, name := range names {
+		wanted[name] = true
+	}
+	for _, i := range due {
+		if wanted[i.name] {
+			picked = append(picked, i)
+		} else {
+			rest = append(rest, i)
+		}
+	}
+	return picked, rest
+}
+
+// size is the item's bytes in a response, or a little more.
+func (i item) size() int {
+	if i.record == nil {
+		return len(i.name) + 4
+	}
+	return i.record.size + 8
+}
+
+// window is false where the client has to acknowledge something first. What is
+// on clusters never waits for an ACK: it only comes less often.
+func (p *pass) window(st *typeState, batch []item) bool {
+	if st.url == clusterType {
+		next := st.paced.Add(pace)
+		if len(st.flight) < paceAfter || !p.now.Before(next) {
+			return true
+		}
+		p.lookAgain(next)
+		return false
+	}
+	limits := p.stream.server.config.Limits
+	size := 0
+	for _, i := range batch {
+		size += i.size()
+	}
+	return len(st.flight) == 0 || len(st.flight) < limits.WindowResponses && st.flightBytes+size <= limits.WindowBytes
+}
+
+// respond adds a response, which counts as sent from now on.
+func (p *pass) respond(st *typeState, items []item) {
+	r := &response{state: st, nonce: p.stream.nextNonce(), items: make([]item, 0, len(items)), at: p.now}
+	for _, i := range items {
+		e := st.entries[i.name]
+		r.items = append(r.items, item{name: i.name, record: i.record, again: e.again, changed: e.changed})
+		e.flight, e.sent = r, i.record
+		e.again, e.tell = false, false
+		e.held, e.unused, e.changed = time.Time{}, time.Time{}, time.Time{}
+		r.size += i.size()
+		p.follow(st, i)
+	}
+	if p.stream.variant.complete(st.url) {
+		p.fill(r)
+	}
+	st.owesAnswer = false
+	st.nonce = r.nonce
+	st.paced = p.now
+	st.flight = append(st.flight, r)
+	st.flightBytes += r.size
+	if len(st.flight) > forgetAfter {
+		st.settle(0)
+	}
+	p.responses = append(p.responses, r)
+}
+
+// follow notes what the sending of an item asks for: a Cluster warms until its endpoints are sent after it.
+func (p *pass) follow(st *typeState, i item) {
+	s := p.stream
+	switch {
+	case st.url == endpointType:
+		delete(s.unwarmed, i.name)
+		if len(s.unwarmed) == 0 {
+			s.unwarmed = nil
+		}
+	case st.url != clusterType || i.record == nil || i.record.assignment == "":
+	default:
+		if s.unwarmed == nil {
+			s.unwarmed = map[string]struct{}{}
+		}
+		s.unwarmed[i.record.assignment] = struct{}{}
+		endpoints := s.find(endpointType)
+		if endpoints == nil || !endpoints.synced || !endpoints.sub.covers(i.record.assignment) {
+			return
+		}
+		if r := p.view.record(endpointType, i.record.assignment); r != nil {
+			endpoints.entry(r.key.Name, formerly(r)).again = true
+		}
+	}
+}
+
+// fill makes a complete SotW answer: what the client is to have after it.
+func (p *pass) fill(r *response) {
+	st := r.state
+	r.size = 0
+	add := func(record *record) {
+		r.everything = append(r.everything, record)
+		r.size += record.size
+	}
+	for name, record := range p.view.records(st.url) {
+		if !st.sub.covers(name) {
+			continue
+		}
+		switch e := st.entries[name]; {
+		case e == nil:
+			add(record)
+		case e.flight != nil && e.sent != nil:
+			add(e.sent)
+		case e.has.record != nil:
+			add(e.has.record)
+		case e.unsure:
+			add(record)
+			r.tainted = r.tainted || e.refused == record.version
+		}
+	}
+	for name, e := range st.entries {
+		if p.view.record(st.url, name) != nil || !st.sub.covers(name) || e.flight == r {
+			continue
+		}
+		switch {
+		case e.flight != nil && e.sent != nil:
+			add(e.sent)
+		case e.flight == nil && e.has.record != nil:
+			add(e.has.record)
+		}
+	}
+	sortRecords(r.everything)
+}
+
+// takeRetries returns the groups to send on their own, once.
+func (st *typeState) takeRetries() [][]string {
+	groups := st.retry
+	st.retry = nil
+	return groups
+}

@@ -1,0 +1,103 @@
+package xds
+
+import (
+	"slices"
+
+	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
+	discoveryv3 "github.com/envoyproxy/go-control-plane/envoy/service/discovery/v3"
+	rpcstatus "google.golang.org/genproto/googleapis/rpc/status"
+	"google.golang.org/grpc/codes"
+)
+
+// delta is the incremental variant.
+type delta struct {
+	stream discoveryv3.AggregatedDiscoveryService_DeltaAggregatedResourcesServer
+	plane  *corev3.ControlPlane
+}
+
+func (d *delta) name() string         { return "delta" }
+func (d *delta) complete(string) bool { return false }
+func (d *delta) removes(string) bool  { return true }
+
+func (d *delta) receive() (request, error) {
+	m, err := d.stream.Recv()
+	if err != nil {
+		return request{}, err
+	}
+	return request{
+		typeURL: m.GetTypeUrl(), node: m.GetNode(), nonce: m.GetResponseNonce(),
+		rejected: m.GetErrorDetail() != nil, message: m.GetErrorDetail().GetMessage(),
+		subscribe: m.GetResourceNamesSubscribe(), unsubscribe: m.GetResourceNamesUnsubscribe(),
+		initial: m.GetInitialResourceVersions(),
+	}, nil
+}
+
+func (d *delta) accept(s *stream, st *typeState, r request) {
+	if !st.begun {
+		d.begin(st, r)
+		return
+	}
+	s.answered(st, r)
+	// Changes of the subscription count whatever the nonce: they are not repeated.
+	for _, name := range r.unsubscribe {
+		if name == wildcardName {
+			s.unwantAll(st)
+		} else {
+			s.unwant(st, name)
+		}
+	}
+	all := slices.Contains(r.subscribe, wildcardName)
+	if st.sub.legacy && !all && len(r.subscribe) > 0 {
+		s.unwantAll(st)
+	}
+	for _, name := range r.subscribe {
+		if name != wildcardName {
+			s.want(st, name)
+		}
+	}
+	if all {
+		s.wantAll(st)
+	}
+}
+
+func (d *delta) begin(st *typeState, r request) {
+	st.begun = true
+	st.initial = r.initial
+	for _, name := range r.subscribe {
+		if name == wildcardName {
+			st.sub.wildcard = true
+		} else {
+			st.sub.add(name)
+		}
+	}
+	if len(r.subscribe) == 0 && hasLegacyWildcard(st.url) {
+		st.sub.wildcard, st.sub.legacy = true, true
+	}
+	// A client that has nothing yet waits for an answer, even an empty one.
+	st.owesAnswer = st.sub.wildcard && len(r.initial) == 0 && isServed(st.url)
+}
+
+func (d *delta) send(r *response) error {
+	m := &discoveryv3.DeltaDiscoveryResponse{TypeUrl: r.state.url, Nonce: r.nonce, ControlPlane: d.plane}
+	var versions []*record
+	for _, i := range r.items {
+		if i.record != nil {
+			m.Resources = append(m.Resources, i.record.wire)
+			versions = append(versions, i.record)
+			continue
+		}
+		m.RemovedResources = append(m.RemovedResources, i.name)
+		if !isServed(r.state.url) {
+			m.ResourceErrors = append(m.ResourceErrors, unserved(r.state.url, i.name))
+		}
+	}
+	m.SystemVersionInfo = setVersion(versions)
+	return d.stream.Send(m)
+}
+
+func unserved(typeURL, name string) *discoveryv3.ResourceError {
+	return &discoveryv3.ResourceError{
+		ResourceName: &discoveryv3.ResourceName{Name: name},
+		ErrorDetail:  &rpcstatus.Status{Code: int32(codes.NotFound), Message: "podway serves no " + messageName(typeURL)},
+	}
+}

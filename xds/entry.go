@@ -1,0 +1,119 @@
+package xds
+
+import (
+	"time"
+)
+
+// entry is one name of which the client does not, or may not, have what the
+// view has now. Names that are up to date have none.
+type entry struct {
+	// has is what the client has acknowledged, or said on connecting that it has.
+	has former
+	// flight is the last response with this name that is not acknowledged yet, and sent what it held: nil for a removal.
+	flight *response
+	sent   *record
+	// refused is the version that the client rejected.
+	refused string
+	// again asks for the name to be sent even if the client has it; tell, for its absence to be said.
+	again, tell bool
+	// changed is when the oldest change was published that the client has not acknowledged; zero on a first sync.
+	changed time.Time
+	// held is when the entry first had to wait for others, zero if it does not.
+	held time.Time
+	// unused is since when nothing refers to a name that has gone, zero while something does.
+	unused time.Time
+	// unsure is true for a SotW client that was served before: it may have some version, and what a complete answer leaves
+	// out it deletes.
+	unsure bool
+}
+
+// present is true where the client has, or may soon have, some version of the name.
+func (e *entry) present() bool {
+	return e.has.version != "" || (e.flight != nil && e.sent != nil)
+}
+
+// mayUse is true where a version that the client has, or may have, needs the resource with the given key. The view's
+// present version does not count: it is what the client is on its way to.
+func (e *entry) mayUse(needs func(*record) bool) bool {
+	if e.flight != nil && e.sent != nil && needs(e.sent) {
+		return true
+	}
+	if e.has.version == "" {
+		return false
+	}
+	// Of a version that is not known the worst is assumed.
+	return e.has.record == nil || needs(e.has.record)
+}
+
+// typeState is one type on one stream.
+type typeState struct {
+	url string
+	sub subscription
+	// begun is true after the first request; synced, once the view has been compared with what the client had.
+	begun, synced bool
+	// initial are the versions that the client said it has, until synced.
+	initial map[string]string
+	// version is the version_info of a SotW client's first request, until synced.
+	version string
+	// owesAnswer is true while the client waits for a first answer even if there is nothing to say.
+	owesAnswer bool
+
+	entries map[string]*entry
+	// flight are the responses that are not acknowledged, oldest first.
+	flight      []*response
+	flightBytes int
+	// nonce is that of the last response.
+	nonce string
+	// retry are groups of names to be sent in a response of their own, to find out which of them was rejected.
+	retry   [][]string
+	lastACK time.Time
+	// paced is when the last response was sent.
+	paced time.Time
+}
+
+// entry returns the name's entry, making one of what the client had where there is none.
+func (st *typeState) entry(name string, has former) *entry {
+	e := st.entries[name]
+	if e == nil {
+		e = &entry{has: has}
+		if st.entries == nil {
+			st.entries = map[string]*entry{}
+		}
+		st.entries[name] = e
+	}
+	return e
+}
+
+// drop forgets an entry: its name is up to date, or not wanted any more.
+func (st *typeState) drop(name string) {
+	delete(st.entries, name)
+	if len(st.entries) == 0 {
+		// A map keeps its size; the first sync made it large.
+		st.entries = nil
+	}
+}
+
+// item is one name in a response; a nil record is a removal.
+type item struct {
+	name   string
+	record *record
+	// again and changed are what the entry said when it was sent.
+	again   bool
+	changed time.Time
+}
+
+// response is what was sent and waits for its ACK.
+type response struct {
+	state *typeState
+	nonce string
+	items []item
+	// everything is the whole content of a complete SotW answer, of which items are what is new.
+	everything []*record
+	// own says, once it has been answered, which items had not been sent again meanwhile.
+	own  []bool
+	size int
+	at   time.Time
+	// tainted is true for a complete SotW answer that holds a record that is known to be rejected: its NACK says nothing
+	// of its items.
+	tainted bool
+}

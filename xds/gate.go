@@ -1,0 +1,150 @@
+package xds
+
+import (
+	"time"
+
+	"github.com/podway/podway/api"
+)
+
+// subscribeBound is how long it takes a client that has connected anew to say what it has of all types, at the most.
+const subscribeBound = time.Second
+
+// open is false while an item has to wait for others to reach the client.
+func (p *pass) open(st *typeState, name string, e *entry) bool {
+	r := p.view.record(st.url, name)
+	bound := p.stream.server.config.RouteBound
+	var closed bool
+	switch st.url {
+	case clusterType:
+		closed, bound = p.endpointsWithheld(r, e)
+	case listenerType, routeType:
+		if !e.present() {
+			bound = p.stream.server.config.FirstRouteBound
+		}
+		for _, need := range r.needs {
+			if need.Type == clusterType && !p.reached(need.Name) {
+				closed = true
+			}
+		}
+	}
+	if !closed {
+		e.held = time.Time{}
+		return true
+	}
+	return p.overdue(&e.held, bound)
+}
+
+// overdue is true once something has been waited for longer than the bound; since is when that began. A bound of 0 is none.
+func (p *pass) overdue(since *time.Time, bound time.Duration) bool {
+	if since.IsZero() {
+		*since = p.now
+	}
+	if bound == 0 {
+		return false
+	}
+	until := since.Add(bound)
+	if p.now.Before(until) {
+		p.lookAgain(until)
+		return false
+	}
+	return true
+}
+
+// reached is true for a cluster to which a route can be sent: the client has
+// it, or has its endpoints, or nothing more is coming. Envoy does not warm routes: one that comes too early answers 503.
+func (p *pass) reached(name string) bool {
+	clusters := p.stream.find(clusterType)
+	if clusters == nil || !clusters.sub.covers(name) {
+		return true
+	}
+	if !clusters.synced {
+		return false
+	}
+	e := clusters.entries[name]
+	if e == nil || e.has.version != "" {
+		return true
+	}
+	r := p.view.record(clusterType, name)
+	if r == nil {
+		return true
+	}
+	// Envoy holds back the ACK of every cluster while any of them warms. Endpoints are acknowledged one by one.
+	if !r.ready || e.flight == nil || e.sent != r && e.sent.version != r.version {
+		return false
+	}
+	endpoints := p.stream.find(endpointType)
+	if endpoints == nil || !endpoints.synced || !endpoints.sub.covers(r.assignment) {
+		return false
+	}
+	if _, unwarmed := p.stream.unwarmed[r.assignment]; unwarmed {
+		return false
+	}
+	assignment := endpoints.entries[r.assignment]
+	return assignment == nil || assignment.flight == nil && assignment.has.version != ""
+}
+
+// endpointsWithheld is true for a changed Cluster whose endpoints the client must not be sent, because they lack a part
+// that the client has, or because the client rejected them: without them the changed Cluster would warm, and have lost
+// all of them at the end of it.
+func (p *pass) endpointsWithheld(r *record, e *entry) (withheld bool, bound time.Duration) {
+	if r.assignment == "" || e.has.version == "" || e.has.version == r.version {
+		return false, 0
+	}
+	assignment := p.view.record(endpointType, r.assignment)
+	if assignment == nil {
+		return false, 0
+	}
+	endpoints := p.stream.find(endpointType)
+	if endpoints == nil || !endpoints.synced {
+		return assignment.partial, subscribeBound
+	}
+	held := endpoints.entries[r.assignment]
+	return held != nil && (held.withholds(assignment) || held.refused == assignment.version && held.present()), 0
+}
+
+// removable is true once nothing that the client has refers to the name, and, of clusters, requests in flight had time to end.
+func (p *pass) removable(st *typeState, name string, e *entry) bool {
+	if !e.present() {
+		return true
+	}
+	key := api.ResourceKey{Type: st.url, Name: name}
+	if st.url == endpointType && p.clusterUses(name) || p.inUse(key) {
+		e.unused = time.Time{}
+		return false
+	}
+	if st.url != clusterType || p.stream.server.config.RemovalGrace <= 0 {
+		return true
+	}
+	return p.overdue(&e.unused, p.stream.server.config.RemovalGrace)
+}
+
+// inUse looks at the versions that the client has and that are not, or no longer, the view's.
+func (p *pass) inUse(key api.ResourceKey) bool {
+	for _, typeURL := range users(key.Type) {
+		st := p.stream.find(typeURL)
+		if st == nil {
+			continue
+		}
+		for _, e := range st.entries {
+			if e.mayUse(func(r *record) bool { return r.needsAny(key) }) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// clusterUses is true while the client may have the Cluster of a ClusterLoadAssignment that has gone with it.
+func (p *pass) clusterUses(name string) bool {
+	clusters := p.stream.find(clusterType)
+	if clusters == nil {
+		return false
+	}
+	for clusterName, e := range clusters.entries {
+		if p.view.record(clusterType, clusterName) == nil && e.present() &&
+			(clusterName == name || e.has.record != nil && e.has.record.assignment == name) {
+			return true
+		}
+	}
+	return false
+}

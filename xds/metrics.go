@@ -1,0 +1,69 @@
+package xds
+
+import (
+	"errors"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// metrics have bounded labels: type is one of five short names, or "other".
+type metrics struct {
+	streams    prometheus.Gauge
+	unknown    prometheus.Gauge
+	refused    prometheus.Counter
+	pushes     *prometheus.CounterVec
+	bytes      *prometheus.CounterVec
+	rejections *prometheus.CounterVec
+	current    *prometheus.HistogramVec
+}
+
+func newMetrics(registerer prometheus.Registerer) *metrics {
+	byType := []string{"type"}
+	return &metrics{
+		streams: register(registerer, prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "podway_xds_streams", Help: "Open xDS streams.",
+		})),
+		unknown: register(registerer, prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "podway_xds_unknown_gateway_streams", Help: "Open xDS streams whose node.cluster names no Gateway that is served.",
+		})),
+		refused: register(registerer, prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "podway_xds_refused_streams_total", Help: "xDS streams that were refused at a limit.",
+		})),
+		pushes: register(registerer, prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "podway_xds_responses_total", Help: "Responses sent, by resource type.",
+		}, byType)),
+		bytes: register(registerer, prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "podway_xds_response_bytes_total", Help: "Bytes of resources sent, by resource type.",
+		}, byType)),
+		rejections: register(registerer, prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "podway_xds_rejected_responses_total", Help: "Responses that an Envoy rejected, by resource type.",
+		}, byType)),
+		current: register(registerer, prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name:    "podway_xds_publish_to_ack_seconds",
+			Help:    "Time from a change of a resource to its acknowledgement by an Envoy, by resource type.",
+			Buckets: []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30},
+		}, byType)),
+	}
+}
+
+// register adds a metric, or finds the one that is there already, so that two servers may share a registry.
+func register[C prometheus.Collector](registerer prometheus.Registerer, collector C) C {
+	err := registerer.Register(collector)
+	var there prometheus.AlreadyRegisteredError
+	if errors.As(err, &there) {
+		if existing, ok := there.ExistingCollector.(C); ok {
+			return existing
+		}
+	}
+	return collector
+}
+
+func (m *metrics) sent(typeURL string, bytes int) {
+	m.pushes.WithLabelValues(shortType(typeURL)).Inc()
+	m.bytes.WithLabelValues(shortType(typeURL)).Add(float64(bytes))
+}
+
+func (m *metrics) acked(typeURL string, after time.Duration) {
+	m.current.WithLabelValues(shortType(typeURL)).Observe(after.Seconds())
+}

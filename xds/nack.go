@@ -1,0 +1,188 @@
+package xds
+
+import (
+	"strings"
+	"sync"
+	"unicode/utf8"
+
+	"github.com/podway/podway/api"
+)
+
+const (
+	maxMessageBytes = 2 << 10
+	// maxRefusals is how many rejections are remembered beyond the stream they came on.
+	maxRefusals = 10_000
+)
+
+// rejected takes in a NACK: it finds out which of the response's resources was
+// meant, keeps that content from being sent again, and sees to it that the others arrive.
+func (s *stream) rejected(st *typeState, at int, message string) {
+	s.server.metrics.rejections.WithLabelValues(shortType(st.url)).Inc()
+	complete := s.variant.complete(st.url)
+	r := st.settle(at)
+	var open []item
+	for n, i := range r.items {
+		if i.record == nil {
+			// Nothing can be wrong with an absence; it is not told twice.
+			if e := st.entries[i.name]; e != nil && r.own[n] {
+				e.has = former{}
+			}
+			continue
+		}
+		if e := st.entries[i.name]; e != nil && r.own[n] {
+			e.again = e.again || i.again
+			if e.changed.IsZero() {
+				e.changed = i.changed
+			}
+		}
+		open = append(open, i)
+	}
+	culprits := named(message, open)
+	switch {
+	case len(culprits) > 0:
+	case r.tainted && complete:
+		// Envoy applied the others; were they sent again, this would be answered again.
+		s.accepted(st, r)
+		return
+	case len(open) == 1:
+		culprits = open
+	default:
+		st.retry = append(st.retry, halves(open)...)
+	}
+	for _, i := range culprits {
+		s.refuse(st, i, message)
+	}
+}
+
+// halves splits names into two groups, to be sent again apart.
+func halves(items []item) [][]string {
+	var groups [][]string
+	for _, half := range [][]item{items[:len(items)/2], items[len(items)/2:]} {
+		names := make([]string, 0, len(half))
+		for _, i := range half {
+			names = append(names, i.name)
+		}
+		if len(names) > 0 {
+			groups = append(groups, names)
+		}
+	}
+	return groups
+}
+
+// refuse keeps a rejected content from being sent again, and tells of it.
+func (s *stream) refuse(st *typeState, i item, message string) {
+	if e := st.entries[i.name]; e != nil {
+		e.refused = i.record.version
+	}
+	if s.variant.complete(st.url) {
+		for _, r := range st.flight {
+			for _, held := range r.everything {
+				r.tainted = r.tainted || held == i.record
+			}
+		}
+	}
+	message = cut(message)
+	if !s.server.refusals.remember(s.node, i.record.key, i.record.version) {
+		return
+	}
+	s.log.Warn("Envoy rejected a resource", "type", messageName(st.url), "name", i.name, "version", i.record.version, "error", message)
+	s.rejections = append(s.rejections, Rejection{
+		Node: s.node.id, View: s.view.name, Key: i.record.key, Version: i.record.version, Message: message, Owners: i.record.owners,
+	})
+}
+
+// cut bounds a client's message without breaking a character.
+func cut(message string) string {
+	if len(message) <= maxMessageBytes {
+		return message
+	}
+	end := maxMessageBytes
+	for end > 0 && !utf8.RuneStart(message[end]) {
+		end--
+	}
+	return message[:end]
+}
+
+// named are the items that a message names.
+func named(message string, items []item) []item {
+	var found []item
+	for _, i := range items {
+		if names(message, i.name) {
+			found = append(found, i)
+		}
+	}
+	return found
+}
+
+// names is true where the message holds the name as a whole: tunnel/a/b is not in "tunnel/a/b2".
+func names(message, name string) bool {
+	for from := 0; name != "" && from < len(message); {
+		i := strings.Index(message[from:], name)
+		if i < 0 {
+			return false
+		}
+		start := from + i
+		end := start + len(name)
+		before := start == 0 || !inName(message[start-1])
+		after := end == len(message) || !inName(message[end]) ||
+			message[end] == '.' && (end+1 == len(message) || !inName(message[end+1]))
+		if before && after {
+			return true
+		}
+		from = start + 1
+	}
+	return false
+}
+
+func inName(c byte) bool {
+	return c == '/' || c == '-' || c == '_' || c == '.' || '0' <= c && c <= '9' || 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z'
+}
+
+// refusals remember what was rejected when an Envoy connects anew. An Envoy that says that it has nothing of a type
+// has started anew, and is not remembered.
+type refusals struct {
+	mu       sync.Mutex
+	versions map[refusal]string
+	order    []refusal
+}
+
+type refusal struct {
+	node nodeInfo
+	key  api.ResourceKey
+}
+
+func (r *refusals) of(node nodeInfo, key api.ResourceKey) string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.versions[refusal{node, key}]
+}
+
+// remember returns false for what was known already.
+func (r *refusals) remember(node nodeInfo, key api.ResourceKey, version string) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	k := refusal{node, key}
+	before, there := r.versions[k]
+	if before == version {
+		return false
+	}
+	if r.versions == nil {
+		r.versions = map[refusal]string{}
+	}
+	r.versions[k] = version
+	if there {
+		return true
+	}
+	r.order = append(r.order, k)
+	if len(r.order) > maxRefusals {
+		delete(r.versions, r.order[0])
+		r.order = r.order[1:]
+	}
+	return true
+}
+
+func (r *refusals) forget(node nodeInfo, key api.ResourceKey) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	delete(r.versions, refusal{node, key})
+}

@@ -1,0 +1,189 @@
+package xds
+
+import (
+	"slices"
+	"strings"
+	"time"
+)
+
+// pass is one look at what a stream is owed. Stream and view are locked.
+type pass struct {
+	stream    *stream
+	view      *view
+	now       time.Time
+	responses []*response
+	wakeAt    time.Time
+}
+
+// lookAgain makes sure that the stream is looked at again by the given time.
+func (p *pass) lookAgain(at time.Time) {
+	if p.wakeAt.IsZero() || at.Before(p.wakeAt) {
+		p.wakeAt = at
+	}
+}
+
+type verdict int
+
+const (
+	// nothing to do for now; the entry stays.
+	nothing verdict = iota
+	// current needs no entry.
+	current
+	send
+	remove
+)
+
+// decide says what is to be done about an entry, gates aside.
+func (p *pass) decide(st *typeState, name string, e *entry) verdict {
+	if !st.sub.covers(name) {
+		return current
+	}
+	r := p.view.record(st.url, name)
+	if r == nil {
+		switch {
+		case e.flight != nil && e.sent == nil:
+			return nothing
+		case e.present() || e.tell:
+			return remove
+		}
+		return current
+	}
+	onItsWay := e.flight != nil && e.sent != nil
+	switch {
+	case e.refused == r.version, e.withholds(r):
+		return nothing
+	case e.again:
+		return send
+	case onItsWay && e.sent.version == r.version:
+		return nothing
+	case onItsWay && st.url != clusterType:
+		// One version of a name is on its way at a time. Not so of clusters: Envoy holds back their ACK while any of them warms.
+		return nothing
+	case e.flight == nil && e.has.version == r.version:
+		return current
+	}
+	return send
+}
+
+// withholds is true for a record that lacks something, where the client has a version that may be whole.
+func (e *entry) withholds(r *record) bool {
+	if !r.partial {
+		return false
+	}
+	if e.flight != nil && e.sent != nil {
+		return !e.sent.partial
+	}
+	return e.has.version != "" && e.has.version != r.version && !e.has.partial
+}
+
+// due are the items to send now, by name. waiting is true where others are held back by a gate.
+func (p *pass) due(st *typeState) (due []item, waiting bool) {
+	for name, e := range st.entries {
+		switch p.decide(st, name, e) {
+		case current:
+			st.drop(name)
+		case send:
+			if !p.open(st, name, e) {
+				waiting = true
+				continue
+			}
+			due = append(due, item{name: name, record: p.view.record(st.url, name)})
+		}
+	}
+	slices.SortFunc(due, byName)
+	return due, waiting
+}
+
+func byName(a, b item) int { return strings.Compare(a.name, b.name) }
+
+// sends adds what is new or changed of one type.
+func (p *pass) sends(st *typeState) {
+	if !st.synced || !isServed(st.url) {
+		return
+	}
+	due, waiting := p.due(st)
+	if p.stream.variant.complete(st.url) {
+		p.sendComplete(st, due, waiting)
+		return
+	}
+	for _, group := range st.takeRetries() {
+		var batch []item
+		batch, due = pick(due, group)
+		if len(batch) > 0 {
+			p.respond(st, batch)
+		}
+	}
+	if p.sendBatches(st, due) == 0 && st.owesAnswer && !waiting {
+		p.respond(st, nil)
+	}
+}
+
+// sendBatches sends what the window allows, and returns how many items were due.
+func (p *pass) sendBatches(st *typeState, due []item) int {
+	for _, batch := range p.batches(st, due) {
+		if !p.window(st, batch) {
+			break
+		}
+		p.respond(st, batch)
+	}
+	return len(due)
+}
+
+// sendComplete adds a SotW answer with everything of a type. Due items that cannot be sent yet stay as the client has them.
+func (p *pass) sendComplete(st *typeState, due []item, waiting bool) {
+	if len(st.retry) > 0 {
+		// One group at a time, each beside what is known to be good.
+		if len(st.flight) > 0 {
+			return
+		}
+		for len(st.retry) > 0 {
+			var batch []item
+			batch, _ = pick(due, st.retry[0])
+			st.retry = st.retry[1:]
+			if len(batch) > 0 {
+				p.respond(st, batch)
+				return
+			}
+		}
+	}
+	if st.owesAnswer && waiting || !st.owesAnswer && len(due) == 0 {
+		// What the first answer leaves out, a client that comes from another server deletes.
+		return
+	}
+	if st.url != clusterType && len(st.flight) > 0 || !p.window(st, due) {
+		return
+	}
+	p.respond(st, due)
+}
+
+// removals adds what has gone.
+func (p *pass) removals(st *typeState) {
+	if !st.synced {
+		return
+	}
+	var gone []item
+	for name, e := range st.entries {
+		switch p.decide(st, name, e) {
+		case current:
+			st.drop(name)
+		case remove:
+			if p.removable(st, name, e) {
+				gone = append(gone, item{name: name})
+			}
+		}
+	}
+	if len(gone) == 0 || p.stream.variant.complete(st.url) && st.url != clusterType && len(st.flight) > 0 {
+		return
+	}
+	slices.SortFunc(gone, byName)
+	if !p.stream.variant.removes(st.url) {
+		// SotW has no word for it: the client finds out by what no longer refers to the name.
+		for _, i := range gone {
+			st.drop(i.name)
+		}
+		return
+	}
+	if p.window(st, gone) {
+		p.respond(st, gone)
+	}
+}

@@ -1,0 +1,201 @@
+package xds
+
+import (
+	"fmt"
+	"maps"
+	"sync"
+	"time"
+
+	"github.com/podway/podway/api"
+)
+
+// publisher turns resources into records, each once.
+type publisher struct {
+	// mu makes SetViews and SetEndpoints exclude each other.
+	mu sync.Mutex
+	// sources are the records of resources that are in use, by pointer; empties, those of assignments that are lacking.
+	sources map[*api.Resource]*record
+	empties map[string]*record
+	// users are the views that have a ClusterLoadAssignment.
+	users map[string][]*view
+}
+
+// encoder is one publication: it reuses the records of the last one.
+type encoder struct {
+	before, after map[*api.Resource]*record
+	emptiesBefore map[string]*record
+	empties       map[string]*record
+	failed        []error
+}
+
+// record returns the resource's record, or nil where it cannot be encoded.
+func (e *encoder) record(source *api.Resource) *record {
+	if r := e.after[source]; r != nil {
+		return r
+	}
+	r := e.before[source]
+	if r == nil {
+		made, err := newRecord(source)
+		if err != nil {
+			e.failed = append(e.failed, err)
+			return nil
+		}
+		r = made
+	}
+	e.after[source] = r
+	return r
+}
+
+func (e *encoder) empty(name string) *record {
+	r := e.emptiesBefore[name]
+	if r == nil {
+		made, err := newRecord(emptyAssignment(name))
+		if err != nil {
+			e.failed = append(e.failed, err)
+			return nil
+		}
+		r = made
+	}
+	e.empties[name] = r
+	return r
+}
+
+// view encodes all of one view. Clusters without an assignment get an empty one.
+func (e *encoder) view(resources []*api.Resource) map[api.ResourceKey]*record {
+	records := make(map[api.ResourceKey]*record, len(resources))
+	for _, source := range resources {
+		if r := e.record(source); r != nil {
+			records[r.key] = r
+		}
+	}
+	for _, source := range resources {
+		r := records[source.ResourceKey]
+		if r == nil || r.assignment == "" {
+			continue
+		}
+		key := api.ResourceKey{Type: endpointType, Name: r.assignment}
+		if records[key] == nil {
+			if empty := e.empty(r.assignment); empty != nil {
+				records[key] = empty
+			}
+		}
+	}
+	return records
+}
+
+// SetViews replaces what all Gateways' Envoys should have. A key is a node.cluster, NAMESPACE/NAME; its slice is
+// complete, ClusterLoadAssignments included. The Envoys of a Gateway that is no longer there lose its listeners and
+// keep the rest. Resources are not changed afterwards. SetViews and SetEndpoints never wait for a client.
+func (s *Server) SetViews(views map[string][]*api.Resource) {
+	s.publisher.mu.Lock()
+	defer s.publisher.mu.Unlock()
+	e := &encoder{
+		before: s.publisher.sources, after: map[*api.Resource]*record{},
+		emptiesBefore: s.publisher.empties, empties: map[string]*record{},
+	}
+	encoded := make(map[string]map[api.ResourceKey]*record, len(views))
+	for name, resources := range views {
+		encoded[name] = e.view(resources)
+	}
+	for _, err := range e.failed {
+		s.log.Error("A resource cannot be sent", "error", err)
+	}
+	s.publisher.sources, s.publisher.empties = e.after, e.empties
+	s.publish(encoded)
+}
+
+// publish makes the encoded views those that are served.
+func (s *Server) publish(encoded map[string]map[api.ResourceKey]*record) {
+	now := time.Now()
+	users := map[string][]*view{}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.ready = true
+	for name, records := range encoded {
+		v := s.view(name)
+		v.mu.Lock()
+		appeared := !v.known
+		v.known, v.gone = true, false
+		if v.replace(records, now) || appeared {
+			v.wake()
+		}
+		v.mu.Unlock()
+		for key := range records {
+			if key.Type == endpointType {
+				users[key.Name] = append(users[key.Name], v)
+			}
+		}
+	}
+	for name, v := range maps.All(s.views) {
+		if _, there := encoded[name]; !there {
+			s.retire(v, now)
+		}
+	}
+	s.publisher.users = users
+	s.countUnknown()
+}
+
+// retire takes the listeners of a Gateway that has gone. Its Envoys keep the rest, which serves nobody without them.
+func (s *Server) retire(v *view, now time.Time) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if v.known {
+		v.gone = true
+		for name := range v.records(listenerType) {
+			v.put(api.ResourceKey{Type: listenerType, Name: name}, nil, now)
+		}
+		v.wake()
+	}
+	if len(v.streams) == 0 {
+		delete(s.views, v.name)
+	}
+	for st := range v.streams {
+		s.warnUnknown(v, st)
+	}
+}
+
+// SetEndpoints replaces ClusterLoadAssignments by name in every view that has
+// them. Its work is in proportion to the change, not to what is served.
+func (s *Server) SetEndpoints(changed []*api.Resource) {
+	s.publisher.mu.Lock()
+	defer s.publisher.mu.Unlock()
+	now := time.Now()
+	woken := map[*view]bool{}
+	for _, source := range changed {
+		if err := s.setEndpoints(source, now, woken); err != nil {
+			s.log.Error("A resource cannot be sent", "error", err)
+		}
+	}
+	for v := range woken {
+		v.mu.RLock()
+		v.wake()
+		v.mu.RUnlock()
+	}
+}
+
+func (s *Server) setEndpoints(source *api.Resource, now time.Time, woken map[*view]bool) error {
+	if source.Type != endpointType {
+		return fmt.Errorf("%s %s is not a ClusterLoadAssignment", messageName(source.Type), source.Name)
+	}
+	p := &s.publisher
+	users := p.users[source.Name]
+	if len(users) == 0 || p.sources[source] != nil {
+		return nil
+	}
+	r, err := newRecord(source)
+	if err != nil {
+		return err
+	}
+	for _, v := range users {
+		v.mu.Lock()
+		if before := v.record(endpointType, source.Name); before != nil {
+			delete(p.sources, before.source)
+		}
+		if v.put(source.ResourceKey, r, now) {
+			woken[v] = true
+		}
+		v.mu.Unlock()
+	}
+	p.sources[source] = r
+	return nil
+}

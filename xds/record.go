@@ -1,0 +1,126 @@
+package xds
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"slices"
+	"strings"
+
+	clusterv3 "github.com/envoyproxy/go-control-plane/envoy/config/cluster/v3"
+	endpointv3 "github.com/envoyproxy/go-control-plane/envoy/config/endpoint/v3"
+	discoveryv3 "github.com/envoyproxy/go-control-plane/envoy/service/discovery/v3"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/anypb"
+
+	"github.com/podway/podway/api"
+)
+
+// record is one resource in the form in which it is sent. It never changes,
+// and all views and streams share it.
+type record struct {
+	key     api.ResourceKey
+	version string
+	// wire is what a delta response holds; SotW uses the Any inside.
+	wire    *discoveryv3.Resource
+	size    int
+	needs   []api.ResourceKey
+	owners  []api.Owner
+	partial bool
+	source  *api.Resource
+	// assignment is the name of the ClusterLoadAssignment that a Cluster takes its endpoints from; empty for other
+	// types and clusters.
+	assignment string
+	// ready is true for a Cluster that can take traffic as soon as its ClusterLoadAssignment is accepted: it waits for
+	// no health check and no secret.
+	ready bool
+}
+
+// newRecord encodes a resource. The bytes are deterministic within one build of podway, so replicas agree on versions.
+func newRecord(source *api.Resource) (*record, error) {
+	value, err := proto.MarshalOptions{Deterministic: true}.Marshal(source.Message)
+	if err != nil {
+		return nil, fmt.Errorf("encoding %s %s: %w", shortType(source.Type), source.Name, err)
+	}
+	r := &record{
+		key:     source.ResourceKey,
+		version: versionOf(value),
+		needs:   source.Needs,
+		owners:  source.Owners,
+		partial: source.Partial,
+		source:  source,
+	}
+	r.wire = &discoveryv3.Resource{
+		Name:     r.key.Name,
+		Version:  r.version,
+		Resource: &anypb.Any{TypeUrl: r.key.Type, Value: value},
+	}
+	r.size = proto.Size(r.wire)
+	if c, ok := source.Message.(*clusterv3.Cluster); ok {
+		r.describe(c)
+	}
+	return r, nil
+}
+
+func (r *record) describe(c *clusterv3.Cluster) {
+	if c.GetType() != clusterv3.Cluster_EDS {
+		return
+	}
+	r.assignment = c.GetEdsClusterConfig().GetServiceName()
+	if r.assignment == "" {
+		r.assignment = r.key.Name
+	}
+	r.ready = len(c.GetHealthChecks()) == 0
+	for _, need := range r.needs {
+		if need.Type == secretType {
+			r.ready = false
+		}
+	}
+}
+
+// emptyAssignment is what a cluster is answered whose ClusterLoadAssignment
+// the view lacks: without any answer Envoy would hold back the cluster, and the listeners behind it, for
+// initial_fetch_timeout. It is partial: who has endpoints keeps them.
+func emptyAssignment(name string) *api.Resource {
+	return &api.Resource{
+		ResourceKey: api.ResourceKey{Type: endpointType, Name: name},
+		Message:     &endpointv3.ClusterLoadAssignment{ClusterName: name},
+		Partial:     true,
+	}
+}
+
+// versionOf is the first 64 bits of the SHA-256 of content, in hexadecimal.
+func versionOf(content []byte) string {
+	sum := sha256.Sum256(content)
+	return hex.EncodeToString(sum[:8])
+}
+
+// sameAs is true where replacing r by other changes nothing for anyone.
+func (r *record) sameAs(other *record) bool {
+	return other != nil && r.version == other.version && r.partial == other.partial
+}
+
+func (r *record) needsAny(key api.ResourceKey) bool {
+	for _, need := range r.needs {
+		if need == key {
+			return true
+		}
+	}
+	return false
+}
+
+func sortRecords(records []*record) {
+	slices.SortFunc(records, func(a, b *record) int { return strings.Compare(a.key.Name, b.key.Name) })
+}
+
+// setVersion is the version of several records, in the order given: of one, its own.
+func setVersion(records []*record) string {
+	if len(records) == 1 {
+		return records[0].version
+	}
+	h := sha256.New()
+	for _, r := range records {
+		fmt.Fprintf(h, "%d:%s%s", len(r.key.Name), r.key.Name, r.version)
+	}
+	return hex.EncodeToString(h.Sum(nil)[:8])
+}

@@ -1,0 +1,253 @@
+package xds
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
+	discoveryv3 "github.com/envoyproxy/go-control-plane/envoy/service/discovery/v3"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/keepalive"
+	"google.golang.org/grpc/status"
+)
+
+const (
+	// firstRequestBound is how long a stream may say nothing after it was opened.
+	firstRequestBound = 30 * time.Second
+	// pingEvery finds peers that have gone without a word.
+	pingEvery   = 30 * time.Second
+	pingTimeout = 10 * time.Second
+	// minPing is how often a client may ping: podway's bootstrap does so every 15 s.
+	minPing = 5 * time.Second
+	// streamsPerConnection bounds one connection; an Envoy needs one.
+	streamsPerConnection = 128
+)
+
+var errShutdown = status.Error(codes.Unavailable, "podway is shutting down; connect again")
+
+// Server serves xDS to Envoys. It answers nobody before the first SetViews.
+type Server struct {
+	discoveryv3.UnimplementedAggregatedDiscoveryServiceServer
+
+	config    Config
+	log       *slog.Logger
+	metrics   *metrics
+	doorman   *doorman
+	refusals  refusals
+	publisher publisher
+
+	// mu guards what follows; it comes before view.mu.
+	mu      sync.Mutex
+	views   map[string]*view
+	streams map[*stream]struct{}
+	ready   bool
+	closing bool
+}
+
+// New returns a server that holds nothing yet and listens nowhere.
+func New(config Config) *Server {
+	config = config.withDefaults()
+	return &Server{
+		config:  config,
+		log:     config.Logger,
+		metrics: newMetrics(config.Registerer),
+		doorman: newDoorman(config.Limits),
+		views:   map[string]*view{},
+		streams: map[*stream]struct{}{},
+	}
+}
+
+// Run serves on the listener, which it closes, until the context ends; then it closes the streams and returns nil. Call
+// it once, after the first SetViews. The error says why serving failed.
+func (s *Server) Run(ctx context.Context, listener net.Listener) error {
+	server := grpc.NewServer(
+		grpc.MaxRecvMsgSize(s.config.Limits.MaxRequestBytes),
+		grpc.MaxConcurrentStreams(streamsPerConnection),
+		grpc.SharedWriteBuffer(true),
+		grpc.KeepaliveParams(keepalive.ServerParameters{Time: pingEvery, Timeout: pingTimeout}),
+		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: minPing, PermitWithoutStream: true}),
+	)
+	discoveryv3.RegisterAggregatedDiscoveryServiceServer(server, s)
+	done := make(chan struct{})
+	stopped := make(chan struct{})
+	go func() {
+		defer close(stopped)
+		select {
+		case <-ctx.Done():
+			s.shutdown(server)
+		case <-done:
+		}
+	}()
+	err := server.Serve(listener)
+	close(done)
+	<-stopped
+	if err != nil && ctx.Err() == nil {
+		return fmt.Errorf("serving xDS on %s: %w", listener.Addr(), err)
+	}
+	return nil
+}
+
+// shutdown closes the streams, spread over a time, and then whatever is left.
+func (s *Server) shutdown(server *grpc.Server) {
+	deadline := time.AfterFunc(s.config.ShutdownBound, server.Stop)
+	defer deadline.Stop()
+	s.mu.Lock()
+	s.closing = true
+	streams := make([]*stream, 0, len(s.streams))
+	for st := range s.streams {
+		streams = append(streams, st)
+	}
+	s.mu.Unlock()
+	slices.SortFunc(streams, func(a, b *stream) int { return strings.Compare(a.node.id, b.node.id) })
+	go closeSpread(streams, s.config.ShutdownSpread)
+	server.GracefulStop()
+}
+
+// closeSpread closes streams evenly over a time.
+func closeSpread(streams []*stream, over time.Duration) {
+	for i, st := range streams {
+		time.AfterFunc(over*time.Duration(i)/time.Duration(len(streams)), st.close)
+	}
+}
+
+// DeltaAggregatedResources serves one Envoy's delta stream.
+func (s *Server) DeltaAggregatedResources(g discoveryv3.AggregatedDiscoveryService_DeltaAggregatedResourcesServer) error {
+	return s.serve(g.Context(), &delta{stream: g, plane: s.plane()})
+}
+
+// StreamAggregatedResources serves one Envoy's state-of-the-world stream.
+func (s *Server) StreamAggregatedResources(g discoveryv3.AggregatedDiscoveryService_StreamAggregatedResourcesServer) error {
+	return s.serve(g.Context(), &stateOfTheWorld{stream: g, plane: s.plane()})
+}
+
+func (s *Server) plane() *corev3.ControlPlane {
+	return &corev3.ControlPlane{Identifier: s.config.Identifier}
+}
+
+func (s *Server) serve(ctx context.Context, v variant) error {
+	leave, err := s.doorman.admit(peerAddress(ctx))
+	if err != nil {
+		s.metrics.refused.Inc()
+		return err
+	}
+	defer leave()
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	in := newInbox(ctx, v)
+	first, err := in.first(ctx)
+	if err != nil {
+		return err
+	}
+	st, err := s.open(first, v)
+	if err != nil {
+		return err
+	}
+	defer s.close(st)
+	return st.run(ctx, first, in)
+}
+
+// first waits for the first request.
+func (in *inbox) first(ctx context.Context) (request, error) {
+	timer := time.NewTimer(firstRequestBound)
+	defer timer.Stop()
+	select {
+	case r := <-in.requests:
+		return r, nil
+	case err := <-in.failed:
+		return request{}, err
+	case <-ctx.Done():
+		return request{}, ctx.Err()
+	case <-timer.C:
+		return request{}, status.Errorf(codes.DeadlineExceeded, "no request came within %s of opening the stream", firstRequestBound)
+	}
+}
+
+// open makes a stream of its first request, which must say who is asking.
+func (s *Server) open(first request, v variant) (*stream, error) {
+	node := first.node
+	if node.GetId() == "" {
+		return nil, status.Error(codes.InvalidArgument, "the first request on a stream must hold a node with an id; "+
+			"its cluster says which Gateway it belongs to, as NAMESPACE/NAME")
+	}
+	st := &stream{
+		server: s, variant: v, since: time.Now(),
+		node:   nodeInfo{id: node.GetId(), gateway: node.GetCluster(), build: buildVersion(node)},
+		wakeup: make(chan struct{}, 1), closing: make(chan struct{}),
+	}
+	for _, text := range []string{st.node.id, st.node.gateway} {
+		if len(text) > s.config.Limits.MaxNameBytes {
+			return nil, status.Errorf(codes.InvalidArgument, "node.id and node.cluster may have %d bytes", s.config.Limits.MaxNameBytes)
+		}
+	}
+	st.log = s.log.With("node", st.node.id, "gateway", st.node.gateway)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closing {
+		return nil, errShutdown
+	}
+	st.view = s.view(st.node.gateway)
+	st.view.mu.Lock()
+	st.view.streams[st] = struct{}{}
+	st.cursor = st.view.head
+	s.warnUnknown(st.view, st)
+	st.view.mu.Unlock()
+	s.streams[st] = struct{}{}
+	s.metrics.streams.Inc()
+	if st.warned {
+		s.countUnknown()
+	}
+	st.log.Info("Envoy connected", "version", st.node.build, "variant", v.name())
+	return st, nil
+}
+
+func (s *Server) close(st *stream) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.streams, st)
+	st.view.mu.Lock()
+	delete(st.view.streams, st)
+	if len(st.view.streams) == 0 && (!st.view.known || st.view.gone) {
+		delete(s.views, st.view.name)
+	}
+	st.view.mu.Unlock()
+	s.metrics.streams.Dec()
+	if st.warned {
+		s.countUnknown()
+	}
+	st.log.Info("Envoy disconnected")
+}
+
+// view returns the view of a Gateway, making an unknown one where there is none. s.mu is held.
+func (s *Server) view(name string) *view {
+	v := s.views[name]
+	if v == nil {
+		v = newView(name)
+		s.views[name] = v
+	}
+	return v
+}
+
+// warnUnknown says once for a stream that its Gateway is not served. s.mu and v.mu are held.
+func (s *Server) warnUnknown(v *view, st *stream) {
+	if !s.ready || st.warned || v.known && !v.gone {
+		return
+	}
+	st.warned = true
+	st.log.Warn("Envoy names a Gateway that is not served; it keeps what it has",
+		"remedy", "set node.cluster to NAMESPACE/NAME of a Gateway whose GatewayClass is podway's")
+}
+
+// buildVersion is the Envoy's own version, such as 1.40.0, or what its user agent says.
+func buildVersion(node *corev3.Node) string {
+	if v := node.GetUserAgentBuildVersion().GetVersion(); v != nil {
+		return fmt.Sprintf("%d.%d.%d", v.GetMajorNumber(), v.GetMinorNumber(), v.GetPatch())
+	}
+	return node.GetUserAgentVersion()
+}

@@ -1,0 +1,134 @@
+package xds
+
+import (
+	"slices"
+
+	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
+	discoveryv3 "github.com/envoyproxy/go-control-plane/envoy/service/discovery/v3"
+	"google.golang.org/protobuf/types/known/anypb"
+)
+
+// stateOfTheWorld is the older variant, in which names are told anew in each request, and absences only by being left out.
+type stateOfTheWorld struct {
+	stream discoveryv3.AggregatedDiscoveryService_StreamAggregatedResourcesServer
+	plane  *corev3.ControlPlane
+}
+
+func (w *stateOfTheWorld) name() string                 { return "sotw" }
+func (w *stateOfTheWorld) complete(typeURL string) bool { return isComplete(typeURL) }
+func (w *stateOfTheWorld) removes(typeURL string) bool  { return isComplete(typeURL) }
+
+func (w *stateOfTheWorld) receive() (request, error) {
+	m, err := w.stream.Recv()
+	if err != nil {
+		return request{}, err
+	}
+	return request{
+		typeURL: m.GetTypeUrl(), node: m.GetNode(), nonce: m.GetResponseNonce(),
+		rejected: m.GetErrorDetail() != nil, message: m.GetErrorDetail().GetMessage(),
+		names: m.GetResourceNames(), version: m.GetVersionInfo(),
+	}, nil
+}
+
+func (w *stateOfTheWorld) accept(s *stream, st *typeState, r request) {
+	if !st.begun {
+		st.begun = true
+		st.version = r.version
+		st.owesAnswer = isComplete(st.url)
+		w.subscribe(st, r.names)
+		return
+	}
+	stale := st.nonce != "" && r.nonce != st.nonce
+	s.answered(st, r)
+	if stale {
+		// It was sent before the last answer arrived; the answer to that one is on its way, with the names as they are then.
+		return
+	}
+	w.resubscribe(s, st, r.names)
+}
+
+func (w *stateOfTheWorld) subscribe(st *typeState, names []string) {
+	st.sub.wildcard = slices.Contains(names, wildcardName)
+	for _, name := range names {
+		if name != wildcardName {
+			st.sub.add(name)
+		}
+	}
+	if len(names) == 0 && hasLegacyWildcard(st.url) {
+		st.sub.wildcard, st.sub.legacy = true, true
+	}
+}
+
+// resubscribe makes names all that the client wants. Names that are new get an answer; one that asks only for fewer
+// waits for none.
+func (w *stateOfTheWorld) resubscribe(s *stream, st *typeState, names []string) {
+	if len(names) == 0 && st.sub.legacy {
+		return
+	}
+	wanted := make(map[string]bool, len(names))
+	for _, name := range names {
+		wanted[name] = true
+	}
+	changed := false
+	if all := wanted[wildcardName]; all && !st.sub.wildcard {
+		s.wantAll(st)
+		changed = true
+	} else if !all && st.sub.wildcard {
+		s.unwantAll(st)
+		changed = true
+	}
+	delete(wanted, wildcardName)
+	for _, name := range st.sub.list() {
+		if !wanted[name] {
+			st.sub.remove(name)
+			changed = true
+			if !st.sub.covers(name) {
+				st.drop(name)
+			}
+		}
+	}
+	for _, name := range names {
+		if name == wildcardName || st.sub.named(name) {
+			continue
+		}
+		s.want(st, name)
+		changed = true
+	}
+	if changed && isComplete(st.url) {
+		st.owesAnswer = true
+	}
+}
+
+func (w *stateOfTheWorld) send(r *response) error {
+	records := r.everything
+	if !isComplete(r.state.url) {
+		for _, i := range r.items {
+			if i.record != nil {
+				records = append(records, i.record)
+			}
+		}
+	}
+	m := &discoveryv3.DiscoveryResponse{
+		TypeUrl: r.state.url, Nonce: r.nonce, ControlPlane: w.plane, VersionInfo: setVersion(records),
+		Resources: make([]*anypb.Any, 0, len(records)),
+	}
+	for _, record := range records {
+		m.Resources = append(m.Resources, record.wire.GetResource())
+	}
+	return w.stream.Send(m)
+}
+
+// sameSet is true where the version that a client brings from an earlier stream is that of all it would be sent now.
+func (s *stream) sameSet(st *typeState) bool {
+	if !isComplete(st.url) {
+		return false
+	}
+	var records []*record
+	for name, r := range s.view.records(st.url) {
+		if st.sub.covers(name) {
+			records = append(records, r)
+		}
+	}
+	sortRecords(records)
+	return setVersion(records) == st.version
+}

@@ -1,0 +1,253 @@
+package xds
+
+import (
+	"context"
+	"log/slog"
+	"maps"
+	"slices"
+	"strconv"
+	"sync"
+	"time"
+
+	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+)
+
+// variant is the protocol of a stream: delta or SotW.
+type variant interface {
+	name() string
+	// complete is true for types whose answers hold everything, and removes, for those in which an absence can be told.
+	complete(typeURL string) bool
+	removes(typeURL string) bool
+	// receive blocks for the next request.
+	receive() (request, error)
+	// send blocks until the response has been handed to the transport.
+	send(*response) error
+	// accept takes a request in. Stream and view are locked.
+	accept(*stream, *typeState, request)
+}
+
+// request is what any variant asks, in its own fields.
+type request struct {
+	typeURL string
+	node    *corev3.Node
+	nonce   string
+	// rejected is true for a NACK, and message is why.
+	rejected bool
+	message  string
+
+	subscribe, unsubscribe []string
+	initial                map[string]string
+
+	names   []string
+	version string
+}
+
+// stream is one connected Envoy. Its own goroutine works out what it is owed and sends it.
+type stream struct {
+	server  *Server
+	variant variant
+	node    nodeInfo
+	view    *view
+	log     *slog.Logger
+	since   time.Time
+	wakeup  chan struct{}
+	closing chan struct{}
+	once    sync.Once
+	// warned is true once it was said that the Gateway is not served; the server's mu guards it.
+	warned bool
+
+	// rejections are those of the last request; they belong to the stream's goroutine.
+	rejections []Rejection
+
+	// mu guards what follows; it is never held while sending. It comes before view.mu.
+	mu sync.Mutex
+	// types are in the order in which a change is sent.
+	types  []*typeState
+	cursor uint64
+	nonces uint64
+	// unwarmed are the ClusterLoadAssignments to send because their Cluster was: a changed Cluster warms until one arrives after it.
+	unwarmed map[string]struct{}
+}
+
+// nodeInfo is what an Envoy says of itself in its first request.
+type nodeInfo struct {
+	id, gateway, build string
+}
+
+func (s *stream) poke() {
+	select {
+	case s.wakeup <- struct{}{}:
+	default:
+	}
+}
+
+// close asks the stream to end, so that its client connects anew.
+func (s *stream) close() { s.once.Do(func() { close(s.closing) }) }
+
+// run serves the stream until it ends.
+func (s *stream) run(ctx context.Context, first request, in *inbox) error {
+	if err := s.take(first); err != nil {
+		return err
+	}
+	timer := time.NewTimer(time.Hour)
+	defer timer.Stop()
+	for {
+		wakeAt, err := s.flush()
+		if err != nil {
+			return err
+		}
+		timer.Reset(wait(wakeAt))
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-s.closing:
+			return errShutdown
+		case err := <-in.failed:
+			return err
+		case r := <-in.requests:
+			if err := s.take(r); err != nil {
+				return err
+			}
+		case <-s.wakeup:
+		case <-timer.C:
+		}
+	}
+}
+
+func wait(until time.Time) time.Duration {
+	if until.IsZero() {
+		return time.Hour
+	}
+	return max(0, time.Until(until))
+}
+
+// inbox is what the client sends.
+type inbox struct {
+	requests chan request
+	failed   chan error
+}
+
+// newInbox starts to receive. It hands requests on one by one, so that a client that asks faster than it is answered is
+// slowed down by flow control.
+func newInbox(ctx context.Context, v variant) *inbox {
+	in := &inbox{requests: make(chan request), failed: make(chan error, 1)}
+	go func() {
+		for {
+			r, err := v.receive()
+			if err != nil {
+				in.failed <- err
+				return
+			}
+			select {
+			case in.requests <- r:
+			case <-ctx.Done():
+				return
+			}
+		}
+	}()
+	return in
+}
+
+// take takes a request in, and tells of what it rejects once no lock is held.
+func (s *stream) take(r request) error {
+	err := s.accept(r)
+	for _, rejection := range s.rejections {
+		s.server.config.OnRejected(rejection)
+	}
+	s.rejections = nil
+	return err
+}
+
+// accept takes a request in. What changed in the view before it comes first, so that a new subscription starts from now.
+func (s *stream) accept(r request) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.view.mu.RLock()
+	defer s.view.mu.RUnlock()
+	if s.view.known {
+		if err := s.absorb(); err != nil {
+			return err
+		}
+	}
+	for _, names := range [][]string{r.subscribe, r.unsubscribe, r.names, slices.Collect(maps.Keys(r.initial))} {
+		if err := s.server.config.Limits.checkNames(names); err != nil {
+			return err
+		}
+	}
+	st, err := s.state(r.typeURL)
+	if err != nil {
+		return err
+	}
+	s.variant.accept(s, st, r)
+	return st.sub.check(s.server.config.Limits)
+}
+
+// state returns the state of a type, beginning it where the client names it for the first time.
+func (s *stream) state(typeURL string) (*typeState, error) {
+	if typeURL == "" {
+		return nil, status.Error(codes.InvalidArgument, "a request without type_url; on an aggregated stream every request needs one")
+	}
+	if st := s.find(typeURL); st != nil {
+		return st, nil
+	}
+	if len(s.types) >= maxTypes {
+		return nil, status.Errorf(codes.InvalidArgument, "a stream asks for more than %d resource types", maxTypes)
+	}
+	st := &typeState{url: typeURL}
+	s.types = append(s.types, st)
+	slices.SortStableFunc(s.types, func(a, b *typeState) int { return rank(a.url) - rank(b.url) })
+	return st, nil
+}
+
+func (s *stream) find(typeURL string) *typeState {
+	for _, st := range s.types {
+		if st.url == typeURL {
+			return st
+		}
+	}
+	return nil
+}
+
+// flush sends what the stream is owed, and returns when to look again even if nothing happens.
+func (s *stream) flush() (wakeAt time.Time, err error) {
+	responses, wakeAt, err := s.owed(time.Now())
+	if err != nil {
+		return wakeAt, err
+	}
+	for _, r := range responses {
+		if err := s.variant.send(r); err != nil {
+			return wakeAt, err
+		}
+		s.server.metrics.sent(r.state.url, r.size)
+	}
+	return wakeAt, nil
+}
+
+// owed works out the next responses. They count as sent from here on: only this goroutine sends.
+func (s *stream) owed(now time.Time) ([]*response, time.Time, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.view.mu.RLock()
+	defer s.view.mu.RUnlock()
+	if !s.view.known {
+		return nil, time.Time{}, nil
+	}
+	if err := s.absorb(); err != nil {
+		return nil, time.Time{}, err
+	}
+	p := &pass{stream: s, view: s.view, now: now}
+	for _, st := range s.types {
+		p.sends(st)
+	}
+	for _, st := range slices.Backward(s.types) {
+		p.removals(st)
+	}
+	return p.responses, p.wakeAt, nil
+}
+
+func (s *stream) nextNonce() string {
+	s.nonces++
+	return strconv.FormatUint(s.nonces, 10)
+}

@@ -1,0 +1,169 @@
+package xds
+
+import (
+	"sync"
+	"time"
+
+	"github.com/podway/podway/api"
+)
+
+// logLength is how many changes of a view are remembered. A stream that is further behind looks at all names once.
+const logLength = 4096
+
+// change is one entry of a view's log: what a name was before.
+type change struct {
+	key  api.ResourceKey
+	prev former
+	at   time.Time
+}
+
+// former is what a client had of a name: its version, and the record where it
+// is still known. The zero value is nothing.
+type former struct {
+	version string
+	// record is nil where it is not known, and for ClusterLoadAssignments, the bulk of all bytes, of which nobody asks more than the version.
+	record *record
+	// partial is true for a version that lacked what is not known yet, so that the next such version may follow it.
+	partial bool
+}
+
+// unknownVersion stands for a version that a client has and that is not known.
+const unknownVersion = "?"
+
+func formerly(r *record) former {
+	if r == nil {
+		return former{}
+	}
+	f := former{version: r.version, partial: r.partial}
+	if r.key.Type != endpointType {
+		f.record = r
+	}
+	return f
+}
+
+// span says when a name came into a view, and when it last changed or left.
+type span struct{ added, changed uint64 }
+
+// collection is the records of one type in a view.
+type collection struct {
+	records map[string]*record
+	// spans are those of all names, removed ones included until they are pruned.
+	spans map[string]span
+}
+
+// view is what the Envoys of one Gateway should have.
+type view struct {
+	name string
+
+	mu sync.RWMutex
+	// known is false for a name that an Envoy gave and that is no Gateway: nothing is answered.
+	known bool
+	// gone is true for a Gateway that was served and is no more.
+	gone  bool
+	types map[string]*collection
+	// head is the number of changes so far; change n is log[n % logLength].
+	head uint64
+	log  []change
+	// pruned is the last change of any name that was forgotten after its removal.
+	pruned  uint64
+	streams map[*stream]struct{}
+}
+
+func newView(name string) *view {
+	return &view{name: name, types: map[string]*collection{}, streams: map[*stream]struct{}{}}
+}
+
+func (v *view) record(typeURL, name string) *record {
+	if c := v.types[typeURL]; c != nil {
+		return c.records[name]
+	}
+	return nil
+}
+
+func (v *view) records(typeURL string) map[string]*record {
+	if c := v.types[typeURL]; c != nil {
+		return c.records
+	}
+	return nil
+}
+
+// put sets or, with a nil record, removes a name, and says whether anything changed. v.mu is held.
+func (v *view) put(key api.ResourceKey, next *record, at time.Time) bool {
+	c := v.types[key.Type]
+	if c == nil {
+		c = &collection{records: map[string]*record{}, spans: map[string]span{}}
+		v.types[key.Type] = c
+	}
+	prev := c.records[key.Name]
+	if prev == next {
+		return false
+	}
+	if next == nil {
+		delete(c.records, key.Name)
+	} else {
+		c.records[key.Name] = next
+		if next.sameAs(prev) {
+			return false
+		}
+	}
+	s := c.spans[key.Name]
+	if prev == nil {
+		s.added = v.head
+	}
+	s.changed = v.head
+	c.spans[key.Name] = s
+	v.append(change{key: key, prev: formerly(prev), at: at})
+	return true
+}
+
+func (v *view) append(c change) {
+	if len(v.log) < logLength {
+		v.log = append(v.log, c)
+	} else {
+		v.log[v.head%logLength] = c
+	}
+	v.head++
+}
+
+// inLog is true where all changes since cursor are still in the log.
+func (v *view) inLog(cursor uint64) bool { return v.head-cursor <= uint64(len(v.log)) }
+
+// replace makes records all that the view has. v.mu is held.
+func (v *view) replace(next map[api.ResourceKey]*record, at time.Time) (changed bool) {
+	for typeURL, c := range v.types {
+		for name := range c.records {
+			key := api.ResourceKey{Type: typeURL, Name: name}
+			if next[key] == nil {
+				changed = v.put(key, nil, at) || changed
+			}
+		}
+	}
+	for key, r := range next {
+		changed = v.put(key, r, at) || changed
+	}
+	v.prune()
+	return changed
+}
+
+// prune forgets removed names once they outnumber the others. A stream that
+// has not seen their removal by then has to connect anew.
+func (v *view) prune() {
+	for _, c := range v.types {
+		if len(c.spans)-len(c.records) <= len(c.records)+logLength {
+			continue
+		}
+		for name, s := range c.spans {
+			if c.records[name] == nil && !v.inLog(s.changed) {
+				v.pruned = max(v.pruned, s.changed)
+				delete(c.spans, name)
+			}
+		}
+	}
+}
+
+// wake tells all streams that there is something new. It never blocks. v.mu is held.
+func (v *view) wake() {
+	for s := range v.streams {
+		s.poke()
+	}
+}
