@@ -16,7 +16,7 @@ func (p *pass) open(st *typeState, name string, e *entry) bool {
 	var closed bool
 	switch st.url {
 	case clusterType:
-		closed, bound = p.endpointsWithheld(r, e)
+		closed, bound = p.endpointsWithheld(r, e), 0
 	case listenerType, routeType:
 		if !e.present() {
 			bound = p.stream.server.config.FirstRouteBound
@@ -86,20 +86,26 @@ func (p *pass) reached(name string) bool {
 // endpointsWithheld is true for a changed Cluster whose endpoints the client must not be sent, because they lack a part
 // that the client has, or because the client rejected them: without them the changed Cluster would warm, and have lost
 // all of them at the end of it.
-func (p *pass) endpointsWithheld(r *record, e *entry) (withheld bool, bound time.Duration) {
+func (p *pass) endpointsWithheld(r *record, e *entry) bool {
 	if r.assignment == "" || e.has.version == "" || e.has.version == r.version {
-		return false, 0
+		return false
 	}
 	assignment := p.view.record(endpointType, r.assignment)
 	if assignment == nil {
-		return false, 0
+		return false
 	}
 	endpoints := p.stream.find(endpointType)
 	if endpoints == nil || !endpoints.synced {
-		return assignment.partial, subscribeBound
+		// A client that has just connected tells what it has of them in its next requests.
+		until := p.stream.since.Add(subscribeBound)
+		if assignment.partial && p.now.Before(until) {
+			p.lookAgain(until)
+			return true
+		}
+		return false
 	}
 	held := endpoints.entries[r.assignment]
-	return held != nil && (held.withholds(assignment) || held.refused == assignment.version && held.present()), 0
+	return held != nil && (held.withholds(assignment) || held.refused == assignment.version && held.present())
 }
 
 // removable is true once nothing that the client has refers to the name, and, of clusters, requests in flight had time to end.
