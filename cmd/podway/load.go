@@ -58,6 +58,7 @@ func checkPaths(paths []string) error {
 func (l *loaded) problems() []api.Problem {
 	var all []api.Problem
 	all = append(all, l.cfg.Problems...)
+	all = append(all, unreadClusters(l.cfg)...)
 	all = append(all, l.plan.Problems()...)
 	for _, endpoints := range l.endpoints {
 		for _, problem := range endpoints.Problems {

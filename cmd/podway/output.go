@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -74,14 +75,16 @@ func printData(w io.Writer, format outputFormat, value any) error {
 
 // printTable writes rows in columns; the first row is the header.
 func printTable(w io.Writer, rows [][]string) error {
-	table := tabwriter.NewWriter(w, 0, 0, 3, ' ', 0)
+	var text bytes.Buffer
+	table := tabwriter.NewWriter(&text, 0, 0, 3, ' ', 0)
 	for _, row := range rows {
-		if _, err := fmt.Fprintln(table, strings.Join(row, "\t")); err != nil {
-			return fmt.Errorf("writing: %w", err)
-		}
+		_, _ = fmt.Fprintln(table, strings.Join(row, "\t")) // a buffer takes all
 	}
-	if err := table.Flush(); err != nil {
-		return fmt.Errorf("writing: %w", err)
+	_ = table.Flush()
+	for line := range strings.Lines(text.String()) {
+		if err := write(w, []byte(strings.TrimRight(line, " \n")+"\n")); err != nil {
+			return err
+		}
 	}
 	return nil
 }

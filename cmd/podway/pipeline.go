@@ -143,7 +143,7 @@ func (p *pipeline) describe() *pipelineState {
 }
 
 func (p *pipeline) publishConfigProblems() {
-	p.board.set(partConfiguration, slices.Concat(p.cfg.Problems, p.plan.Problems()))
+	p.board.set(partConfiguration, slices.Concat(p.cfg.Problems, unreadClusters(p.cfg), p.plan.Problems()))
 }
 
 func (p *pipeline) publishEndpointProblems() {

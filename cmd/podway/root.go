@@ -78,6 +78,7 @@ requests straight to those Pods: no load balancer, kube-proxy or NodePort betwee
 		return usagef("%w (see %s --help)", err, cmd.CommandPath())
 	})
 	root.AddCommand(
+		newDemoCommand(),
 		newServeCommand(),
 		newValidateCommand(),
 		newRenderCommand(),

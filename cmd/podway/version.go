@@ -45,6 +45,7 @@ func newVersionCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "version",
 		Short: "Print the version",
+		Long:  "Print the version of podway, of Go and of the platform that it was built for, and the revision where it is known.",
 		Example: `  podway version
   podway version -o json`,
 		Args:              noArgs,
