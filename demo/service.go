@@ -3,7 +3,6 @@ package demo
 import (
 	"context"
 	"crypto/tls"
-	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -101,6 +100,25 @@ func (s *Service) Remove(pod *Pod) (time.Time, error) {
 	return s.write()
 }
 
+// Settled waits until no Pod is about to go any more.
+func (s *Service) Settled(ctx context.Context) error {
+	poll := time.NewTicker(5 * time.Millisecond)
+	defer poll.Stop()
+	for {
+		s.cluster.mu.Lock()
+		going := len(s.pods) - len(s.staying(""))
+		s.cluster.mu.Unlock()
+		if going == 0 {
+			return nil
+		}
+		select {
+		case <-poll.C:
+		case <-ctx.Done():
+			return fmt.Errorf("waiting for Pods of %s/%s to end: %w", s.cluster.cfg.Name, s.cfg.Name, ctx.Err())
+		}
+	}
+}
+
 // SetReady says whether a Pod passes its readiness probe. It answers all the same.
 func (s *Service) SetReady(pod *Pod, ready bool) (time.Time, error) {
 	s.cluster.mu.Lock()
@@ -148,16 +166,15 @@ func (s *Service) terminate(pods []*Pod) {
 		case <-c.closing:
 			return // Close kills them
 		}
-		c.mu.Lock()
-		s.pods = slices.DeleteFunc(s.pods, func(pod *Pod) bool { return slices.Contains(pods, pod) })
-		_, err := s.write()
-		c.mu.Unlock()
 		ctx, cancel := context.WithTimeout(context.Background(), stopTimeout)
 		defer cancel()
 		for _, pod := range pods {
-			err = errors.Join(err, pod.Stop(ctx))
+			_ = pod.Stop(ctx) // one that does not end in time is killed, as Kubernetes does
 		}
-		_ = err // a Pod that does not end in time, or a directory that has been removed, is what clusters are like
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		s.pods = slices.DeleteFunc(s.pods, func(pod *Pod) bool { return slices.Contains(pods, pod) })
+		_, _ = s.write() // fails where the directory has been removed meanwhile: nobody looks at it any more
 	})
 }
 

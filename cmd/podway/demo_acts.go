@@ -16,7 +16,7 @@ const (
 	demoMeasured = 4000
 	demoClients  = 8
 	// demoRate is requests a second of the client that goes on all the while.
-	demoRate = 100
+	demoRate = 200
 	// demoReachLimit bounds how long a change may take to reach Envoy.
 	demoReachLimit = 10 * time.Second
 )
@@ -58,8 +58,8 @@ func (s *stage) acts() []act {
 			func() (time.Time, error) { return east.Service.Scale("v1", 4) },
 		},
 		{
-			"Halve the weight of west.", "tunnel.yaml: podWeight: 50",
-			func() (time.Time, error) { west.PodWeight = 50; return write(demo.FileTunnel) },
+			"Weigh each Pod of west 25 instead of 100.", "tunnel.yaml: podWeight: 25",
+			func() (time.Time, error) { west.PodWeight = 25; return write(demo.FileTunnel) },
 		},
 		{
 			"Take only version v2 in east.", "tunnel.yaml: podSelector: {matchLabels: {version: v2}}",
@@ -112,13 +112,29 @@ func (s *stage) play(print printer) error {
 		if err := tally.Err(); err != nil {
 			return fmt.Errorf("while requests went on: %w", err)
 		}
+		print.line("")
 		print.line("   Meanwhile another client sent %s requests; none failed.", thousands(tally.Requests-before))
+	}
+	if err := s.oldPodsGone(); err != nil {
+		return err
 	}
 	tally := s.background.Stop()
 	s.background = nil
 	s.requests += tally.Requests
 	if err := tally.Err(); err != nil {
 		return fmt.Errorf("while requests went on: %w", err)
+	}
+	return nil
+}
+
+// oldPodsGone waits until those that were replaced have ended, so that it is seen that this costs no request either.
+func (s *stage) oldPodsGone() error {
+	ctx, cancel := context.WithTimeout(s.ctx, demoReachLimit)
+	defer cancel()
+	for _, cluster := range s.scenario.Clusters {
+		if err := cluster.Service.Settled(ctx); err != nil {
+			return err
+		}
 	}
 	return nil
 }

@@ -42,7 +42,6 @@ func (p printer) shares(due []demo.DuePod, shares []demo.Share) {
 			p.line(format, share.Pod, "", "", "-", percentOf(0), percentOf(share.Observed()))
 		}
 	}
-	p.line("")
 }
 
 func percentOf(part float64) string { return fmt.Sprintf("%.1f %%", part*100) }
