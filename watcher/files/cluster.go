@@ -65,17 +65,17 @@ func (c *cluster) refresh(r *reader, configRoot string, all bool, forced map[str
 	}
 	if real, err := filepath.EvalSymlinks(c.tree.root); err == nil {
 		if rel, err := filepath.Rel(configRoot, real); err != nil || !filepath.IsLocal(rel) {
-			frozen(fmt.Sprintf("the objects of cluster %s are behind a symbolic link that leads out of the configuration directory", c.name), "Move them below the configuration directory")
+			frozen(fmt.Sprintf("the objects of cluster %s are behind a symbolic link that leads out of the configuration directory", c.name), "move them below the configuration directory")
 			return
 		}
 	}
 	if info, err := os.Stat(c.tree.root); err == nil && !info.IsDir() {
-		frozen(fmt.Sprintf("the objects of cluster %s are not a directory", c.name), "Name a directory")
+		frozen(fmt.Sprintf("the objects of cluster %s are not a directory", c.name), "name a directory")
 		return
 	}
 	found, err := c.tree.walk(all)
 	if err != nil {
-		frozen(fmt.Sprintf("the directory of cluster %s's objects cannot be read: %s", c.name, reason(err)), "Create the directory below the configuration directory, or let podway read it")
+		frozen(fmt.Sprintf("the directory of cluster %s's objects cannot be read: %s", c.name, reason(err)), "create the directory below the configuration directory, or let podway read it")
 		return
 	}
 	c.directories = found.directories
@@ -306,7 +306,7 @@ func duplicate(ref api.ObjectRef, file string, line int, firstFile string, first
 	return api.Problem{
 		Code: api.CodeDuplicateObject, Severity: api.Error, Object: ref, File: file, Line: line,
 		Message: fmt.Sprintf("the object is also at %s:%d, which is the one in force", firstFile, firstLine),
-		Remedy:  "Remove one of the two",
+		Remedy:  "remove one of the two",
 	}
 }
 
@@ -314,6 +314,6 @@ func tooManyObjects(file string, line, limit int) api.Problem {
 	return api.Problem{
 		Code: api.CodeTooLarge, Severity: api.Error, File: file, Line: line,
 		Message: fmt.Sprintf("there are more than %d objects; those from here on are not in force", limit),
-		Remedy:  "Remove objects, or raise the limit of objects",
+		Remedy:  "remove objects, or raise the limit of objects",
 	}
 }

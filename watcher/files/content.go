@@ -167,14 +167,14 @@ func invalidUTF8(text []byte) int {
 func notUTF8(offset int) api.Problem {
 	return api.Problem{
 		Code: api.CodeNotUTF8, Severity: api.Error,
-		Message: fmt.Sprintf("the file is not UTF-8: byte %d (counted from 0) begins no character", offset), Remedy: "Save the file as UTF-8",
+		Message: fmt.Sprintf("the file is not UTF-8: byte %d (counted from 0) begins no character", offset), Remedy: "save the file as UTF-8",
 	}
 }
 
 func notYAML(wrong *syntaxError, line int) api.Problem {
 	p := api.Problem{
 		Code: api.CodeInvalidYAML, Severity: api.Error, Line: line,
-		Message: "the file is not valid YAML: " + wrong.message, Remedy: "Correct the YAML near that line",
+		Message: "the file is not valid YAML: " + wrong.message, Remedy: "correct the YAML near that line",
 	}
 	if wrong.line > 0 {
 		p.Line = line + wrong.line - 1

@@ -88,7 +88,7 @@ func (d *document) add(node *yaml.Node, parent *identity, depth int) {
 	}
 	if node.Kind != yaml.MappingNode {
 		d.reject(node, api.CodeWrongType, "", "a document is "+describe(node, true)+", not an object",
-			"Write an object with apiVersion, kind and metadata")
+			"write an object with apiVersion, kind and metadata")
 		return
 	}
 	id := identify(node)
@@ -107,7 +107,7 @@ func (d *document) add(node *yaml.Node, parent *identity, depth int) {
 		return
 	}
 	if id.name == "" {
-		d.reject(node, api.CodeInvalidName, "metadata.name", fmt.Sprintf("a %s has no name", k.name), "Set metadata.name")
+		d.reject(node, api.CodeInvalidName, "metadata.name", fmt.Sprintf("a %s has no name", k.name), "set metadata.name")
 		return
 	}
 	d.objects = append(d.objects, decodeObject(node, k, id))
@@ -125,7 +125,7 @@ func (d *document) addList(items *yaml.Node, id identity, depth int) {
 	}
 	if items.Kind != yaml.SequenceNode {
 		if items.ShortTag() != "!!null" {
-			d.reject(items, api.CodeWrongType, "items", "the items of a List are "+describe(items, true)+", not a list", "Write a list: entries that begin with '- '")
+			d.reject(items, api.CodeWrongType, "items", "the items of a List are "+describe(items, true)+", not a list", "write a list: entries that begin with '- '")
 		}
 		return
 	}
@@ -185,11 +185,11 @@ func lookupKind(id identity) (*kind, *api.Problem) {
 	switch {
 	case id.kind == "":
 		p.Code, p.Object = api.CodeMissingField, api.ObjectRef{}
-		p.Message, p.Remedy = "a document has no kind", "Set apiVersion and kind, or move the file out of the configuration"
+		p.Message, p.Remedy = "a document has no kind", "set apiVersion and kind, or move the file out of the configuration"
 		return nil, p
 	case id.apiVersion == "":
 		p.Code, p.Field = api.CodeMissingField, "apiVersion"
-		p.Message, p.Remedy = fmt.Sprintf("a %s has no apiVersion", id.kind), "Set apiVersion"
+		p.Message, p.Remedy = fmt.Sprintf("a %s has no apiVersion", id.kind), "set apiVersion"
 		if k := kindNamed(id.kind); k != nil {
 			p.Remedy += " to " + apiVersion(k.group, k.versions[0])
 		}
@@ -207,7 +207,7 @@ func lookupKind(id identity) (*kind, *api.Problem) {
 	if k != nil {
 		p.Field = "apiVersion"
 		p.Message = fmt.Sprintf("podway does not read %s of %s", id.kind, id.apiVersion)
-		p.Remedy = "Write apiVersion: " + apiVersion(k.group, k.versions[0])
+		p.Remedy = "write apiVersion: " + apiVersion(k.group, k.versions[0])
 		if k.group != group && nearest(group, []string{k.group}) == "" {
 			p.Severity = api.Warning
 			p.Remedy += ", or move the object out of the configuration if it is another one"
@@ -217,11 +217,11 @@ func lookupKind(id identity) (*kind, *api.Problem) {
 	p.Message = fmt.Sprintf("podway does not read the kind %s", id.kind)
 	if near := nearest(id.kind, kindNames()); near != "" {
 		p.Message += fmt.Sprintf(": did you mean %s?", near)
-		p.Remedy = fmt.Sprintf("Write kind: %s, or move the object out of the configuration", near)
+		p.Remedy = fmt.Sprintf("write kind: %s, or move the object out of the configuration", near)
 		return nil, p
 	}
 	p.Severity = api.Warning
-	p.Remedy = "Move the object out of the configuration; it may hold " + strings.Join(kindNames(), ", ")
+	p.Remedy = "move the object out of the configuration; it may hold " + strings.Join(kindNames(), ", ")
 	return nil, p
 }
 
@@ -290,7 +290,7 @@ func undecodable(err error, k *kind) api.Problem {
 	if !k.secret {
 		message += ": " + err.Error()
 	}
-	return api.Problem{Code: api.CodeInvalidValue, Severity: api.Error, Message: message, Remedy: "Compare it with an object that an API server has accepted"}
+	return api.Problem{Code: api.CodeInvalidValue, Severity: api.Error, Message: message, Remedy: "compare it with an object that an API server has accepted"}
 }
 
 // lineOf is the line of a field, else of its nearest parent that is there, else of the object.

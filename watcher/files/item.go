@@ -97,7 +97,7 @@ func (i *item) check(version string) {
 	if i.kind == "" || version == "" {
 		i.problem = &api.Problem{
 			Code: api.CodeMissingField, Severity: api.Error, Field: "kind",
-			Message: "an object has no apiVersion or no kind", Remedy: "Save the objects with kubectl get -o yaml",
+			Message: "an object has no apiVersion or no kind", Remedy: "save the objects with kubectl get -o yaml",
 		}
 		return
 	}
@@ -108,7 +108,7 @@ func (i *item) check(version string) {
 	if version != want {
 		i.problem = &api.Problem{
 			Code: api.CodeUnknownKind, Severity: api.Error, Field: "apiVersion",
-			Message: fmt.Sprintf("podway reads a %s of %s, not of %s", i.kind, want, version), Remedy: "Save the object as " + want,
+			Message: fmt.Sprintf("podway reads a %s of %s, not of %s", i.kind, want, version), Remedy: "save the object as " + want,
 		}
 		return
 	}
@@ -118,7 +118,7 @@ func (i *item) check(version string) {
 	if i.key.Name == "" {
 		i.problem = &api.Problem{
 			Code: api.CodeInvalidName, Severity: api.Error, Field: "metadata.name",
-			Message: fmt.Sprintf("a %s has no name", i.kind), Remedy: "Set metadata.name",
+			Message: fmt.Sprintf("a %s has no name", i.kind), Remedy: "set metadata.name",
 		}
 	}
 }
@@ -148,7 +148,7 @@ func (i *item) decode(text []byte, into any) {
 func undecodableItem(err error) *api.Problem {
 	return &api.Problem{
 		Code: api.CodeInvalidValue, Severity: api.Error, Message: "the object does not decode: " + err.Error(),
-		Remedy: "Save it again with kubectl get -o yaml",
+		Remedy: "save it again with kubectl get -o yaml",
 	}
 }
 
@@ -165,7 +165,7 @@ func itemOfNode(root *yaml.Node, depth int) *item {
 	if root.Kind != yaml.MappingNode {
 		return &item{line: root.Line, problem: &api.Problem{
 			Code: api.CodeWrongType, Severity: api.Error, Message: "a document is " + describe(root, true) + ", not an object",
-			Remedy: "Save the objects with kubectl get -o yaml",
+			Remedy: "save the objects with kubectl get -o yaml",
 		}}
 	}
 	id := identify(root)

@@ -26,15 +26,15 @@ func checkMetadata(content map[string]any, k *kind, id identity) []api.Problem {
 		check = validation.IsDNS1123Label
 	}
 	if wrong := check(id.name); len(wrong) > 0 {
-		refuse(api.CodeInvalidName, "metadata.name", fmt.Sprintf("%q is no name of a %s", id.name, k.name), "Use lower case letters, digits, '-' and '.', as DNS names do")
+		refuse(api.CodeInvalidName, "metadata.name", fmt.Sprintf("%q is no name of a %s", id.name, k.name), "use lower case letters, digits, '-' and '.', as DNS names do")
 	}
 	if !k.namespaced {
 		if namespace, ok := metadata["namespace"].(string); ok && namespace != "" {
-			refuse(api.CodeInvalidName, "metadata.namespace", fmt.Sprintf("a %s has no namespace", k.name), "Remove metadata.namespace")
+			refuse(api.CodeInvalidName, "metadata.namespace", fmt.Sprintf("a %s has no namespace", k.name), "remove metadata.namespace")
 		}
 	} else {
 		if wrong := validation.IsDNS1123Label(id.namespace); len(wrong) > 0 {
-			refuse(api.CodeInvalidName, "metadata.namespace", fmt.Sprintf("%q is no name of a namespace", id.namespace), "Use lower case letters, digits and '-', at most 63")
+			refuse(api.CodeInvalidName, "metadata.namespace", fmt.Sprintf("%q is no name of a namespace", id.namespace), "use lower case letters, digits and '-', at most 63")
 		}
 		metadata["namespace"] = id.namespace
 	}
@@ -47,7 +47,7 @@ func checkMetadata(content map[string]any, k *kind, id identity) []api.Problem {
 	}
 	for _, wrong := range metav1validation.ValidateLabels(labels, field.NewPath("metadata", "labels")) {
 		detail, _, _ := strings.Cut(wrong.Detail, " (e.g. ")
-		refuse(api.CodeInvalidValue, wrong.Field, fmt.Sprintf("the label %v is not valid: %s", wrong.BadValue, detail), "Correct the label")
+		refuse(api.CodeInvalidValue, wrong.Field, fmt.Sprintf("the label %v is not valid: %s", wrong.BadValue, detail), "correct the label")
 	}
 	return problems
 }

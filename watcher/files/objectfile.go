@@ -169,7 +169,7 @@ func (p *objectParser) json(text []byte) *api.Problem {
 			}
 			return &api.Problem{
 				Code: api.CodeInvalidYAML, Severity: api.Error, Line: lineAt(text, int(decoder.InputOffset())),
-				Message: "the file is not valid JSON: " + err.Error(), Remedy: "Correct the JSON near that line",
+				Message: "the file is not valid JSON: " + err.Error(), Remedy: "correct the JSON near that line",
 			}
 		}
 		line := lineAt(text, start)
@@ -251,7 +251,7 @@ func (p *objectParser) ignore(kind string, line int) {
 	p.out.problems = append(p.out.problems, api.Problem{
 		Code: api.CodeUnknownKind, Severity: api.Warning, File: p.out.path, Line: line,
 		Message: fmt.Sprintf("objects of kind %s are not read from the objects of cluster %s", kind, p.cluster),
-		Remedy:  "Keep only Service, EndpointSlice and Pod objects there",
+		Remedy:  "keep only Service, EndpointSlice and Pod objects there",
 	})
 }
 

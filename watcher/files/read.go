@@ -12,7 +12,7 @@ import (
 // while it was read; it is then to be read again.
 func read(f found, limit int64, option string) (text []byte, now stamp, unstable bool, problem *api.Problem) {
 	fail := func(err error) ([]byte, stamp, bool, *api.Problem) {
-		p := unreadable(f.path, "the file cannot be read: "+reason(err), "Let podway read it, or remove it")
+		p := unreadable(f.path, "the file cannot be read: "+reason(err), "let podway read it, or remove it")
 		return nil, f.stamp, os.IsNotExist(err), &p
 	}
 	file, err := os.OpenFile(f.real, os.O_RDONLY|nonblock, 0)
@@ -66,6 +66,6 @@ func tooLarge(path string, size, limit int64, option string) *api.Problem {
 	return &api.Problem{
 		Code: api.CodeTooLarge, Severity: api.Error, File: path,
 		Message: fmt.Sprintf("the file has %d bytes; at most %d are read", size, limit),
-		Remedy:  "Split the file, or raise the limit with " + option,
+		Remedy:  "split the file, or raise the limit with " + option,
 	}
 }

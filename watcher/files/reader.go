@@ -70,7 +70,7 @@ func (r *reader) refreshRoot(root *root, all bool, forced, seen map[string]bool)
 		if !r.begun {
 			return err
 		}
-		root.problems = []api.Problem{unreadable(root.tree.root, err.Error()+"; what was read of it stays in force", "Bring the directory back, or let podway read it")}
+		root.problems = []api.Problem{unreadable(root.tree.root, err.Error()+"; what was read of it stays in force", "bring the directory back, or let podway read it")}
 		return nil
 	}
 	if len(walked.files) == 1 && walked.files[0].path == root.tree.root {

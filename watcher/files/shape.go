@@ -58,17 +58,17 @@ func (s shape) remedy(node *yaml.Node, redact bool) string {
 	scalar := node.Kind == yaml.ScalarNode
 	switch {
 	case s == shapeString && scalar && !redact:
-		return fmt.Sprintf("Write it in quotes: %q", node.Value)
+		return fmt.Sprintf("write it in quotes: %q", node.Value)
 	case s == shapeString && scalar:
-		return "Write it in quotes"
+		return "write it in quotes"
 	case s == shapeList:
-		return "Write a list: entries that begin with '- '"
+		return "write a list: entries that begin with '- '"
 	case s == shapeStruct || s == shapeMap:
-		return "Write a mapping: lines of 'field: value'"
+		return "write a mapping: lines of 'field: value'"
 	case s == shapeInt && node.Tag == "!!str" && !redact && isNumber(node.Value):
-		return "Write it without quotes: " + node.Value
+		return "write it without quotes: " + node.Value
 	}
-	return "Write " + s.String()
+	return "write " + s.String()
 }
 
 func isNumber(text string) bool {

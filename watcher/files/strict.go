@@ -48,14 +48,14 @@ func (s *strict) value(node *yaml.Node, t reflect.Type, path string, depth int) 
 	}
 	if depth > maxDepth {
 		s.stopped = true
-		s.problem(node, api.CodeTooDeep, "", fmt.Sprintf("the document nests more than %d levels deep", maxDepth), "Remove what is not part of an object")
+		s.problem(node, api.CodeTooDeep, "", fmt.Sprintf("the document nests more than %d levels deep", maxDepth), "remove what is not part of an object")
 		return nil, false
 	}
 	if len(s.expanding) > 0 {
 		if s.aliasNodes++; s.aliasNodes > maxAliasNodes {
 			s.stopped = true
 			s.problem(node, api.CodeAliasExplosion, "",
-				fmt.Sprintf("the YAML aliases of the document stand for more than %d values", maxAliasNodes), "Write the values out, or use fewer aliases")
+				fmt.Sprintf("the YAML aliases of the document stand for more than %d values", maxAliasNodes), "write the values out, or use fewer aliases")
 			return nil, false
 		}
 	}
@@ -79,7 +79,7 @@ func (s *strict) alias(node *yaml.Node, t reflect.Type, path string, depth int) 
 	target := node.Alias
 	if s.expanding[target] {
 		s.stopped = true
-		s.problem(node, api.CodeAliasExplosion, path, fmt.Sprintf("the anchor %s contains an alias of itself", node.Value), "Write the value out")
+		s.problem(node, api.CodeAliasExplosion, path, fmt.Sprintf("the anchor %s contains an alias of itself", node.Value), "write the value out")
 		return nil, false
 	}
 	if s.expanding == nil {
@@ -117,7 +117,7 @@ func (s *strict) mapping(node *yaml.Node, t reflect.Type, path string, depth int
 			continue
 		}
 		if seen[name] {
-			s.problem(key, api.CodeDuplicateKey, member(path, name, fields != nil), fmt.Sprintf("the key %q is there twice", name), "Remove one of the two")
+			s.problem(key, api.CodeDuplicateKey, member(path, name, fields != nil), fmt.Sprintf("the key %q is there twice", name), "remove one of the two")
 			continue
 		}
 		seen[name] = true
@@ -161,7 +161,7 @@ func (s *strict) merge(out map[string]any, node *yaml.Node, t reflect.Type, path
 		converted, ok := s.value(source, t, path, depth+1)
 		values, isMap := converted.(map[string]any)
 		if ok && !isMap {
-			s.problem(node, api.CodeWrongType, path, "the merge key << does not refer to a mapping", "Merge a mapping, or a list of mappings")
+			s.problem(node, api.CodeWrongType, path, "the merge key << does not refer to a mapping", "merge a mapping, or a list of mappings")
 			continue
 		}
 		for name, v := range values {
@@ -177,7 +177,7 @@ func (s *strict) key(node *yaml.Node, path string) (string, bool) {
 		node = node.Alias
 	}
 	if node.Kind != yaml.ScalarNode {
-		s.problem(node, api.CodeWrongType, path, "a key is "+describe(node, true)+", not a string", "Use a string as the key")
+		s.problem(node, api.CodeWrongType, path, "a key is "+describe(node, true)+", not a string", "use a string as the key")
 		return "", false
 	}
 	return node.Value, true
@@ -185,13 +185,13 @@ func (s *strict) key(node *yaml.Node, path string) (string, bool) {
 
 func (s *strict) unknownField(key *yaml.Node, name, path string, fields *structFields) {
 	message := fmt.Sprintf("there is no field %q", name)
-	remedy := "Remove it; the fields here are " + strings.Join(fields.names, ", ")
+	remedy := "remove it; the fields here are " + strings.Join(fields.names, ", ")
 	if len(fields.names) > 24 {
-		remedy = "Remove it"
+		remedy = "remove it"
 	}
 	if near := nearest(name, fields.names); near != "" {
 		message += fmt.Sprintf(": did you mean %s?", near)
-		remedy = fmt.Sprintf("Write %s, or remove the field", near)
+		remedy = fmt.Sprintf("write %s, or remove the field", near)
 	}
 	s.problem(key, api.CodeUnknownField, path, message, remedy)
 }
@@ -214,7 +214,7 @@ func (s *strict) sequence(node *yaml.Node, t reflect.Type, path string, depth in
 		}
 		converted, ok := s.value(item, elem, at, depth+1)
 		if !ok && item.Tag == "!!null" {
-			s.problem(item, api.CodeMissingField, at, "the entry of the list is empty", "Write the entry, or remove it")
+			s.problem(item, api.CodeMissingField, at, "the entry of the list is empty", "write the entry, or remove it")
 		}
 		if ok {
 			out = append(out, converted)
@@ -262,7 +262,7 @@ func (s *strict) scalar(node *yaml.Node, t reflect.Type, path string) (any, bool
 
 func (s *strict) bytes(node *yaml.Node, path string) (any, bool) {
 	if _, err := base64.StdEncoding.DecodeString(node.Value); err != nil {
-		s.problem(node, api.CodeInvalidValue, path, "the value is not base64", "Encode it with base64, or write it as it is below stringData")
+		s.problem(node, api.CodeInvalidValue, path, "the value is not base64", "encode it with base64, or write it as it is below stringData")
 		return nil, false
 	}
 	return node.Value, true
@@ -275,7 +275,7 @@ func (s *strict) integer(node *yaml.Node, t reflect.Type, path string) (any, boo
 		low, high = -1<<(bits-1), 1<<(bits-1)-1
 	}
 	if err := node.Decode(&number); err != nil || number < low || number > high {
-		s.problem(node, api.CodeOutOfRange, path, fmt.Sprintf("the number %s does not fit: the field holds %d to %d", s.shown(node), low, high), "Choose a number in that range")
+		s.problem(node, api.CodeOutOfRange, path, fmt.Sprintf("the number %s does not fit: the field holds %d to %d", s.shown(node), low, high), "choose a number in that range")
 		return nil, false
 	}
 	return number, true
@@ -290,7 +290,7 @@ func (s *strict) untyped(node *yaml.Node, path string) (any, bool) {
 			break
 		}
 		if f, ok := v.(float64); ok && (math.IsInf(f, 0) || math.IsNaN(f)) {
-			s.problem(node, api.CodeInvalidValue, path, "the number is not finite", "Write a finite number")
+			s.problem(node, api.CodeInvalidValue, path, "the number is not finite", "write a finite number")
 			return nil, false
 		}
 		return v, true

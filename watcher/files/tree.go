@@ -118,7 +118,7 @@ func (t *tree) walk(all bool) (*walked, error) {
 		out.problems = append(out.problems, api.Problem{
 			Code: api.CodeTooLarge, Severity: api.Error, File: t.root,
 			Message: fmt.Sprintf("there are %d files below the directory; only the first %d are read", len(out.files), t.limit),
-			Remedy:  "Put many objects into one file, or raise the limit of files",
+			Remedy:  "put many objects into one file, or raise the limit of files",
 		})
 		out.files = out.files[:t.limit]
 	}
@@ -183,7 +183,7 @@ func (w *walk) visit(path string, depth int) {
 	}
 	w.out.files = append(w.out.files, known.files...)
 	if depth >= maxTreeDepth {
-		w.out.problems = append(w.out.problems, unreadable(path, fmt.Sprintf("the directory is more than %d levels deep", maxTreeDepth), "Move it up"))
+		w.out.problems = append(w.out.problems, unreadable(path, fmt.Sprintf("the directory is more than %d levels deep", maxTreeDepth), "move it up"))
 		return
 	}
 	for _, sub := range known.subs {
@@ -202,7 +202,7 @@ func (w *walk) list(path string, known *listing) *listing {
 			kept := *known
 			out = &kept
 		}
-		p := unreadable(path, "the directory cannot be read: "+reason(err), "Let podway read and enter it, or remove it")
+		p := unreadable(path, "the directory cannot be read: "+reason(err), "let podway read and enter it, or remove it")
 		if known != nil {
 			p.Message += stays
 		}
@@ -240,14 +240,14 @@ func (w *walk) entry(out *listing, dir string, entry fs.DirEntry) error {
 		target, err := filepath.EvalSymlinks(real)
 		if err != nil {
 			if isConfigFile(path) {
-				p := unreadable(path, "the symbolic link leads nowhere: "+reason(err), "Correct or remove the link")
+				p := unreadable(path, "the symbolic link leads nowhere: "+reason(err), "correct or remove the link")
 				out.problem = &p
 			}
 			return nil
 		}
 		if !w.inside(target) {
 			if isConfigFile(path) {
-				p := unreadable(path, "the symbolic link leads out of the directory, and is not followed", "Copy the file into the directory")
+				p := unreadable(path, "the symbolic link leads out of the directory, and is not followed", "copy the file into the directory")
 				out.problem = &p
 			}
 			return nil
