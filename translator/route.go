@@ -7,7 +7,6 @@ import (
 	"slices"
 	"strings"
 
-	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	routev3 "github.com/envoyproxy/go-control-plane/envoy/config/route/v3"
 	"google.golang.org/protobuf/types/known/wrapperspb"
 	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
@@ -24,15 +23,6 @@ func (f *front) addRoutes(key api.ResourceKey, listeners []*listener) {
 		IgnorePortInHostMatching: true,
 		// A share of a rule may go to no cluster on purpose.
 		ValidateClusters: wrapperspb.Bool(false),
-	}
-	if f.params.PodHeader != "" {
-		config.ResponseHeadersToAdd = []*corev3.HeaderValueOption{{
-			Header: &corev3.HeaderValue{
-				Key:   f.params.PodHeader,
-				Value: "%UPSTREAM_METADATA(podway:cluster)%/%UPSTREAM_METADATA(podway:namespace)%/%UPSTREAM_METADATA(podway:pod)%",
-			},
-			AppendAction: corev3.HeaderValueOption_OVERWRITE_IF_EXISTS_OR_ADD,
-		}}
 	}
 	owners := []api.Owner{f.owner()}
 	var needs []api.ResourceKey

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"time"
 
+	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	routev3 "github.com/envoyproxy/go-control-plane/envoy/config/route/v3"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/durationpb"
@@ -50,8 +51,23 @@ func (f *front) act(c *compiled, l *listener, route *gatewayv1.HTTPRoute, rule *
 		return
 	}
 	mods.applyRewrite(action)
+	f.namePod(c.route)
 	f.timeouts(action, route, rule, field, backends)
 	c.route.Action = &routev3.Route_Route{Route: action}
+}
+
+// namePod adds the header that names the Pod to what comes from a tunnel. Redirects and answers of Envoy's own routes have none.
+func (f *front) namePod(route *routev3.Route) {
+	if f.params.PodHeader == "" {
+		return
+	}
+	route.ResponseHeadersToAdd = append(route.ResponseHeadersToAdd, &corev3.HeaderValueOption{
+		Header: &corev3.HeaderValue{
+			Key:   f.params.PodHeader,
+			Value: "%UPSTREAM_METADATA(podway:cluster)%/%UPSTREAM_METADATA(podway:namespace)%/%UPSTREAM_METADATA(podway:pod)%",
+		},
+		AppendAction: corev3.HeaderValueOption_OVERWRITE_IF_EXISTS_OR_ADD,
+	})
 }
 
 func (c *compiled) answer(status uint32) {
