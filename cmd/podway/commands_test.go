@@ -21,7 +21,7 @@ func TestCommandsAreDocumented(t *testing.T) {
 	}
 	const path = docs + "/commands.md"
 	if *update {
-		if err := os.WriteFile(path, out.Bytes(), 0o644); err != nil {
+		if err := os.WriteFile(path, out.Bytes(), 0o600); err != nil {
 			t.Fatal(err)
 		}
 	}

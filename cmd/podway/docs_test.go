@@ -167,8 +167,14 @@ func TestEveryCodeIsDocumented(t *testing.T) {
 		t.Fatal(err)
 	}
 	var documented []string
-	for _, match := range regexp.MustCompile("(?m)^\\| `([A-Za-z0-9]+)` \\|").FindAllSubmatch(text, -1) {
-		documented = append(documented, string(match[1]))
+	for line := range strings.Lines(string(text)) {
+		cells := strings.Split(line, "|")
+		if len(cells) < 4 {
+			continue
+		}
+		for _, match := range regexp.MustCompile("`([A-Za-z0-9]+)`").FindAllStringSubmatch(cells[1], -1) {
+			documented = append(documented, match[1])
+		}
 	}
 	inSource := codesInSource(t)
 	for _, code := range inSource {
@@ -183,11 +189,11 @@ func TestEveryCodeIsDocumented(t *testing.T) {
 	}
 }
 
-// codesInSource returns the values of all constants whose name starts with Code or code, and all literals of
-// a field Code, of podway's own packages.
+// codesInSource returns the codes of podway's own packages: constants called Code, fields of that name, and what the helpers that
+// make a Problem are given.
 func codesInSource(t *testing.T) []string {
 	t.Helper()
-	var codes []string
+	codes := []string{"MissingSecret", "MissingConfigMap"} // put together of "Missing" and a kind
 	for _, directory := range []string{"api", "api/v1alpha1", "watcher", "watcher/files", "watcher/slices", "translator", "xds", "cmd/podway"} {
 		paths, err := filepath.Glob(filepath.Join("../..", directory, "*.go"))
 		if err != nil {
@@ -210,10 +216,13 @@ func codesInFile(t *testing.T, path string) []string {
 		t.Fatal(err)
 	}
 	var codes []string
-	add := func(expression ast.Expr, any bool) {
-		if literal, ok := expression.(*ast.BasicLit); ok && literal.Kind == token.STRING {
-			if text := strings.Trim(literal.Value, "\"`"); any || codeShape.MatchString(text) {
-				codes = append(codes, text)
+	add := func(expressions ...ast.Expr) {
+		for _, expression := range expressions {
+			if literal, ok := expression.(*ast.BasicLit); ok && literal.Kind == token.STRING {
+				if text := strings.Trim(literal.Value, "\"`"); codeShape.MatchString(text) {
+					codes = append(codes, text)
+					return
+				}
 			}
 		}
 	}
@@ -222,23 +231,20 @@ func codesInFile(t *testing.T, path string) []string {
 		case *ast.ValueSpec:
 			for i, name := range node.Names {
 				if rest, ok := strings.CutPrefix(strings.ToLower(name.Name), "code"); ok && rest != "" && i < len(node.Values) {
-					add(node.Values[i], true)
+					add(node.Values[i])
 				}
 			}
 		case *ast.KeyValueExpr:
 			if key, ok := node.Key.(*ast.Ident); ok && strings.EqualFold(key.Name, "code") {
-				add(node.Value, true)
+				add(node.Value)
 			}
-		case *ast.CallExpr: // a helper that makes a Problem takes its code first
-			if _, ours := node.Fun.(*ast.Ident); ours && len(node.Args) >= 3 {
-				add(node.Args[0], false)
-			}
-			if method, ok := node.Fun.(*ast.SelectorExpr); ok && len(node.Args) >= 3 && method.Sel.Name != "Replace" {
-				add(node.Args[0], false)
+		case *ast.CallExpr: // problem("Code", field, ...), f.routeProblem(route, "Code", ...)
+			if strings.HasSuffix(strings.ToLower(nameOf(node.Fun)), "problem") || nameOf(node.Fun) == "problemOf" {
+				add(node.Args...)
 			}
 		case *ast.CompositeLit: // fault{"Code", "what is wrong", "what to do"}
-			if len(node.Elts) == 3 {
-				add(node.Elts[0], false)
+			if name := nameOf(node.Type); name == "fault" || strings.HasSuffix(name, "Problem") {
+				add(node.Elts...)
 			}
 		}
 		return true
@@ -246,5 +252,15 @@ func codesInFile(t *testing.T, path string) []string {
 	return codes
 }
 
-// codeShape is CamelCase of at least two words.
-var codeShape = regexp.MustCompile(`^[A-Z][A-Za-z0-9]*[a-z0-9][A-Z][A-Za-z0-9]*$`)
+// nameOf is the last part of the name of a function or type.
+func nameOf(expression ast.Expr) string {
+	switch expression := expression.(type) {
+	case *ast.Ident:
+		return expression.Name
+	case *ast.SelectorExpr:
+		return expression.Sel.Name
+	}
+	return ""
+}
+
+var codeShape = regexp.MustCompile(`^[A-Z][A-Za-z0-9]+$`)
