@@ -70,7 +70,7 @@ func (p *tunnelPlanner) finish(cluster *clusterv3.Cluster, needs []api.ResourceK
 	}
 	if err != nil {
 		p.refuse(api.Problem{
-			Code: "InvalidTunnel", Field: "spec", Message: "Envoy would refuse this tunnel: " + err.Error(), Remedy: "correct the value",
+			Code: codeInvalidTunnel, Field: "spec", Message: "Envoy would refuse this tunnel: " + err.Error(), Remedy: "correct the value",
 		})
 	}
 	if p.plan.refused {

@@ -172,7 +172,7 @@ func socketAddress(address netip.AddrPort) *corev3.Address {
 
 func (t *tunnelPlan) ambiguous(clash string) api.Problem {
 	return api.Problem{
-		Code: "AmbiguousAddress", Severity: api.Warning, Field: "spec.services",
+		Code: codeAmbiguousAddress, Severity: api.Warning, Field: "spec.services",
 		Message: clash + ": its requests reach whichever of the two the Envoys' network leads to",
 		Remedy:  "give the clusters address ranges that do not overlap, or use a tunnel for each",
 	}
@@ -181,7 +181,7 @@ func (t *tunnelPlan) ambiguous(clash string) api.Problem {
 // empty says why a tunnel has no Pod, as far as its entries tell.
 func (t *tunnelPlan) empty() api.Problem {
 	problem := api.Problem{
-		Code: "EmptyTunnel", Severity: api.Warning, Field: "spec",
+		Code: codeEmptyTunnel, Severity: api.Warning, Field: "spec",
 		Message: "no Pod can take a request: requests are answered 503",
 		Remedy:  "look at the Pods of the tunnel's Services: are there any, are they ready, and does podSelector match their labels?",
 	}

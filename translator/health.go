@@ -41,7 +41,7 @@ func (p *tunnelPlanner) activeCheck(cluster *clusterv3.Cluster, check *v1alpha1.
 	case v1alpha1.HealthCheckGRPC:
 		if p.protocol == v1alpha1.ProtocolHTTP {
 			p.report(api.Problem{
-				Code: "HealthCheckNotSupported", Severity: api.Error, Field: "spec.healthCheck.active.type",
+				Code: codeHealthCheckNotSupported, Severity: api.Error, Field: "spec.healthCheck.active.type",
 				Message: "a gRPC health check needs HTTP/2, and the tunnel's protocol is HTTP",
 				Remedy:  "set spec.protocol to GRPC or HTTP2, or the type of the check to HTTP or TCP",
 			})

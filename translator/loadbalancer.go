@@ -66,7 +66,7 @@ func (p *tunnelPlanner) slowStart(kind v1alpha1.LoadBalancerType, asked *v1alpha
 			message += ", which is the default for weights that differ"
 		}
 		p.report(api.Problem{
-			Code: "SlowStartNotSupported", Severity: api.Error, Field: "spec.loadBalancer.slowStart",
+			Code: api.CodeConflict, Severity: api.Error, Field: "spec.loadBalancer.slowStart",
 			Message: message, Remedy: "set spec.loadBalancer.type to WeightedRoundRobin or LeastRequest, or remove slowStart",
 		})
 		return nil

@@ -78,12 +78,12 @@ func (f *pemFile) outdated(now time.Time) *fault {
 	switch {
 	case !now.Before(f.notAfter):
 		return &fault{
-			"CertificateExpired", fmt.Sprintf("a certificate in %s expired on %s", f.resource.Owners[0].ObjectRef, f.notAfter.UTC().Format(date)),
+			codeCertificateExpired, fmt.Sprintf("a certificate in %s expired on %s", f.resource.Owners[0].ObjectRef, f.notAfter.UTC().Format(date)),
 			"renew the certificate",
 		}
 	case now.Before(f.notBefore):
 		return &fault{
-			"CertificateNotYetValid", fmt.Sprintf("a certificate in %s is not valid before %s", f.resource.Owners[0].ObjectRef, f.notBefore.UTC().Format(date)),
+			codeCertificateNotYetValid, fmt.Sprintf("a certificate in %s is not valid before %s", f.resource.Owners[0].ObjectRef, f.notBefore.UTC().Format(date)),
 			"use a certificate that is valid now, or correct the clock",
 		}
 	}
@@ -176,11 +176,11 @@ func (f *pemFile) parseAuthorities(what string) *fault {
 		text, found = object.Data[authorityKey]
 	}
 	if !found {
-		return &fault{"MissingKey", what + " has no key " + authorityKey, "put the authorities' certificates there, as PEM"}
+		return &fault{codeMissingKey, what + " has no key " + authorityKey, "put the authorities' certificates there, as PEM"}
 	}
 	var err error
 	if f.authorities, err = f.certificates([]byte(text)); err != nil {
-		return &fault{"InvalidCertificate", fmt.Sprintf("%s, key %s: %v", what, authorityKey, err), "put one or more certificates there, as PEM"}
+		return &fault{codeInvalidCertificate, fmt.Sprintf("%s, key %s: %v", what, authorityKey, err), "put one or more certificates there, as PEM"}
 	}
 	return nil
 }
@@ -226,18 +226,18 @@ func (f *pemFile) parsePair(what string) (*tlsv3.TlsCertificate, *fault) {
 	secret := f.object.(*corev1.Secret)
 	if secret.Type != corev1.SecretTypeTLS {
 		return nil, &fault{
-			"InvalidSecretType", fmt.Sprintf("%s is of type %q", what, secret.Type),
+			codeInvalidSecretType, fmt.Sprintf("%s is of type %q", what, secret.Type),
 			"use a Secret of type " + string(corev1.SecretTypeTLS) + ", as `kubectl create secret tls` makes it",
 		}
 	}
 	for _, key := range []string{corev1.TLSCertKey, corev1.TLSPrivateKeyKey} {
 		if len(secret.Data[key]) == 0 {
-			return nil, &fault{"MissingKey", what + " has no key " + key, "put the certificate chain in tls.crt and its key in tls.key, as PEM"}
+			return nil, &fault{codeMissingKey, what + " has no key " + key, "put the certificate chain in tls.crt and its key in tls.key, as PEM"}
 		}
 	}
 	chain, err := f.certificates(secret.Data[corev1.TLSCertKey])
 	if err != nil {
-		return nil, &fault{"InvalidCertificate", fmt.Sprintf("%s, key %s: %v", what, corev1.TLSCertKey, err), "put the certificate chain there, as PEM"}
+		return nil, &fault{codeInvalidCertificate, fmt.Sprintf("%s, key %s: %v", what, corev1.TLSCertKey, err), "put the certificate chain there, as PEM"}
 	}
 	pair, err := tls.X509KeyPair([]byte(chain), secret.Data[corev1.TLSPrivateKeyKey])
 	if err != nil {
@@ -245,7 +245,7 @@ func (f *pemFile) parsePair(what string) (*tlsv3.TlsCertificate, *fault) {
 	}
 	if unsupported := unsupportedKey(pair.Leaf); unsupported != "" {
 		return nil, &fault{
-			"UnsupportedKey", fmt.Sprintf("%s holds %s, which Envoy refuses", what, unsupported),
+			codeUnsupportedKey, fmt.Sprintf("%s holds %s, which Envoy refuses", what, unsupported),
 			"use RSA with 2048 bits or more, or ECDSA with P-256, P-384 or P-521",
 		}
 	}
@@ -258,9 +258,9 @@ func (f *pemFile) parsePair(what string) (*tlsv3.TlsCertificate, *fault) {
 // pairFault tells a key that is not one from one of another certificate. The errors of crypto/tls hold no part of the key.
 func pairFault(what string, err error) *fault {
 	if strings.Contains(err.Error(), "does not match") {
-		return &fault{"MismatchedKeyPair", fmt.Sprintf("%s: the key in tls.key is not that of the first certificate in tls.crt", what), "put the certificate and the key that belong together there, the server's own certificate first"}
+		return &fault{codeMismatchedKeyPair, fmt.Sprintf("%s: the key in tls.key is not that of the first certificate in tls.crt", what), "put the certificate and the key that belong together there, the server's own certificate first"}
 	}
-	return &fault{"InvalidKey", fmt.Sprintf("%s, key %s: %v", what, corev1.TLSPrivateKeyKey, err), "put the private key there, as PEM and not encrypted"}
+	return &fault{codeInvalidKey, fmt.Sprintf("%s, key %s: %v", what, corev1.TLSPrivateKeyKey, err), "put the private key there, as PEM and not encrypted"}
 }
 
 func unsupportedKey(leaf *x509.Certificate) string {

@@ -33,7 +33,7 @@ func (p *tunnelPlanner) readService(i int) (*entry, *api.Problem) {
 	if spec.PodSelector != nil {
 		selector, err := metav1.LabelSelectorAsSelector(spec.PodSelector)
 		if err != nil {
-			return nil, serviceProblem("InvalidSelector", field+".podSelector", err.Error(),
+			return nil, serviceProblem(codeInvalidSelector, field+".podSelector", err.Error(),
 				"use the operators In and NotIn with values, Exists and DoesNotExist without")
 		}
 		made.selector = selector
@@ -43,16 +43,16 @@ func (p *tunnelPlanner) readService(i int) (*entry, *api.Problem) {
 	}
 	switch {
 	case service == nil && p.synced(spec.Cluster):
-		return nil, serviceProblem("MissingService", field+".name",
+		return nil, serviceProblem(codeMissingService, field+".name",
 			fmt.Sprintf("cluster %s has no Service %s/%s", spec.Cluster, spec.Namespace, spec.Name), "create the Service, or correct the reference")
 	case service == nil:
 		made.pending = true
 		return made, nil
 	case service.ExternalName:
-		return nil, serviceProblem("ExternalNameService", field+".name",
+		return nil, serviceProblem(codeExternalNameService, field+".name",
 			fmt.Sprintf("Service %s is of type ExternalName and has no Pods", made.key), "name a Service that has Pods, or use spec.addresses")
 	case contradiction != "":
-		return nil, serviceProblem("SelectorContradiction", field+".podSelector",
+		return nil, serviceProblem(codeSelectorContradiction, field+".podSelector",
 			"no Pod can match: "+contradiction, "correct podSelector: it narrows the Service's own selector down further")
 	}
 	port, problem := findPort(service, spec.Port, field+".port")
@@ -71,14 +71,14 @@ func serviceProblem(code, field, message, remedy string) *api.Problem {
 func (p *tunnelPlanner) checkMember(member *v1alpha1.MemberCluster, spec *v1alpha1.TunnelService, field string) *api.Problem {
 	switch {
 	case member == nil:
-		return serviceProblem("MissingCluster", field+".cluster",
+		return serviceProblem(codeMissingCluster, field+".cluster",
 			fmt.Sprintf("there is no MemberCluster %s", spec.Cluster), "create the MemberCluster, or correct the name")
 	case !allowed(member, p.name.Namespace, spec.Namespace):
-		return serviceProblem("NamespaceNotAllowed", field+".namespace",
+		return serviceProblem(codeNamespaceNotAllowed, field+".namespace",
 			fmt.Sprintf("MemberCluster %s does not let tunnels of namespace %s use its namespace %s", spec.Cluster, p.name.Namespace, spec.Namespace),
 			fmt.Sprintf("have {from: [%s], to: [%s]} added to the MemberCluster's spec.allowedTunnels", p.name.Namespace, spec.Namespace))
 	case p.tunnel.Spec.Network != "" && member.Spec.Network != p.tunnel.Spec.Network:
-		return serviceProblem("NetworkMismatch", field+".cluster",
+		return serviceProblem(codeNetworkMismatch, field+".cluster",
 			fmt.Sprintf("the tunnel's network is %s, that of MemberCluster %s %s", p.tunnel.Spec.Network, spec.Cluster, networkName(member.Spec.Network)),
 			"use a cluster of the tunnel's network, or correct spec.network of one of the two")
 	}
@@ -116,14 +116,14 @@ func findPort(service *pods.Service, want intstr.IntOrString, field string) (*po
 		other = port
 	}
 	if other != nil {
-		return nil, serviceProblem("PortNotTCP", field,
+		return nil, serviceProblem(codePortNotTCP, field,
 			fmt.Sprintf("port %s of Service %s is %s", want.String(), service.Key, other.Protocol), "name a TCP port: "+portList(service))
 	}
 	remedy := "name one that it has: " + portList(service)
 	if _, err := strconv.Atoi(want.StrVal); want.Type == intstr.String && err == nil {
 		remedy = "write a number without quotes; " + remedy
 	}
-	return nil, serviceProblem("MissingPort", field, fmt.Sprintf("Service %s has no port %s", service.Key, want.String()), remedy)
+	return nil, serviceProblem(codeMissingPort, field, fmt.Sprintf("Service %s has no port %s", service.Key, want.String()), remedy)
 }
 
 // portList is the TCP ports of a Service, in its order: 80 (http), 443 (https).
@@ -157,13 +157,13 @@ func (p *tunnelPlanner) agree(made *entry, port *pods.ServicePort, field string)
 		p.protocol, p.protocolOf = protocol, field
 	}
 	if p.protocol != protocol {
-		return nil, serviceProblem("ProtocolMismatch", field,
+		return nil, serviceProblem(codeProtocolMismatch, field,
 			fmt.Sprintf("appProtocol %q of Service %s means %s, that of %s %s", port.AppProtocol, made.key, protocol, p.protocolOf, p.protocol),
 			"set spec.protocol, or make the Services' appProtocols agree")
 	}
 	if !known {
 		return made, &api.Problem{
-			Code: "UnknownAppProtocol", Severity: api.Warning, Field: field,
+			Code: codeUnknownAppProtocol, Severity: api.Warning, Field: field,
 			Message: fmt.Sprintf("appProtocol %q of Service %s is not known, and taken for HTTP", port.AppProtocol, made.key),
 			Remedy:  "set spec.protocol",
 		}

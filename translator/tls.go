@@ -40,7 +40,7 @@ func (p *tunnelPlanner) secure(cluster *clusterv3.Cluster) []api.ResourceKey {
 	context := &tlsv3.UpstreamTlsContext{CommonTlsContext: common, Sni: spec.Hostname}
 	if err := validateProto(context); err != nil {
 		p.refuse(api.Problem{
-			Code: "InvalidTunnel", Field: "spec.tls", Message: "Envoy would refuse this: " + err.Error(), Remedy: "correct the value",
+			Code: codeInvalidTunnel, Field: "spec.tls", Message: "Envoy would refuse this: " + err.Error(), Remedy: "correct the value",
 		})
 	}
 	cluster.TransportSocket = &corev3.TransportSocket{
@@ -67,7 +67,7 @@ func (p *tunnelPlanner) clientCertificate(spec *v1alpha1.TunnelTLS, common *tlsv
 	}
 	if kind != kindSecret {
 		p.refuse(api.Problem{
-			Code: "InvalidReference", Field: field + ".kind", Message: "a client certificate cannot be in a " + kind,
+			Code: codeInvalidReference, Field: field + ".kind", Message: "a client certificate cannot be in a " + kind,
 			Remedy: "name a Secret of type kubernetes.io/tls",
 		})
 		return
@@ -87,7 +87,7 @@ func (p *tunnelPlanner) verification(spec *v1alpha1.TunnelTLS, common *tlsv3.Com
 	ways := b2i(system) + b2i(len(spec.CACertificateRefs) > 0) + b2i(spec.InsecureSkipVerify)
 	if ways != 1 {
 		p.refuse(api.Problem{
-			Code: "InvalidTLS", Field: "spec.tls", Message: "exactly one of caCertificateRefs, wellKnownCACertificates and insecureSkipVerify must say what is verified",
+			Code: api.CodeConflict, Field: "spec.tls", Message: "exactly one of caCertificateRefs, wellKnownCACertificates and insecureSkipVerify must say what is verified",
 			Remedy: "set one of them",
 		})
 		return
@@ -98,7 +98,7 @@ func (p *tunnelPlanner) verification(spec *v1alpha1.TunnelTLS, common *tlsv3.Com
 	names := p.names(spec)
 	if len(names) == 0 {
 		p.refuse(api.Problem{
-			Code: "MissingTLSName", Field: "spec.tls.hostname",
+			Code: api.CodeMissingField, Field: "spec.tls.hostname",
 			Message: "without a name to verify, anybody with a certificate of the same authority would be believed",
 			Remedy:  "set spec.tls.hostname or spec.tls.subjectAltNames to a name that the Pods' certificate has",
 		})
@@ -189,13 +189,13 @@ func (p *tunnelPlanner) reference(ref *v1alpha1.ObjectReference, usual, field st
 	name = types.NamespacedName{Namespace: cmp.Or(ref.Namespace, p.name.Namespace), Name: ref.Name}
 	if kind != kindSecret && kind != kindConfigMap {
 		p.refuse(api.Problem{
-			Code: "InvalidReference", Field: field + ".kind", Message: fmt.Sprintf("%q is no kind that holds certificates", kind), Remedy: "name a ConfigMap or a Secret",
+			Code: codeInvalidReference, Field: field + ".kind", Message: fmt.Sprintf("%q is no kind that holds certificates", kind), Remedy: "name a ConfigMap or a Secret",
 		})
 		return kind, name, false
 	}
 	if !p.granted(p.name.Namespace, kind, name) {
 		p.refuse(api.Problem{
-			Code: "ReferenceNotGranted", Field: field + ".namespace",
+			Code: codeReferenceNotGranted, Field: field + ".namespace",
 			Message: fmt.Sprintf("no ReferenceGrant in namespace %s lets a Tunnel of namespace %s use %s %s", name.Namespace, p.name.Namespace, kind, name.Name),
 			Remedy:  fmt.Sprintf("have a ReferenceGrant made in namespace %s, from group %s, kind Tunnel and namespace %s to kind %s", name.Namespace, v1alpha1.Group, p.name.Namespace, kind),
 		})

@@ -101,7 +101,7 @@ func (p *tunnelPlanner) readAddresses() {
 		ip, err := netip.ParseAddr(address.Address)
 		if err != nil || ip.Zone() != "" || address.Port < 1 || address.Port > 65535 {
 			p.report(api.Problem{
-				Code: "InvalidAddress", Severity: api.Error, Field: fmt.Sprintf("spec.addresses[%d]", i),
+				Code: api.CodeInvalidValue, Severity: api.Error, Field: fmt.Sprintf("spec.addresses[%d]", i),
 				Message: fmt.Sprintf("%q with port %d is not an IP address and a port", address.Address, address.Port),
 				Remedy:  "give an IPv4 or IPv6 address and a port from 1 to 65535",
 			})
