@@ -23,7 +23,7 @@ type listener struct {
 	spec     *gatewayv1.Listener
 	field    string
 	hostname string
-	secrets  []api.ResourceKey
+	secrets  []*api.Resource
 	// hosts are the attached routes by hostname.
 	hosts map[string][]*gatewayv1.HTTPRoute
 }
@@ -102,8 +102,8 @@ func (f *front) readTLS(l *listener) bool {
 		return false
 	}
 	for i, ref := range tls.CertificateRefs {
-		if key, ok := f.certificate(ref, fmt.Sprintf("%s.tls.certificateRefs[%d]", l.field, i)); ok {
-			l.secrets = append(l.secrets, key)
+		if secret := f.certificate(ref, fmt.Sprintf("%s.tls.certificateRefs[%d]", l.field, i)); secret != nil {
+			l.secrets = append(l.secrets, secret)
 		}
 	}
 	return len(l.secrets) > 0
@@ -122,17 +122,18 @@ func (f *front) validatesClients(port gatewayv1.PortNumber) bool {
 	return tls.Frontend.Default.Validation != nil
 }
 
-func (f *front) certificate(ref gatewayv1.SecretObjectReference, field string) (api.ResourceKey, bool) {
+// certificate returns the secret of a reference, or nil where it cannot be used, which is a Problem.
+func (f *front) certificate(ref gatewayv1.SecretObjectReference, field string) *api.Resource {
 	group, kind := string(orDefault(ref.Group, "")), string(orDefault(ref.Kind, "Secret"))
 	target := types.NamespacedName{Namespace: string(orDefault(ref.Namespace, gatewayv1.Namespace(f.name.Namespace))), Name: string(ref.Name)}
 	if group != "" || kind != "Secret" {
 		f.problem("InvalidKind", field, fmt.Sprintf("a certificate of kind %s/%s cannot be used", group, kind), "name a Secret of type kubernetes.io/tls")
-		return api.ResourceKey{}, false
+		return nil
 	}
 	if !f.in.grants.allows(gatewayv1.GroupName, "Gateway", f.name.Namespace, "", "Secret", target.Namespace, target.Name) {
 		f.problem("RefNotPermitted", field, fmt.Sprintf("no ReferenceGrant in namespace %s lets Gateways of namespace %s use Secret %s", target.Namespace, f.name.Namespace, target.Name),
 			"add a ReferenceGrant there, or use a Secret of the Gateway's namespace")
-		return api.ResourceKey{}, false
+		return nil
 	}
 	secret, problem := f.in.tlsSecret(gatewayRef(f.name), field, target)
 	if problem != nil {
@@ -140,11 +141,7 @@ func (f *front) certificate(ref gatewayv1.SecretObjectReference, field string) (
 		p.Generation = f.gateway.Generation
 		f.problems = append(f.problems, p)
 	}
-	if secret == nil {
-		return api.ResourceKey{}, false
-	}
-	f.resources[secret.ResourceKey] = secret
-	return secret.ResourceKey, true
+	return secret
 }
 
 // buildListeners makes one Envoy Listener for each port.
@@ -175,7 +172,11 @@ func (f *front) buildListeners(all []*listener) {
 				routes := api.ResourceKey{Type: resource.RouteType, Name: name + "/" + string(l.spec.Name)}
 				f.addRoutes(routes, []*listener{l})
 				envoy.FilterChains = append(envoy.FilterChains, f.tlsChain(l, name, routes.Name))
-				needs = append(append(needs, routes), l.secrets...)
+				needs = append(needs, routes)
+				for _, secret := range l.secrets {
+					f.resources[secret.ResourceKey] = secret
+					needs = append(needs, secret.ResourceKey)
+				}
 			}
 		}
 		f.add(api.ResourceKey{Type: resource.ListenerType, Name: name}, envoy, needs, []api.Owner{f.owner()})
@@ -197,9 +198,9 @@ func (f *front) tlsChain(l *listener, statPrefix, routes string) *listenerv3.Fil
 		AlpnProtocols: []string{"h2", "http/1.1"},
 		TlsParams:     &tlsv3.TlsParameters{TlsMinimumProtocolVersion: tlsv3.TlsParameters_TLSv1_2},
 	}}
-	for _, key := range l.secrets {
+	for _, secret := range l.secrets {
 		context.CommonTlsContext.TlsCertificateSdsSecretConfigs = append(context.CommonTlsContext.TlsCertificateSdsSecretConfigs,
-			&tlsv3.SdsSecretConfig{Name: key.Name, SdsConfig: ads()})
+			&tlsv3.SdsSecretConfig{Name: secret.Name, SdsConfig: ads()})
 	}
 	chain := &listenerv3.FilterChain{
 		Name:    routes,

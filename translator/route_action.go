@@ -18,6 +18,9 @@ import (
 // refusedCluster is a cluster that is never there: a share of a rule whose tunnel is not in force goes to it and is answered 500.
 const refusedCluster = "podway/refused"
 
+// maxShare is the largest weight of a backendRef that Gateway API allows.
+const maxShare = 1_000_000
+
 // routeBackend is one backendRef of a rule.
 type routeBackend struct {
 	ref    *gatewayv1.HTTPBackendRef
@@ -89,7 +92,7 @@ func (f *front) backends(route *gatewayv1.HTTPRoute, rule *gatewayv1.HTTPRouteRu
 	out := make([]routeBackend, 0, len(rule.BackendRefs))
 	for i := range rule.BackendRefs {
 		ref := &rule.BackendRefs[i]
-		b := routeBackend{ref: ref, field: fmt.Sprintf("%s.backendRefs[%d]", field, i), weight: uint32(orDefault(ref.Weight, 1))}
+		b := routeBackend{ref: ref, field: fmt.Sprintf("%s.backendRefs[%d]", field, i), weight: uint32(min(max(orDefault(ref.Weight, 1), 0), maxShare))}
 		b.name = types.NamespacedName{Namespace: string(orDefault(ref.Namespace, gatewayv1.Namespace(route.Namespace))), Name: string(ref.Name)}
 		plan, problem := f.tunnel(route, ref, b.name)
 		if problem != nil {
@@ -129,7 +132,23 @@ func (f *front) tunnel(route *gatewayv1.HTTPRoute, ref *gatewayv1.HTTPBackendRef
 			"set network in the Gateway's GatewayParameters, or use a tunnel of its network",
 		}
 	}
-	return plan, nil
+	return plan, f.checkClusterNetworks(plan)
+}
+
+// checkClusterNetworks warns of Pods that the Gateway's Envoys cannot reach,
+// where the tunnel itself says nothing of its network. The tunnel stays in use: its other Pods may do.
+func (f *front) checkClusterNetworks(plan *tunnelPlan) *fieldProblem {
+	if plan.tunnel.Spec.Network != "" || f.params.Network == "" {
+		return nil
+	}
+	for _, service := range plan.tunnel.Spec.Services {
+		member := f.in.cfg.MemberClusters[service.Cluster]
+		if member != nil && member.Spec.Network != "" && member.Spec.Network != f.params.Network {
+			return &fieldProblem{"NetworkMismatch", ".name", fmt.Sprintf("Tunnel %s/%s uses MemberCluster %s of network %q, which the Envoys of Gateway %s in %q may not reach",
+				plan.tunnel.Namespace, plan.tunnel.Name, service.Cluster, member.Spec.Network, f.name, f.params.Network), "use clusters of the Gateway's network"}
+		}
+	}
+	return nil
 }
 
 // forward makes the action that sends requests to the tunnels, or says that there is none to send them to.
