@@ -81,7 +81,7 @@ func unsupportedInRule(rule *gatewayv1.HTTPRouteRule, field string) *fieldProble
 	if rule.Retry != nil {
 		return &fieldProblem{"Unsupported", field + ".retry", "retries of a rule are not supported yet", "set retry in the Tunnel"}
 	}
-	if rule.SessionPersistence != nil {
+	if rule.SessionPersistence != nil { //nolint:staticcheck // it is still served, and must not be ignored
 		return &fieldProblem{"Unsupported", field + ".sessionPersistence", "session persistence is not supported yet", "set loadBalancer.type ConsistentHash in the Tunnel"}
 	}
 	return nil
