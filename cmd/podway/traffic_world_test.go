@@ -13,6 +13,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -132,7 +133,7 @@ func (w *world) startEnvoy() {
 			w.Errorf("stopping Envoy: %v", err)
 		}
 		if w.Failed() {
-			w.Logf("Envoy's log:\n%s", lastLines(filepath.Join(w.logs, "envoy.log"), 40))
+			w.Logf("Envoy's warnings:\n%s", warnings(filepath.Join(w.logs, "envoy.log")))
 		}
 	})
 	ctx, cancel := context.WithTimeout(w.Context(), 30*time.Second)
@@ -140,13 +141,16 @@ func (w *world) startEnvoy() {
 	require.NoError(w, w.envoy.WaitReady(ctx))
 }
 
-func lastLines(path string, count int) string {
+// warnings are the last lines of Envoy's log that are more than information.
+func warnings(path string) string {
 	content, err := os.ReadFile(path)
 	if err != nil {
 		return err.Error()
 	}
-	lines := strings.Split(string(content), "\n")
-	return strings.Join(lines[max(0, len(lines)-count):], "\n")
+	lines := slices.DeleteFunc(strings.Split(string(content), "\n"), func(line string) bool {
+		return !strings.Contains(line, "[warning]") && !strings.Contains(line, "[error]") && !strings.Contains(line, "[critical]")
+	})
+	return strings.Join(lines[max(0, len(lines)-20):], "\n")
 }
 
 // write replaces a file of the configuration.
