@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"os"
 	"syscall"
 
 	"golang.org/x/sync/errgroup"
@@ -34,6 +35,9 @@ func serve(ctx context.Context, cfg serveConfig) error {
 	}
 	if err := checkPaths([]string{cfg.Directory}); err != nil {
 		return fmt.Errorf("--config: %w", err)
+	}
+	if info, err := os.Stat(cfg.Directory); err == nil && !info.IsDir() {
+		return fmt.Errorf("--config: %s is a file; name the directory that it is in", cfg.Directory)
 	}
 	adminListener, err := listen(ctx, "--admin-address", cfg.AdminAddress)
 	if err != nil {

@@ -1,10 +1,13 @@
 package main
 
 import (
+	"bytes"
 	"go/ast"
 	"go/parser"
 	"go/token"
+	"io"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"reflect"
 	"regexp"
@@ -18,6 +21,7 @@ import (
 
 	"github.com/podway/podway/api"
 	"github.com/podway/podway/api/v1alpha1"
+	"github.com/podway/podway/envoy"
 	"github.com/podway/podway/watcher/files"
 )
 
@@ -95,6 +99,44 @@ func TestExamplesAreValid(t *testing.T) {
 			if problem.Code != codeClusterNotRead { // an example shows all fields, those of the future too
 				t.Errorf("docs/%s: %v", directory, problem)
 			}
+		}
+	}
+}
+
+// TestReadmeShowsWhatIsPrinted runs the commands of the README that need no Envoy.
+func TestReadmeShowsWhatIsPrinted(t *testing.T) {
+	t.Chdir("../..")
+	readme, err := os.ReadFile("README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, line := range []string{"validate docs/quickstart", "tunnels --config docs/quickstart"} {
+		var out bytes.Buffer
+		run(t.Context(), strings.Fields(line), nil, &out, io.Discard)
+		shown := "    $ podway " + line + "\n    " + strings.ReplaceAll(strings.TrimSuffix(out.String(), "\n"), "\n", "\n    ") + "\n"
+		if !strings.Contains(string(readme), shown) {
+			t.Errorf("README.md does not show:\n%s", shown)
+		}
+	}
+}
+
+// TestRealEnvoyAcceptsWhatIsRendered gives static configurations to a real Envoy to validate.
+func TestRealEnvoyAcceptsWhatIsRendered(t *testing.T) {
+	path, err := envoy.Find()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, directory := range []string{docs + "/examples", docs + "/quickstart", "testdata/base"} {
+		file := filepath.Join(t.TempDir(), "static.yaml")
+		var out, stderr bytes.Buffer
+		if code := run(t.Context(), []string{"render", "--config", directory, "--gateway", "edge/front", "--bootstrap"}, nil, &out, &stderr); code != exitOK {
+			t.Fatalf("%s: exit code %d: %s", directory, code, &stderr)
+		}
+		if err := os.WriteFile(file, out.Bytes(), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if said, err := exec.CommandContext(t.Context(), path, "--mode", "validate", "-c", file).CombinedOutput(); err != nil {
+			t.Errorf("%s: %v: %s", directory, err, said)
 		}
 	}
 }

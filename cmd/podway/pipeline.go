@@ -89,7 +89,7 @@ func (p *pipeline) applyConfig(ctx context.Context, cfg *snapshot.Config, live p
 
 	state := p.describe()
 	p.state.Store(state)
-	p.log.InfoContext(ctx, "Configuration applied", "generation", state.Generation, "gateways", state.Gateways,
+	p.log.InfoContext(ctx, "Configuration applied", "generation", state.Generation, "objects", countObjects(cfg), "gateways", state.Gateways,
 		"tunnels", state.Tunnels, "endpoints", state.Endpoints, "problems", p.board.len(), "took", time.Since(begun))
 }
 
@@ -100,7 +100,10 @@ func (p *pipeline) applyPods(ctx context.Context, changed []pods.ServiceKey, liv
 	problemsChanged := false
 	count := p.state.Load().Endpoints
 	for _, tunnel := range usersOf(p.plan, changed) {
-		previous := p.endpoints[tunnel]
+		previous, inForce := p.endpoints[tunnel]
+		if !inForce {
+			continue
+		}
 		next, kept := keepPointer(previous, p.plan.Endpoints(tunnel, live))
 		p.endpoints[tunnel] = next
 		if !kept {

@@ -196,7 +196,7 @@ func TestRejectionLastsUntilTheResourceChanges(t *testing.T) {
 	if len(problems) != 1 {
 		t.Fatalf("problems: %v", problems)
 	}
-	want := "error RejectedByEnvoy: Tunnel edge/hello: an Envoy of the Gateway edge/front rejects tunnel/edge/hello: no good; Change what"
+	want := "error RejectedByEnvoy: Tunnel edge/hello: an Envoy of the Gateway edge/front rejects tunnel/edge/hello: no good; change what"
 	if got := problems[0]; !strings.Contains(got.String(), want) || got.Generation != 7 || got.File != "testdata/base/tunnel.yaml" {
 		t.Errorf("problem is %+v", got)
 	}

@@ -56,7 +56,7 @@ func rejectionProblem(rejection xds.Rejection) api.Problem {
 	problem := api.Problem{
 		Code: codeRejectedByEnvoy, Severity: api.Error,
 		Message: fmt.Sprintf("an Envoy of the Gateway %s rejects %s: %s", rejection.View, rejection.Key.Name, rejection.Message),
-		Remedy:  "Change what the message names; until then that Envoy keeps the last version that it accepted",
+		Remedy:  "change what the message names; until then that Envoy keeps the last version that it accepted",
 	}
 	if len(rejection.Owners) > 0 {
 		problem.Object, problem.Generation = rejection.Owners[0].ObjectRef, rejection.Owners[0].Generation

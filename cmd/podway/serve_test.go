@@ -8,8 +8,10 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -204,6 +206,33 @@ func TestPortsInUseNameTheirFlag(t *testing.T) {
 		want := flag + " " + taken.Addr().String() + ": the address is in use, perhaps by another podway; choose another one or end that"
 		if err == nil || err.Error() != want {
 			t.Errorf("error is %v, want %s", err, want)
+		}
+	}
+}
+
+// TestSignalEndsServeWithExitCode0 runs the program itself.
+func TestSignalEndsServeWithExitCode0(t *testing.T) {
+	program, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, signal := range []os.Signal{syscall.SIGTERM, syscall.SIGINT} {
+		log := &logBuffer{}
+		cmd := exec.CommandContext(t.Context(), program)
+		cmd.Args = []string{"podway", "serve", "--config", "testdata/base", "--xds-address", "127.0.0.1:0", "--admin-address", "127.0.0.1:0", "--log-format", "json"}
+		cmd.Stderr = log
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		eventually(t, "being ready", func() bool { return strings.Contains(log.String(), `"msg":"Ready"`) })
+		if err := cmd.Process.Signal(signal); err != nil {
+			t.Fatal(err)
+		}
+		if err := cmd.Wait(); err != nil {
+			t.Errorf("%v: %v\n%s", signal, err, log)
+		}
+		if !strings.Contains(log.String(), `"msg":"Ended"`) {
+			t.Errorf("%v: the log does not tell the end:\n%s", signal, log)
 		}
 	}
 }

@@ -25,7 +25,7 @@ func unreadClusters(cfg *snapshot.Config) []api.Problem {
 			Generation: cluster.Generation,
 			Field:      "spec.source.type",
 			Message:    fmt.Sprintf("podway does not read clusters of type %s yet, so that tunnels get no Pods of this one", cluster.Spec.Source.Type),
-			Remedy:     "Use type Objects, with what kubectl get service,endpointslice,pod -o yaml prints",
+			Remedy:     "use type Objects, with what kubectl get service,endpointslice,pod -o yaml prints",
 		}))
 	}
 	return problems
