@@ -27,7 +27,7 @@ func completeGateways(cmd *cobra.Command, _ []string, prefix string) ([]cobra.Co
 	if err != nil || directory == "" {
 		return nil, directive
 	}
-	loaded, err := load(cmd.Context(), []string{directory})
+	loaded, err := load([]string{directory})
 	if err != nil {
 		return nil, directive
 	}

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -24,7 +23,7 @@ type loaded struct {
 }
 
 // load reads paths and translates what is there. Mistakes in the files are no error, but Problems of the result.
-func load(ctx context.Context, paths []string) (*loaded, error) {
+func load(paths []string) (*loaded, error) {
 	if err := checkPaths(paths); err != nil {
 		return nil, err
 	}

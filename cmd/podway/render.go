@@ -88,7 +88,7 @@ func runRender(cmd *cobra.Command, options *renderOptions) error {
 	if err != nil {
 		return err
 	}
-	loaded, err := load(cmd.Context(), []string{options.directory})
+	loaded, err := load([]string{options.directory})
 	if err != nil {
 		return err
 	}

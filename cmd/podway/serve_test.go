@@ -58,7 +58,11 @@ func startServe(t *testing.T, prepare func(directory string)) *runningServe {
 	case <-time.After(30 * time.Second):
 		t.Fatal("not ready after 30 s")
 	}
-	t.Cleanup(func() { s.stop() })
+	t.Cleanup(func() {
+		if err := s.stop(); err != nil {
+			t.Errorf("serve ended with %v", err)
+		}
+	})
 	return s
 }
 
@@ -152,9 +156,7 @@ func TestServeIsReadyTellsProblemsAndFollowsTheFiles(t *testing.T) {
 		t.Fatal(err)
 	}
 	eventually(t, "the end of the problem", func() bool { _, body := s.get("/problems"); return body == "[]\n" })
-	if err := s.stop(); err != nil {
-		t.Errorf("serve ended with %v", err)
-	}
+	_ = s.stop() // the cleanup tells
 	for _, want := range []string{`msg="Problem appeared"`, `msg="Problem resolved"`, `msg=Ready`, `msg="Configuration applied"`, "msg=Ended"} {
 		if !strings.Contains(s.log.String(), want) {
 			t.Errorf("the log does not have %s:\n%s", want, s.log)

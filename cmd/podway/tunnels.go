@@ -77,7 +77,7 @@ labels. With -o json or yaml, each Pod and each Problem is listed.`,
 		if err != nil {
 			return err
 		}
-		loaded, err := load(cmd.Context(), []string{directory})
+		loaded, err := load([]string{directory})
 		if err != nil {
 			return err
 		}

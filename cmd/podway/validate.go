@@ -27,7 +27,7 @@ cluster and no Envoy. The exit code is 1 if there are any Problems, warnings inc
 	}
 	format := addOutputFlag(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		loaded, err := load(cmd.Context(), args)
+		loaded, err := load(args)
 		if err != nil {
 			return err
 		}
