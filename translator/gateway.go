@@ -26,6 +26,8 @@ type front struct {
 	tunnels   map[types.NamespacedName]bool
 	old       map[api.ResourceKey]*api.Resource
 	attached  map[string]int
+	// routes are those that name the Gateway, by name.
+	routes []*gatewayv1.HTTPRoute
 }
 
 // planGateways translates every Gateway whose class is podway's. The problems
@@ -33,6 +35,7 @@ type front struct {
 func planGateways(in *input, prev *Plan) (map[types.NamespacedName]*gatewayPlan, []api.Problem) {
 	plans := map[types.NamespacedName]*gatewayPlan{}
 	var problems []api.Problem
+	routes := routesByGateway(in)
 	for _, name := range sortedNames(in.cfg.Gateways) {
 		gateway := in.cfg.Gateways[name]
 		class := in.cfg.GatewayClasses[string(gateway.Spec.GatewayClassName)]
@@ -48,14 +51,20 @@ func planGateways(in *input, prev *Plan) (map[types.NamespacedName]*gatewayPlan,
 		f := &front{
 			in: in, gateway: gateway, name: name,
 			resources: map[api.ResourceKey]*api.Resource{}, tunnels: map[types.NamespacedName]bool{},
-			old: map[api.ResourceKey]*api.Resource{}, attached: map[string]int{},
+			old: map[api.ResourceKey]*api.Resource{}, attached: map[string]int{}, routes: routes[name],
 		}
-		if prev != nil && prev.gateways[name] != nil {
-			for _, resource := range prev.gateways[name].resources {
+		inputs, old := f.inputs(class), prev.gateways[name]
+		if old != nil && slices.Equal(old.inputs, inputs) {
+			plans[name] = old
+			continue
+		}
+		if old != nil {
+			for _, resource := range old.resources {
 				f.old[resource.ResourceKey] = resource
 			}
 		}
 		plans[name] = f.plan(class)
+		plans[name].inputs = inputs
 	}
 	return plans, append(problems, unattached(in, plans)...)
 }
@@ -82,22 +91,13 @@ func (f *front) plan(class *gatewayv1.GatewayClass) *gatewayPlan {
 // With a reference that leads nowhere the defaults are in force: a Gateway that
 // stops serving because of a typing error would cost more than a missing setting.
 func (f *front) readParameters(class *gatewayv1.GatewayClass) {
-	var group, kind, field string
-	var target types.NamespacedName
-	object, generation := gatewayRef(f.name), f.gateway.Generation
-	switch infra := f.gateway.Spec.Infrastructure; {
-	case infra != nil && infra.ParametersRef != nil:
-		ref := infra.ParametersRef
-		group, kind, field = string(ref.Group), string(ref.Kind), "spec.infrastructure.parametersRef"
-		target = types.NamespacedName{Namespace: f.name.Namespace, Name: ref.Name}
-	case class.Spec.ParametersRef != nil:
-		ref := class.Spec.ParametersRef
-		group, kind, field = string(ref.Group), string(ref.Kind), "spec.parametersRef"
-		target = types.NamespacedName{Namespace: string(orDefault(ref.Namespace, "")), Name: ref.Name}
-		object = api.ObjectRef{Group: gatewayv1.GroupName, Kind: "GatewayClass", Name: class.Name}
-		generation = class.Generation
-	default:
+	target, group, kind := f.parametersTarget(class)
+	if target.Name == "" {
 		return
+	}
+	object, generation, field := gatewayRef(f.name), f.gateway.Generation, "spec.infrastructure.parametersRef"
+	if infra := f.gateway.Spec.Infrastructure; infra == nil || infra.ParametersRef == nil {
+		object, generation, field = api.ObjectRef{Group: gatewayv1.GroupName, Kind: "GatewayClass", Name: class.Name}, class.Generation, "spec.parametersRef"
 	}
 	if group != v1alpha1.Group || kind != v1alpha1.KindGatewayParameters {
 		f.problems = append(f.problems, problemOf(object, generation, "InvalidKind", field,
@@ -112,6 +112,18 @@ func (f *front) readParameters(class *gatewayv1.GatewayClass) {
 		return
 	}
 	f.params = params.Spec
+}
+
+// parametersTarget is what the Gateway, or else its class, names as its parameters; an empty name where neither does.
+func (f *front) parametersTarget(class *gatewayv1.GatewayClass) (target types.NamespacedName, group, kind string) {
+	if infra := f.gateway.Spec.Infrastructure; infra != nil && infra.ParametersRef != nil {
+		ref := infra.ParametersRef
+		return types.NamespacedName{Namespace: f.name.Namespace, Name: ref.Name}, string(ref.Group), string(ref.Kind)
+	}
+	if ref := class.Spec.ParametersRef; ref != nil {
+		return types.NamespacedName{Namespace: string(orDefault(ref.Namespace, "")), Name: ref.Name}, string(ref.Group), string(ref.Kind)
+	}
+	return types.NamespacedName{}, "", ""
 }
 
 // refuseUnsupported tells of fields of the Gateway that have no effect here.

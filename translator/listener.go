@@ -2,6 +2,7 @@ package translator
 
 import (
 	"fmt"
+	"net/netip"
 	"slices"
 	"strings"
 
@@ -12,7 +13,6 @@ import (
 	tlsv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/transport_sockets/tls/v3"
 	"github.com/envoyproxy/go-control-plane/pkg/resource/v3"
 	"google.golang.org/protobuf/types/known/wrapperspb"
-	"k8s.io/apimachinery/pkg/types"
 	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
 
 	"github.com/podway/podway/api"
@@ -50,6 +50,14 @@ func (f *front) readListeners() []*listener {
 
 // supported says whether podway serves such a listener, and makes a Problem of it where it does not.
 func (f *front) supported(l *listener) bool {
+	if l.hostname != "" && !isHostname(l.hostname) {
+		f.problem(api.CodeInvalidValue, l.field+".hostname", fmt.Sprintf("%q is not a hostname", *l.spec.Hostname), "use a DNS name, with *. in front for all names below it")
+		return false
+	}
+	if l.spec.Port < 1 || l.spec.Port > 65535 {
+		f.problem(api.CodeOutOfRange, l.field+".port", fmt.Sprintf("%d is not a port", l.spec.Port), "set a number from 1 to 65535")
+		return false
+	}
 	switch l.spec.Protocol {
 	case gatewayv1.HTTPProtocolType:
 		if l.spec.TLS != nil {
@@ -125,12 +133,12 @@ func (f *front) validatesClients(port gatewayv1.PortNumber) bool {
 // certificate returns the secret of a reference, or nil where it cannot be used, which is a Problem.
 func (f *front) certificate(ref gatewayv1.SecretObjectReference, field string) *api.Resource {
 	group, kind := string(orDefault(ref.Group, "")), string(orDefault(ref.Kind, "Secret"))
-	target := types.NamespacedName{Namespace: string(orDefault(ref.Namespace, gatewayv1.Namespace(f.name.Namespace))), Name: string(ref.Name)}
+	target := f.secretOf(ref)
 	if group != "" || kind != "Secret" {
 		f.problem("InvalidKind", field, fmt.Sprintf("a certificate of kind %s/%s cannot be used", group, kind), "name a Secret of type kubernetes.io/tls")
 		return nil
 	}
-	if !f.in.grants.allows(gatewayv1.GroupName, "Gateway", f.name.Namespace, "", "Secret", target.Namespace, target.Name) {
+	if !f.mayUse(target) {
 		f.problem("RefNotPermitted", field, fmt.Sprintf("no ReferenceGrant in namespace %s lets Gateways of namespace %s use Secret %s", target.Namespace, f.name.Namespace, target.Name),
 			"add a ReferenceGrant there, or use a Secret of the Gateway's namespace")
 		return nil
@@ -185,7 +193,7 @@ func (f *front) buildListeners(all []*listener) {
 
 func (f *front) address(port uint32) *corev3.Address {
 	address := f.params.ListenAddress
-	if address == "" {
+	if _, err := netip.ParseAddr(address); err != nil { // nothing else passes the validation of GatewayParameters
 		address = "0.0.0.0"
 	}
 	return &corev3.Address{Address: &corev3.Address_SocketAddress{SocketAddress: &corev3.SocketAddress{

@@ -122,4 +122,15 @@ type gatewayPlan struct {
 	problems []api.Problem
 	// attached is the number of routes of each listener that is in force, by its name.
 	attached map[string]int
+	// inputs is what the plan was made from.
+	inputs []any
+}
+
+// AttachedRoutes is how many HTTPRoutes each listener of a Gateway that is in
+// force has, by the listener's name; nil for a Gateway that is not served.
+func (p *Plan) AttachedRoutes(gateway types.NamespacedName) map[string]int {
+	if plan := p.gateways[gateway]; plan != nil {
+		return plan.attached
+	}
+	return nil
 }

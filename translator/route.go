@@ -104,8 +104,25 @@ func (f *front) rule(l *listener, route *gatewayv1.HTTPRoute, index int) []compi
 		}
 		c.source, c.rule, c.match = route, index, i
 		c.route.Name = fmt.Sprintf("%s/%s/%d/%d", route.Namespace, route.Name, index, i)
+		if err := validateProto(c.route.Match); err != nil {
+			f.routeProblem(route, api.CodeInvalidValue, fmt.Sprintf("%s.matches[%d]", field, i), "Envoy would refuse it: "+reason(err), "correct the value that is named")
+			continue
+		}
 		f.act(&c, l, route, rule, field, &matches[i])
+		if err := validateProto(c.route); err != nil {
+			f.routeProblem(route, api.CodeInvalidValue, field, "Envoy would refuse it: "+reason(err)+"; the rule answers 500", "correct the value that is named")
+			c.route = &routev3.Route{Name: c.route.Name, Match: c.route.Match}
+			c.answer(500)
+			c.needs = nil
+		}
 		out = append(out, c)
 	}
 	return out
+}
+
+// reason is the innermost cause in an error of a proto's validation, which names the field and the rule.
+func reason(err error) string {
+	parts := strings.Split(err.Error(), "caused by: ")
+	text, _, _ := strings.Cut(parts[len(parts)-1], "; ")
+	return strings.TrimSpace(text)
 }

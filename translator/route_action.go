@@ -61,7 +61,7 @@ func (f *front) act(c *compiled, l *listener, route *gatewayv1.HTTPRoute, rule *
 
 // namePod adds the header that names the Pod to what comes from a tunnel. Redirects and answers of Envoy's own routes have none.
 func (f *front) namePod(route *routev3.Route) {
-	if f.params.PodHeader == "" {
+	if !headerName.MatchString(f.params.PodHeader) {
 		return
 	}
 	route.ResponseHeadersToAdd = append(route.ResponseHeadersToAdd, &corev3.HeaderValueOption{
@@ -93,7 +93,7 @@ func (f *front) backends(route *gatewayv1.HTTPRoute, rule *gatewayv1.HTTPRouteRu
 	for i := range rule.BackendRefs {
 		ref := &rule.BackendRefs[i]
 		b := routeBackend{ref: ref, field: fmt.Sprintf("%s.backendRefs[%d]", field, i), weight: uint32(min(max(orDefault(ref.Weight, 1), 0), maxShare))}
-		b.name = types.NamespacedName{Namespace: string(orDefault(ref.Namespace, gatewayv1.Namespace(route.Namespace))), Name: string(ref.Name)}
+		b.name = tunnelOf(route, ref)
 		plan, problem := f.tunnel(route, ref, b.name)
 		if problem != nil {
 			f.routeProblem(route, problem.code, b.field+problem.field, problem.message, problem.remedy)
@@ -113,7 +113,7 @@ func (f *front) tunnel(route *gatewayv1.HTTPRoute, ref *gatewayv1.HTTPBackendRef
 			"set group podway.dev and kind Tunnel, and put the Service into a Tunnel",
 		}
 	}
-	if !f.in.grants.allows(gatewayv1.GroupName, "HTTPRoute", route.Namespace, v1alpha1.Group, v1alpha1.KindTunnel, name.Namespace, name.Name) {
+	if !f.granted(route, name) {
 		return nil, &fieldProblem{
 			"RefNotPermitted", "", fmt.Sprintf("no ReferenceGrant in namespace %s lets HTTPRoutes of namespace %s use Tunnel %s; its share of the requests is answered 500", name.Namespace, route.Namespace, name.Name),
 			"add a ReferenceGrant there, or use a Tunnel of the route's namespace",

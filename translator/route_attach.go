@@ -2,6 +2,7 @@ package translator
 
 import (
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -15,11 +16,10 @@ import (
 
 // attachRoutes puts each HTTPRoute under the hostnames of the listeners that it belongs to.
 func (f *front) attachRoutes(listeners []*listener) {
-	for _, name := range sortedNames(f.in.cfg.HTTPRoutes) {
-		route := f.in.cfg.HTTPRoutes[name]
+	for _, route := range f.routes {
 		attached := map[*listener]bool{}
 		for i, ref := range route.Spec.ParentRefs {
-			if !f.isParent(route, ref) {
+			if gateway, ok := parentGateway(route, ref); !ok || gateway != f.name {
 				continue
 			}
 			f.attach(listeners, route, ref, fmt.Sprintf("spec.parentRefs[%d]", i), attached)
@@ -30,14 +30,13 @@ func (f *front) attachRoutes(listeners []*listener) {
 	}
 }
 
-func (f *front) isParent(route *gatewayv1.HTTPRoute, ref gatewayv1.ParentReference) bool {
-	return orDefault(ref.Group, gatewayv1.GroupName) == gatewayv1.GroupName && orDefault(ref.Kind, "Gateway") == "Gateway" &&
-		string(orDefault(ref.Namespace, gatewayv1.Namespace(route.Namespace))) == f.name.Namespace && string(ref.Name) == f.name.Name
-}
-
 // attach follows one parentRef, and says what is wrong where it leads nowhere.
 func (f *front) attach(listeners []*listener, route *gatewayv1.HTTPRoute, ref gatewayv1.ParentReference, field string, attached map[*listener]bool) {
 	var named, allowed, matched bool
+	hostnames := f.validHostnames(route)
+	if len(hostnames) == 0 && len(route.Spec.Hostnames) > 0 {
+		return // without them the route would take every host
+	}
 	for _, l := range listeners {
 		if ref.SectionName != nil && *ref.SectionName != l.spec.Name || ref.Port != nil && *ref.Port != l.spec.Port {
 			continue
@@ -47,7 +46,7 @@ func (f *front) attach(listeners []*listener, route *gatewayv1.HTTPRoute, ref ga
 			continue
 		}
 		allowed = true
-		for _, hostname := range intersection(l.hostname, route.Spec.Hostnames) {
+		for _, hostname := range intersection(l.hostname, hostnames) {
 			matched = true
 			if !slices.Contains(l.hosts[hostname], route) {
 				l.hosts[hostname] = append(l.hosts[hostname], route)
@@ -66,6 +65,27 @@ func (f *front) attach(listeners []*listener, route *gatewayv1.HTTPRoute, ref ga
 		f.routeProblem(route, "NoMatchingListenerHostname", "spec.hostnames", fmt.Sprintf("none of the hostnames is one of Gateway %s's listeners", f.name),
 			"use hostnames that a listener covers, or leave them out")
 	}
+}
+
+// hostnamePattern is a DNS name, whose first label may be a wildcard.
+var hostnamePattern = regexp.MustCompile(`^(\*\.)?[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$`)
+
+func isHostname(text string) bool {
+	return len(text) <= 253 && hostnamePattern.MatchString(strings.ToLower(text))
+}
+
+// validHostnames are a route's hostnames without those that are none, each of which is a Problem.
+func (f *front) validHostnames(route *gatewayv1.HTTPRoute) []gatewayv1.Hostname {
+	var valid []gatewayv1.Hostname
+	for i, hostname := range route.Spec.Hostnames {
+		if isHostname(string(hostname)) {
+			valid = append(valid, hostname)
+			continue
+		}
+		f.routeProblem(route, api.CodeInvalidValue, fmt.Sprintf("spec.hostnames[%d]", i), fmt.Sprintf("%q is not a hostname", hostname),
+			"use a DNS name, with *. in front for all names below it")
+	}
+	return valid
 }
 
 // allows says whether a listener takes a route of that namespace and kind.
@@ -160,11 +180,8 @@ func unattached(in *input, plans map[types.NamespacedName]*gatewayPlan) []api.Pr
 				"the route belongs to no Gateway", "name a Gateway"))
 		}
 		for i, ref := range route.Spec.ParentRefs {
-			if orDefault(ref.Group, gatewayv1.GroupName) != gatewayv1.GroupName || orDefault(ref.Kind, "Gateway") != "Gateway" {
-				continue
-			}
-			name := types.NamespacedName{Namespace: string(orDefault(ref.Namespace, gatewayv1.Namespace(route.Namespace))), Name: string(ref.Name)}
-			if plans[name] == nil && in.cfg.Gateways[name] == nil {
+			name, ok := parentGateway(route, ref)
+			if ok && plans[name] == nil && in.cfg.Gateways[name] == nil {
 				problems = append(problems, problemOf(routeRef(route), route.Generation, "MissingGateway", fmt.Sprintf("spec.parentRefs[%d]", i),
 					fmt.Sprintf("there is no Gateway %s", name), "add it, or correct the name"))
 			}
