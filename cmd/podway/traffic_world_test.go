@@ -53,7 +53,7 @@ func newWorld(t *testing.T) *world {
 	number := byte(worlds.Add(1))
 	w := &world{T: t, directory: t.TempDir(), logs: t.TempDir(), log: &logBuffer{}}
 	own := func(second byte) netip.Addr { return netip.AddrFrom4([4]byte{127, second, byte(os.Getpid()), number}) }
-	w.http, w.https = freePort(t, own(4)), freePort(t, own(5))
+	w.http, w.https = freePort(t, own(4)), freePort(t, own(4))
 	for i, cluster := range []**demo.Cluster{&w.east, &w.west} {
 		name := []string{"east", "west"}[i]
 		first := netip.AddrFrom4([4]byte{127, byte(2 + i), number, 1})

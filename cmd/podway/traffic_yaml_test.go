@@ -2,6 +2,8 @@ package main
 
 import (
 	"fmt"
+	"net/netip"
+	"strconv"
 	"strings"
 )
 
@@ -81,3 +83,5 @@ spec:
 func caYAML(name, certificate string) string {
 	return fmt.Sprintf("---\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: %s, namespace: edge}\ndata:\n  ca.crt: |\n%s", name, indent(certificate))
 }
+
+func portOf(address netip.AddrPort) string { return strconv.Itoa(int(address.Port())) }
