@@ -134,3 +134,9 @@ func (p *Plan) AttachedRoutes(gateway types.NamespacedName) map[string]int {
 	}
 	return nil
 }
+
+// SameTunnel is true where a tunnel is the same in another plan, which may be
+// nil: with the same Pods it has the same Endpoints.
+func (p *Plan) SameTunnel(tunnel types.NamespacedName, other *Plan) bool {
+	return other != nil && p.tunnels[tunnel] != nil && p.tunnels[tunnel] == other.tunnels[tunnel]
+}

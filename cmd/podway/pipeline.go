@@ -64,22 +64,30 @@ func newPipeline(server publisher, board *problemBoard, rejected *rejections, lo
 func (p *pipeline) apply(ctx context.Context, cfg *snapshot.Config, changed []pods.ServiceKey, live pods.Live) {
 	switch {
 	case cfg != nil:
-		p.applyConfig(ctx, cfg, live)
+		p.applyConfig(ctx, cfg, changed, live)
 	case p.plan != nil:
 		p.applyPods(ctx, changed, live)
 	}
 }
 
-// applyConfig translates the whole configuration and replaces every view.
-func (p *pipeline) applyConfig(ctx context.Context, cfg *snapshot.Config, live pods.Live) {
+// applyConfig translates the configuration and replaces every view. Endpoints
+// are made for the tunnels that changed, and for those whose Pods did.
+func (p *pipeline) applyConfig(ctx context.Context, cfg *snapshot.Config, changed []pods.ServiceKey, live pods.Live) {
 	begun := time.Now()
-	p.plan = translator.Translate(cfg, p.plan)
+	before, previous := p.plan, p.endpoints
+	p.plan = translator.Translate(cfg, before)
 	p.cfg = cfg
-	previous := p.endpoints
+	stale := make(map[types.NamespacedName]bool)
+	for _, tunnel := range usersOf(p.plan, changed) {
+		stale[tunnel] = true
+	}
 	p.endpoints = make(map[types.NamespacedName]translator.Endpoints, len(previous))
 	for _, tunnel := range p.plan.AllTunnels() {
-		next := p.plan.Endpoints(tunnel, live)
-		p.endpoints[tunnel], _ = keepPointer(previous[tunnel], next)
+		old, known := previous[tunnel]
+		if !known || stale[tunnel] || !p.plan.SameTunnel(tunnel, before) {
+			old, _ = keepPointer(old, p.plan.Endpoints(tunnel, live))
+		}
+		p.endpoints[tunnel] = old
 	}
 	served := views(p.plan, p.endpoints)
 	p.rejected.replaced(cfg, served)
