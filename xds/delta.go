@@ -91,7 +91,9 @@ func (d *delta) send(r *response) error {
 			m.ResourceErrors = append(m.ResourceErrors, unserved(r.state.url, i.name))
 		}
 	}
-	m.SystemVersionInfo = setVersion(versions)
+	if len(versions) > 0 {
+		m.SystemVersionInfo = setVersion(versions)
+	}
 	return d.stream.Send(m)
 }
 

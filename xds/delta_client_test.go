@@ -32,12 +32,22 @@ func (w *world) deltaNode(id string) *deltaClient {
 	return c
 }
 
+// deltaOver opens a stream on a connection that is there.
+func (w *world) deltaOver(conn discoveryv3.AggregatedDiscoveryServiceClient, id string) *deltaClient {
+	w.Helper()
+	c := w.silentOver(conn, id)
+	c.receive()
+	return c
+}
+
 // silentDelta does not read.
-func (w *world) silentDelta(id string) *deltaClient {
+func (w *world) silentDelta(id string) *deltaClient { return w.silentOver(w.dial(), id) }
+
+func (w *world) silentOver(conn discoveryv3.AggregatedDiscoveryServiceClient, id string) *deltaClient {
 	w.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	w.Cleanup(cancel)
-	stream, err := w.dial().DeltaAggregatedResources(ctx)
+	stream, err := conn.DeltaAggregatedResources(ctx)
 	require.NoError(w, err)
 	return &deltaClient{
 		T: w.T, stream: stream, cancel: cancel, node: id,

@@ -1,6 +1,7 @@
 package xds
 
 import (
+	"slices"
 	"strings"
 	"sync"
 	"unicode/utf8"
@@ -18,40 +19,79 @@ const (
 // meant, keeps that content from being sent again, and sees to it that the others arrive.
 func (s *stream) rejected(st *typeState, at int, message string) {
 	s.server.metrics.rejections.WithLabelValues(shortType(st.url)).Inc()
-	complete := s.variant.complete(st.url)
-	r := st.settle(at)
-	var open []item
-	for n, i := range r.items {
-		if i.record == nil {
-			// Nothing can be wrong with an absence; it is not told twice.
-			if e := st.entries[i.name]; e != nil && r.own[n] {
-				e.has = former{}
-			}
-			continue
-		}
-		if e := st.entries[i.name]; e != nil && r.own[n] {
-			e.again = e.again || i.again
-			if e.changed.IsZero() {
-				e.changed = i.changed
-			}
-		}
-		open = append(open, i)
+	var suspects []item
+	tainted := false
+	for _, r := range s.settleRejected(st, at) {
+		suspects = append(suspects, s.reopen(st, r)...)
+		tainted = r.tainted
 	}
-	culprits := named(message, open)
+	suspects = oldest(suspects)
+	culprits := named(message, suspects)
 	switch {
 	case len(culprits) > 0:
-	case r.tainted && complete:
+	case tainted:
 		// Envoy applied the others; were they sent again, this would be answered again.
-		s.accepted(st, r)
-		return
-	case len(open) == 1:
-		culprits = open
+		for _, i := range suspects {
+			if e := st.entries[i.name]; e != nil && e.flight == nil {
+				e.has = formerly(i.record)
+			}
+		}
+	case len(suspects) == 1:
+		culprits = suspects
 	default:
-		st.retry = append(st.retry, halves(open)...)
+		st.retry = append(st.retry, halves(suspects)...)
 	}
 	for _, i := range culprits {
 		s.refuse(st, i, message)
 	}
+}
+
+// settleRejected ends the flight of what a NACK can be about. A SotW Envoy that holds back its answers on clusters
+// gives one for all of them in the end, with the last nonce and an error that may be of any.
+func (s *stream) settleRejected(st *typeState, at int) []*response {
+	if !s.variant.complete(st.url) {
+		return []*response{st.settle(at)}
+	}
+	var settled []*response
+	for range at + 1 {
+		settled = append(settled, st.settle(0))
+	}
+	return settled
+}
+
+// reopen makes a rejected response's items due again, and returns those that can be to blame.
+func (s *stream) reopen(st *typeState, r *response) []item {
+	var suspects []item
+	for n, i := range r.items {
+		e := st.entries[i.name]
+		switch {
+		case i.record == nil && e != nil && r.own[n]:
+			// Nothing can be wrong with an absence; it is not told twice.
+			e.has = former{}
+		case i.record == nil:
+		default:
+			if e != nil && r.own[n] {
+				e.again = e.again || i.again
+				if e.changed.IsZero() {
+					e.changed = i.changed
+				}
+			}
+			suspects = append(suspects, i)
+		}
+	}
+	return suspects
+}
+
+// oldest leaves the first of several versions of a name: a newer one was sent to replace it, and has a chance of its own.
+func oldest(items []item) []item {
+	seen := make(map[string]bool, len(items))
+	return slices.DeleteFunc(items, func(i item) bool {
+		if seen[i.name] {
+			return true
+		}
+		seen[i.name] = true
+		return false
+	})
 }
 
 // halves splits names into two groups, to be sent again apart.

@@ -77,6 +77,10 @@ func (s *stream) status() StreamStatus {
 	defer s.mu.Unlock()
 	s.view.mu.RLock()
 	defer s.view.mu.RUnlock()
+	if s.view.known {
+		// What has been published and not been looked at yet is behind, too. An error ends the stream when it looks itself.
+		_ = s.absorb()
+	}
 	status := StreamStatus{
 		Node: s.node.id, Gateway: s.node.gateway, Known: s.view.known && !s.view.gone,
 		Version: s.node.build, Variant: s.variant.name(), Connected: s.since,

@@ -17,6 +17,7 @@ import (
 	routev3 "github.com/envoyproxy/go-control-plane/envoy/config/route/v3"
 	tlsv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/transport_sockets/tls/v3"
 	discoveryv3 "github.com/envoyproxy/go-control-plane/envoy/service/discovery/v3"
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 	"google.golang.org/grpc"
@@ -191,4 +192,24 @@ func versionOfResource(t *testing.T, r *api.Resource) string {
 	made, err := newRecord(r)
 	require.NoError(t, err)
 	return made.version
+}
+
+// gathered is the sum of each metric by its name and type label; a histogram counts its observations.
+func gathered(t *testing.T, registry *prometheus.Registry) map[string]map[string]float64 {
+	t.Helper()
+	families, err := registry.Gather()
+	require.NoError(t, err)
+	all := map[string]map[string]float64{}
+	for _, family := range families {
+		byType := map[string]float64{}
+		for _, m := range family.GetMetric() {
+			label := ""
+			for _, l := range m.GetLabel() {
+				label = l.GetValue()
+			}
+			byType[label] = m.GetCounter().GetValue() + m.GetGauge().GetValue() + float64(m.GetHistogram().GetSampleCount())
+		}
+		all[family.GetName()] = byType
+	}
+	return all
 }
