@@ -189,7 +189,7 @@ func render(t *testing.T, p *picture, plan *Plan) map[string]string {
 	t.Helper()
 	text := map[string]string{}
 	for _, resource := range withEndpoints(p, plan) {
-		if err := validateProto(resource.Message); err != nil {
+		if err := validateDeep(resource.Message); err != nil {
 			t.Errorf("%s %s is not valid: %v", resource.Type, resource.Name, err)
 		}
 		for _, output := range outputs {
