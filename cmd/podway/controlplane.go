@@ -56,7 +56,7 @@ func newControlPlane(cfg serveConfig) *controlPlane {
 	})
 	c.pipeline = newPipeline(c.server, board, rejected, cfg.Log)
 	c.ready.pipeline = c.pipeline
-	c.source = files.New(files.Config{Directory: cfg.Directory, Logger: cfg.Log, OnState: func(state files.State) {
+	c.source = files.New(files.Config{Directory: cfg.Directory, Options: cfg.Limits, Logger: cfg.Log, OnState: func(state files.State) {
 		c.lanes.Put(state.Config, state.Changed, state.Gone)
 	}})
 	c.admin = adminHandler(&c.ready, board, registry, cfg.Pprof)

@@ -91,7 +91,7 @@ func fieldPaths(path string, typ reflect.Type) []string {
 // TestExamplesAreValid validates what a newcomer copies from.
 func TestExamplesAreValid(t *testing.T) {
 	for _, directory := range []string{"examples", "quickstart"} {
-		loaded, err := load([]string{filepath.Join(docs, directory)})
+		loaded, err := load([]string{filepath.Join(docs, directory)}, files.Options{})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -9,6 +9,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation"
 
 	"github.com/podway/podway/translator"
+	"github.com/podway/podway/watcher/files"
 )
 
 // parseGateway reads the value of --gateway.
@@ -27,7 +28,7 @@ func completeGateways(cmd *cobra.Command, _ []string, prefix string) ([]cobra.Co
 	if err != nil || directory == "" {
 		return nil, directive
 	}
-	loaded, err := load([]string{directory})
+	loaded, err := load([]string{directory}, files.Options{})
 	if err != nil {
 		return nil, directive
 	}

@@ -23,11 +23,11 @@ type loaded struct {
 }
 
 // load reads paths and translates what is there. Mistakes in the files are no error, but Problems of the result.
-func load(paths []string) (*loaded, error) {
+func load(paths []string, options files.Options) (*loaded, error) {
 	if err := checkPaths(paths); err != nil {
 		return nil, err
 	}
-	state, err := files.Load(paths, files.Options{})
+	state, err := files.Load(paths, options)
 	if err != nil {
 		return nil, fmt.Errorf("reading the configuration: %w", err)
 	}

@@ -19,6 +19,7 @@ import (
 
 	"github.com/podway/podway/api"
 	"github.com/podway/podway/envoy"
+	"github.com/podway/podway/watcher/files"
 )
 
 // The types of resources, as --type and the output call them.
@@ -38,6 +39,7 @@ type renderOptions struct {
 	bootstrap                          bool
 	output                             outputFormat
 	envoy                              envoy.BootstrapConfig
+	limits                             *files.Options
 }
 
 func newRenderCommand() *cobra.Command {
@@ -73,6 +75,7 @@ Problems do not stop it: what is in force is printed. podway validate prints the
 	complete(cmd, "type", renderTypes...)
 	complete(cmd, "output", "yaml", "json")
 	completeDirectory(cmd)
+	options.limits = addLimitFlags(cmd)
 	return cmd
 }
 
@@ -88,7 +91,7 @@ func runRender(cmd *cobra.Command, options *renderOptions) error {
 	if err != nil {
 		return err
 	}
-	loaded, err := load([]string{options.directory})
+	loaded, err := load([]string{options.directory}, *options.limits)
 	if err != nil {
 		return err
 	}

@@ -6,6 +6,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/podway/podway/envoy"
+	"github.com/podway/podway/watcher/files"
 )
 
 // defaultAdminAddress is where podway serve answers people and scrapers.
@@ -20,6 +21,8 @@ type serveConfig struct {
 	InsecureXDS bool
 	Pprof       bool
 	Log         *slog.Logger
+	// Limits of what is read; the zero value has the defaults.
+	Limits files.Options
 	// OnReady, if not nil, is called once, when the first complete state is served, with the addresses that the ports are open on.
 	OnReady func(xds, admin string)
 }
@@ -54,11 +57,13 @@ that you trust.`,
 	completeDirectory(cmd)
 	complete(cmd, "xds-address")
 	complete(cmd, "admin-address")
+	limits := addLimitFlags(cmd)
 	logs := addLogFlags(cmd)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		if err := requireFlags(cmd, "config"); err != nil {
 			return err
 		}
+		cfg.Limits = *limits
 		cfg.Log = logs.logger(cmd.ErrOrStderr())
 		return serve(cmd.Context(), cfg)
 	}

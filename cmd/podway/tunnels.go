@@ -68,6 +68,7 @@ labels. With -o json or yaml, each Pod and each Problem is listed.`,
 	cmd.Flags().StringVar(&directory, "config", "", "`DIR` of YAML to read (required)")
 	cmd.Flags().StringVarP(&tags, "selector", "l", "", "only tunnels whose tags match this label `SELECTOR`")
 	completeDirectory(cmd)
+	limits := addLimitFlags(cmd)
 	format := addOutputFlag(cmd)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		if err := requireFlags(cmd, "config"); err != nil {
@@ -77,7 +78,7 @@ labels. With -o json or yaml, each Pod and each Problem is listed.`,
 		if err != nil {
 			return err
 		}
-		loaded, err := load([]string{directory})
+		loaded, err := load([]string{directory}, *limits)
 		if err != nil {
 			return err
 		}

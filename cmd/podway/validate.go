@@ -26,8 +26,9 @@ cluster and no Envoy. The exit code is 1 if there are any Problems, warnings inc
 		},
 	}
 	format := addOutputFlag(cmd)
+	limits := addLimitFlags(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		loaded, err := load(args)
+		loaded, err := load(args, *limits)
 		if err != nil {
 			return err
 		}
