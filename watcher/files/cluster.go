@@ -1,6 +1,7 @@
 package files
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"os"
@@ -13,6 +14,7 @@ import (
 	"github.com/podway/podway/api"
 	"github.com/podway/podway/api/pods"
 	"github.com/podway/podway/api/snapshot"
+	"github.com/podway/podway/api/v1alpha1"
 	join "github.com/podway/podway/watcher/slices"
 )
 
@@ -33,86 +35,86 @@ type cluster struct {
 	sets     map[pods.ServiceKey]*pods.Set
 	origins  map[api.ObjectRef]*snapshot.Origin
 	problems []api.Problem
-	joiner   join.Joiner
+	// indexProblems are those of objects that are there twice, or too many.
+	indexProblems []api.Problem
+	joiner        join.Joiner
 }
 
-// tracked is a file, and what was made of it.
-type tracked[T any] struct {
-	found
-	content *T
-}
-
-func newCluster(name, directory string, options Options, watch func(string)) *cluster {
+func newCluster(name, directory string, limit int, watch func(string)) *cluster {
 	c := &cluster{
-		name: name, tree: newTree(directory, options.MaxFiles), files: map[string]*tracked[objectFile]{},
+		name: name, tree: newTree(directory, limit), files: map[string]*tracked[objectFile]{},
 		services: map[pods.ServiceKey]*pods.Service{}, sets: map[pods.ServiceKey]*pods.Set{},
 	}
 	c.tree.watch = watch
 	return c
 }
 
-// refresh reads what changed. configRoot is the real configuration directory.
-func (c *cluster) refresh(r *reader, configRoot string, all bool, forced map[string]bool) {
+// refresh reads what changed. base is the real configuration directory. What cannot be read freezes the cluster.
+func (c *cluster) refresh(r *reader, base string, all bool, forced map[string]bool) {
 	c.problems = nil
-	frozen := func(message, remedy string) {
-		p := unreadable(c.tree.root, message, remedy)
-		if c.synced {
-			p.Message += "; what was read of it stays in force"
-		}
-		p.Object = api.ObjectRef{Group: "podway.dev", Kind: "MemberCluster", Name: c.name}
-		p.Field = "spec.source.objects.directory"
-		c.problems = append(c.problems, p)
-	}
-	if real, err := filepath.EvalSymlinks(c.tree.root); err == nil {
-		if rel, err := filepath.Rel(configRoot, real); err != nil || !filepath.IsLocal(rel) {
-			frozen(fmt.Sprintf("the objects of cluster %s are behind a symbolic link that leads out of the configuration directory", c.name), "move them below the configuration directory")
-			return
-		}
-	}
-	if info, err := os.Stat(c.tree.root); err == nil && !info.IsDir() {
-		frozen(fmt.Sprintf("the objects of cluster %s are not a directory", c.name), "name a directory")
-		return
-	}
-	found, err := c.tree.walk(all)
+	walked, err := c.walk(base, all)
 	if err != nil {
-		frozen(fmt.Sprintf("the directory of cluster %s's objects cannot be read: %s", c.name, reason(err)), "create the directory below the configuration directory, or let podway read it")
+		r.retryIn(frozenRetry)
+		p := unreadable(c.tree.root, fmt.Sprintf("the objects of cluster %s cannot be read: %v", c.name, reasonOf(err)), "put them into that directory below the configuration directory")
+		if c.synced {
+			p.Message += "; what was read of them stays in force"
+		}
+		p.Object, p.Field = api.ObjectRef{Group: v1alpha1.Group, Kind: v1alpha1.KindMemberCluster, Name: c.name}, "spec.source.objects.directory"
+		c.problems = append(c.problems, p)
+		c.report()
 		return
 	}
-	c.directories = found.directories
-	c.problems = append(c.problems, found.problems...)
-	changed := c.read(r, found.files, forced)
-	if changed || !c.synced {
+	c.directories = walked.directories
+	c.problems = append(c.problems, walked.problems...)
+	if changed := c.read(r, walked.files, forced); changed || !c.synced {
 		c.index(r.MaxObjects)
 	}
-	for _, path := range slices.SortedFunc(maps.Keys(c.files), comparePaths) {
-		c.problems = append(c.problems, c.files[path].content.problems...)
-	}
+	c.report()
 	c.synced = true
+}
+
+// walk lists the directory, which must be below base also where symbolic links lead.
+func (c *cluster) walk(base string, all bool) (*walked, error) {
+	real, err := filepath.EvalSymlinks(c.tree.root)
+	if err != nil {
+		return nil, err
+	}
+	if rel, err := filepath.Rel(base, real); err != nil || !filepath.IsLocal(rel) {
+		return nil, errors.New("a symbolic link leads out of the configuration directory")
+	}
+	if info, err := os.Stat(real); err == nil && !info.IsDir() {
+		return nil, errors.New("it is not a directory")
+	}
+	return c.tree.walk(all)
+}
+
+// report adds the problems of the files to those of the cluster.
+func (c *cluster) report() {
+	c.problems = append(c.problems, c.indexProblems...)
+	for _, file := range c.files {
+		c.problems = append(c.problems, file.content.problems...)
+	}
 }
 
 // read reads the files that changed, and says whether there were any.
 func (c *cluster) read(r *reader, files []found, forced map[string]bool) bool {
 	changed := false
-	present := map[string]bool{}
+	present := make(map[string]bool, len(files))
 	for _, f := range files {
 		present[f.path] = true
 		known := c.files[f.path]
 		if known != nil && known.stamp.equal(f.stamp) && !forced[f.path] && !forced[f.real] {
 			continue
 		}
-		var old *objectFile
-		if known != nil {
-			old = known.content
-		}
-		text, at, ok, problem := r.read(f, r.MaxObjectFileBytes, "--max-object-file-bytes", known != nil)
+		text, ok := r.read(f, known.stampOrNil(), r.MaxObjectFileBytes)
 		if !ok {
 			continue
 		}
-		next := &tracked[objectFile]{found: found{path: f.path, real: f.real, stamp: at}}
-		if problem != nil {
-			next.content = old.frozen(f.path, *problem)
+		next := &tracked[objectFile]{found: found{path: f.path, real: f.real, stamp: text.stamp}}
+		if text.problem != nil {
+			next.content = known.contentOrNil().frozen(f.path, *text.problem)
 		} else {
-			next.content = parseObjects(c.name, f.path, text, old)
+			next.content = parseObjects(c.name, f.path, text.bytes, known.contentOrNil())
 		}
 		c.files[f.path], changed = next, true
 	}
@@ -127,17 +129,18 @@ func (c *cluster) read(r *reader, files []found, forced map[string]bool) bool {
 
 // index takes up what the files hold now, and joins again the Services that this concerns.
 func (c *cluster) index(limit int) {
+	c.indexProblems = nil
 	objects, places := make(map[itemKey]held, len(c.objects)), make(map[itemKey]string, len(c.places))
 	for _, path := range slices.SortedFunc(maps.Keys(c.files), comparePaths) {
 		for _, h := range c.files[path].content.items {
 			key := h.itemKey()
 			if first, ok := places[key]; ok {
-				c.problems = append(c.problems, duplicate(
+				c.indexProblems = append(c.indexProblems, duplicate(
 					api.ObjectRef{Cluster: c.name, Kind: h.kind, Namespace: h.key.Namespace, Name: h.key.Name}, path, h.line, first, objects[key].line))
 				continue
 			}
 			if len(objects) >= limit {
-				c.problems = append(c.problems, tooManyObjects(path, h.line, limit))
+				c.indexProblems = append(c.indexProblems, tooManyObjects(path, h.line, limit))
 				break
 			}
 			objects[key], places[key] = h, path

@@ -10,7 +10,7 @@ func Load(paths []string, options Options) (*State, error) {
 		return nil, errors.New("no path to read was given")
 	}
 	r := newReader(paths, options, nil)
-	if _, err := r.refresh(true, nil); err != nil {
+	if _, err := r.refresh(true, map[string]bool{}); err != nil {
 		return nil, err
 	}
 	state := r.state

@@ -129,6 +129,11 @@ func (p *objectParser) text(part chunk, line int, entry bool) *api.Problem {
 		p.add(known, sum, line)
 		return nil
 	}
+	if len(part.text) > maxDocumentBytes {
+		p.out.problems = append(p.out.problems, documentTooLarge(p.out.path, line, len(part.text)))
+		p.unnamed = true
+		return nil
+	}
 	block := func() []byte {
 		if entry {
 			p.scratch = blockOf(part.text, p.scratch)
@@ -148,6 +153,18 @@ func (p *objectParser) text(part chunk, line int, entry bool) *api.Problem {
 		p.add(i, sum, line)
 	}
 	return nil
+}
+
+// maxDocumentBytes is the largest object, or List in a form that is not cut into items, that is parsed as a whole. An API
+// server holds none of more than about 1.5 MiB.
+const maxDocumentBytes = 8 * mebibyte
+
+func documentTooLarge(path string, line, size int) api.Problem {
+	return api.Problem{
+		Code: api.CodeTooLarge, Severity: api.Error, File: path, Line: line,
+		Message: fmt.Sprintf("an object has %d bytes; at most %d are read", size, maxDocumentBytes),
+		Remedy:  "save the objects with kubectl get -o yaml or -o json, as a List",
+	}
 }
 
 func (p *objectParser) lookup(sum digest) *item {

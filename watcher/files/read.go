@@ -1,19 +1,42 @@
 package files
 
 import (
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 
 	"github.com/podway/podway/api"
 )
 
-// read returns the content of a file. unstable is true where the file changed
-// while it was read; it is then to be read again.
-func read(f found, limit int64, option string) (text []byte, now stamp, unstable bool, problem *api.Problem) {
-	fail := func(err error) ([]byte, stamp, bool, *api.Problem) {
-		p := unreadable(f.path, "the file cannot be read: "+reason(err), "let podway read it, or remove it")
-		return nil, f.stamp, os.IsNotExist(err), &p
+// text is what a file holds, or what keeps it from being read.
+type text struct {
+	bytes   []byte
+	stamp   stamp
+	problem *api.Problem
+}
+
+// read reads a file, of which known is the version that is in force. ok is
+// false where the file is being written: what is in force stays, and the reader looks again shortly.
+func (r *reader) read(f found, known *stamp, limit int64) (out text, ok bool) {
+	// While there is nothing to keep, a file that will not be still is taken as it is, and read again.
+	const tries = 3
+	for range tries {
+		if out, ok = r.readOnce(f, known, limit); ok || r.begun {
+			return out, ok
+		}
+	}
+	return out, true
+}
+
+func (r *reader) readOnce(f found, known *stamp, limit int64) (out text, ok bool) {
+	fail := func(err error) (text, bool) {
+		if errors.Is(err, fs.ErrNotExist) && r.begun {
+			return text{}, false // Another notification says so, too.
+		}
+		p := unreadable(f.path, "the file cannot be read: "+reasonOf(err).Error(), "let podway read it, or remove it")
+		return text{problem: &p}, true // Without a stamp, so that the next look tries again.
 	}
 	file, err := os.OpenFile(f.real, os.O_RDONLY|nonblock, 0)
 	if err != nil {
@@ -25,32 +48,38 @@ func read(f found, limit int64, option string) (text []byte, now stamp, unstable
 		return fail(err)
 	}
 	if !before.Mode().IsRegular() {
-		return fail(fmt.Errorf("it is not a regular file"))
+		return fail(errors.New("it is not a regular file"))
 	}
 	if before.Size() > limit {
-		return nil, stampOf(before), false, tooLarge(f.path, before.Size(), limit, option)
+		return text{stamp: stampOf(before), problem: tooLarge(f.path, before.Size(), limit)}, true
 	}
-	text = make([]byte, 0, before.Size()+1)
-	text, err = appendAll(text, io.LimitReader(file, limit+1))
+	bytes, err := appendAll(make([]byte, 0, before.Size()+1), io.LimitReader(file, limit+1))
 	if err != nil {
 		return fail(err)
-	}
-	if int64(len(text)) > limit {
-		return nil, stampOf(before), false, tooLarge(f.path, int64(len(text)), limit, option)
 	}
 	after, err := file.Stat()
 	if err != nil {
 		return fail(err)
 	}
-	now = stampOf(after)
-	return text, now, !now.equal(stampOf(before)) || int64(len(text)) != after.Size(), nil
+	out = text{bytes: bytes, stamp: stampOf(after)}
+	if int64(len(bytes)) > limit {
+		out.problem = tooLarge(f.path, int64(len(bytes)), limit)
+		return out, true
+	}
+	still := out.stamp.equal(stampOf(before)) && int64(len(bytes)) == after.Size()
+	if !still {
+		r.unsettled(f.path, out.stamp)
+		return out, false
+	}
+	return out, !r.begun || r.settled(file, f, out.stamp, known, len(bytes))
 }
 
+// appendAll reads to the end.
 func appendAll(text []byte, from io.Reader) ([]byte, error) {
 	for {
 		n, err := from.Read(text[len(text):cap(text)])
 		text = text[:len(text)+n]
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			return text, nil
 		}
 		if err != nil {
@@ -62,10 +91,10 @@ func appendAll(text []byte, from io.Reader) ([]byte, error) {
 	}
 }
 
-func tooLarge(path string, size, limit int64, option string) *api.Problem {
+func tooLarge(path string, size, limit int64) *api.Problem {
 	return &api.Problem{
 		Code: api.CodeTooLarge, Severity: api.Error, File: path,
 		Message: fmt.Sprintf("the file has %d bytes; at most %d are read", size, limit),
-		Remedy:  "split the file, or raise the limit with " + option,
+		Remedy:  "split it into several files",
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"os"
 	"path/filepath"
 	"time"
 
@@ -16,8 +17,11 @@ type Source struct {
 
 	// What follows belongs to the goroutine of Run.
 	watcher *fsnotify.Watcher
+	// watched are the directories that are watched.
 	watched map[string]bool
-	reader  *reader
+	// links are the names in watched directories that lead to the root: a symbolic link among them may be swapped.
+	links  map[string]bool
+	reader *reader
 }
 
 // New makes a Source. It reads nothing yet.
@@ -34,65 +38,81 @@ func New(config Config) *Source {
 
 // Run reads the directory, calls OnState, and follows changes until the context
 // ends, which it returns as nil. Any other end is an error: the directory cannot be
-// read at first, or the system refuses to notify of changes.
+// read at first, or the system does not notify of changes at all.
 func (s *Source) Run(ctx context.Context) error {
 	watcher, err := fsnotify.NewWatcher()
 	if err != nil {
 		return fmt.Errorf("asking the system to notify of file changes: %w", err)
 	}
 	defer watcher.Close()
-	s.watcher, s.watched = watcher, map[string]bool{}
+	s.watcher, s.watched, s.links = watcher, map[string]bool{}, map[string]bool{}
 	s.reader = newReader([]string{s.config.Directory}, s.config.Options, s.watch)
-	if err := s.refresh(true, nil); err != nil {
+	s.watchLinks()
+	if err := s.refresh(true, map[string]bool{}); err != nil {
 		return err
 	}
 	rescan := time.NewTicker(s.config.Rescan)
 	defer rescan.Stop()
 	for {
-		var retry <-chan time.Time
-		if s.reader.retry > 0 {
-			retry = time.After(s.reader.retry)
-		}
-		all := false
-		forced := map[string]bool{}
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-rescan.C:
-			all = true
-		case <-retry:
-			all = true
-		case err := <-watcher.Errors:
-			s.config.Logger.Warn("File notifications were lost", "error", err)
-			all = true
-		case event := <-watcher.Events:
-			s.note(event, forced)
-			s.drain(forced)
-		}
-		if err := s.refresh(all, forced); err != nil {
+		if err := s.wait(ctx, rescan.C); err != nil {
 			return err
 		}
-	}
-}
-
-// drain takes all notifications that wait.
-func (s *Source) drain(forced map[string]bool) {
-	for {
-		select {
-		case event := <-s.watcher.Events:
-			s.note(event, forced)
-		default:
-			return
+		if ctx.Err() != nil {
+			return nil
 		}
 	}
 }
 
-// note marks what a notification concerns.
-func (s *Source) note(event fsnotify.Event, forced map[string]bool) {
-	forced[event.Name] = true
-	for _, real := range []string{filepath.Dir(event.Name), event.Name} {
-		s.reader.markDirty(real)
+// wait waits for one thing to happen, and refreshes.
+func (s *Source) wait(ctx context.Context, rescan <-chan time.Time) error {
+	var retry <-chan time.Time
+	if s.reader.retry > 0 {
+		timer := time.NewTimer(s.reader.retry)
+		defer timer.Stop()
+		retry = timer.C
 	}
+	forced := map[string]bool{}
+	select {
+	case <-ctx.Done():
+		return nil
+	case <-rescan:
+		s.unwatch()
+		s.watchLinks()
+		return s.refresh(true, forced)
+	case <-retry:
+		return s.refresh(false, forced)
+	case err := <-s.watcher.Errors:
+		s.config.Logger.Warn("File notifications were lost; everything is read again", "error", err)
+		return s.refresh(true, forced)
+	case event := <-s.watcher.Events:
+		concerned, all := s.note(event, forced)
+		for more := true; more; {
+			select {
+			case event := <-s.watcher.Events:
+				c, a := s.note(event, forced)
+				concerned, all = concerned || c, all || a
+			default:
+				more = false
+			}
+		}
+		if !concerned && !all {
+			return nil
+		}
+		if all {
+			s.watchLinks()
+		}
+		return s.refresh(all, forced)
+	}
+}
+
+// note marks what a notification is about. all is true where it is the way to the root.
+func (s *Source) note(event fsnotify.Event, forced map[string]bool) (concerned, all bool) {
+	if event.Has(fsnotify.Remove) || event.Has(fsnotify.Rename) {
+		delete(s.watched, event.Name) // Where it was a directory, the watch is gone with it.
+	}
+	forced[event.Name] = true
+	written := event.Op&^(fsnotify.Write|fsnotify.Chmod) == 0
+	return s.reader.mark(event.Name, written), s.links[event.Name]
 }
 
 func (s *Source) refresh(all bool, forced map[string]bool) error {
@@ -106,27 +126,83 @@ func (s *Source) refresh(all bool, forced map[string]bool) error {
 	return nil
 }
 
+// watch has the system notify of changes in a directory. Where it refuses, the rescans find them.
 func (s *Source) watch(real string) {
 	if s.watched[real] {
 		return
 	}
 	if err := s.watcher.Add(real); err != nil {
-		s.config.Logger.Warn("A directory is not watched, only looked at now and then", "directory", real, "error", err)
+		s.config.Logger.Warn("A directory cannot be watched; its changes are found when everything is looked at again",
+			"directory", real, "interval", s.config.Rescan, "error", err)
 		return
 	}
 	s.watched[real] = true
 }
 
-// markDirty marks the listings that a real directory concerns.
-func (r *reader) markDirty(real string) {
-	for _, root := range r.roots {
-		for _, path := range root.directories[real] {
-			root.tree.dirty[path] = true
+// unwatch lets go of directories that are no longer of concern.
+func (s *Source) unwatch() {
+	wanted := s.reader.wanted()
+	for name := range s.links {
+		wanted[filepath.Dir(name)] = true
+	}
+	for real := range s.watched {
+		if !wanted[real] {
+			// An error says that there is no such watch any more, which is what is wanted.
+			_ = s.watcher.Remove(real)
+			delete(s.watched, real)
 		}
 	}
-	for _, c := range r.clusters {
-		for _, path := range c.directories[real] {
-			c.tree.dirty[path] = true
+}
+
+// watchLinks watches what leads to the root: the directory that it is in, and that of each symbolic link on the way.
+func (s *Source) watchLinks() {
+	clear(s.links)
+	path, err := filepath.Abs(s.config.Directory)
+	for range 16 { // As many links as a sane path may have.
+		if err != nil {
+			return
+		}
+		link := firstLink(path)
+		if link == "" {
+			s.watchName(path)
+			return
+		}
+		s.watchName(link)
+		path, err = follow(path, link)
+	}
+}
+
+// watchName watches the directory that a name is in, for changes of what the name stands for.
+func (s *Source) watchName(path string) {
+	parent, err := filepath.EvalSymlinks(filepath.Dir(path))
+	if err != nil {
+		return // What is on the way is watched already.
+	}
+	s.links[filepath.Join(parent, filepath.Base(path))] = true
+	s.watch(parent)
+}
+
+// firstLink is the shortest beginning of a path that is a symbolic link, or "".
+func firstLink(path string) string {
+	for i := 1; i <= len(path); i++ {
+		if i < len(path) && path[i] != filepath.Separator {
+			continue
+		}
+		if info, err := os.Lstat(path[:i]); err == nil && info.Mode()&os.ModeSymlink != 0 {
+			return path[:i]
 		}
 	}
+	return ""
+}
+
+// follow replaces a link that a path begins with by where it leads.
+func follow(path, link string) (string, error) {
+	target, err := os.Readlink(link)
+	if err != nil {
+		return "", err
+	}
+	if !filepath.IsAbs(target) {
+		target = filepath.Join(filepath.Dir(link), target)
+	}
+	return filepath.Join(target, path[len(link):]), nil
 }

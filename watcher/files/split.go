@@ -86,25 +86,11 @@ func blockOf(entry, scratch []byte) []byte {
 	return out
 }
 
-// prune drops, in place, the blocks of an object's text that nobody reads: the status, the annotations, the managed
-// fields, and the spec of a Pod. It keeps the newlines, so that line numbers stay. What is left must be parsed; where that
-// fails, the text was of another form, and is to be parsed as a whole.
+// prune drops, in place, the blocks of an object's text that nobody reads: the status, the spec of a Pod, and of the
+// metadata all but name, namespace and labels. It keeps the newlines, so that line numbers stay. What is left must be parsed;
+// where that fails, the text was of another form, and is to be parsed as a whole.
 func prune(text []byte) []byte {
-	root, pod := -1, false
-	for at := 0; at < len(text); {
-		end := lineEnd(text, at)
-		depth, first := indentation(text[at:end])
-		if first != 0 && first != '#' {
-			if root < 0 {
-				root = depth
-			}
-			if depth == root && bytes.Equal(bytes.TrimSpace(text[at:end]), []byte("kind: Pod")) {
-				pod = true
-				break
-			}
-		}
-		at = end
-	}
+	root, pod := rootOf(text)
 	out := text[:0]
 	dropping, metadata, inner := false, false, -1
 	for at := 0; at < len(text); {
@@ -123,7 +109,7 @@ func prune(text []byte) []byte {
 			}
 			if depth == inner && !isDash(line[depth:]) {
 				key := keyOf(line[depth:])
-				dropping = key == "managedFields" || key == "annotations"
+				dropping = key != "name" && key != "namespace" && key != "labels"
 			}
 		}
 		if dropping {
@@ -134,6 +120,23 @@ func prune(text []byte) []byte {
 		at = end
 	}
 	return out
+}
+
+// rootOf finds how far the fields of an object are indented, and whether it is a Pod.
+func rootOf(text []byte) (indent int, pod bool) {
+	indent = -1
+	for at := 0; at < len(text); {
+		end := lineEnd(text, at)
+		depth, first := indentation(text[at:end])
+		if first != 0 && first != '#' && indent < 0 {
+			indent = depth
+		}
+		if depth == indent && bytes.Equal(bytes.TrimSpace(text[at:end]), []byte("kind: Pod")) {
+			return indent, true
+		}
+		at = end
+	}
+	return indent, false
 }
 
 func keyOf(line []byte) string {

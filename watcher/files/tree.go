@@ -3,6 +3,7 @@ package files
 import (
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -27,6 +28,9 @@ type tree struct {
 
 	listings map[string]*listing
 	dirty    map[string]bool
+	// rootInfo is the directory of the last walk; full is true where it had anything.
+	rootInfo fs.FileInfo
+	full     bool
 }
 
 // listing is what a directory held. Paths begin with the root as it was given.
@@ -35,7 +39,9 @@ type listing struct {
 	files   []found
 	subs    []string
 	watched []string
-	problem *api.Problem
+	// problems are those of the directory or of single entries; failed is why it cannot be listed.
+	problems []api.Problem
+	failed   error
 }
 
 // found is a file that is to be read.
@@ -89,24 +95,28 @@ func (t *tree) walk(all bool) (*walked, error) {
 	if err != nil {
 		return nil, err
 	}
-	if all || real != t.rootReal {
-		t.rootReal = real
+	out := &walked{directories: map[string][]string{}}
+	if !info.IsDir() {
+		t.rootReal = filepath.Dir(real)
+		out.files = []found{{path: t.root, real: real, stamp: stampOf(info)}}
+		return out, nil
+	}
+	if t.full && !os.SameFile(info, t.rootInfo) && isEmpty(real) {
+		return nil, errVanished
+	}
+	if all || real != t.rootReal || !os.SameFile(info, t.rootInfo) {
 		for path := range t.listings {
 			t.dirty[path] = true
 		}
 	}
-	out := &walked{directories: map[string][]string{}}
-	if !info.IsDir() {
-		out.files = []found{{path: t.root, real: real, stamp: stampOf(info)}}
-		t.remember(out, t.root, filepath.Dir(real))
-		return out, nil
-	}
+	t.rootReal, t.rootInfo = real, info
 	w := &walk{tree: t, out: out, seen: map[string]bool{}, used: map[string]bool{}}
 	w.visit(t.root, 0)
 	top := t.listings[t.root]
-	if top.problem != nil && len(top.files)+len(top.subs) == 0 {
-		return nil, errors.New(top.problem.Message)
+	if top.failed != nil {
+		return nil, top.failed
 	}
+	t.full = len(top.files)+len(top.subs) > 0
 	for path := range t.listings {
 		if !w.used[path] {
 			delete(t.listings, path)
@@ -118,11 +128,45 @@ func (t *tree) walk(all bool) (*walked, error) {
 		out.problems = append(out.problems, api.Problem{
 			Code: api.CodeTooLarge, Severity: api.Error, File: t.root,
 			Message: fmt.Sprintf("there are %d files below the directory; only the first %d are read", len(out.files), t.limit),
-			Remedy:  "put many objects into one file, or raise the limit of files",
+			Remedy:  "put many objects into one file",
 		})
 		out.files = out.files[:t.limit]
 	}
 	return out, nil
+}
+
+// errVanished is the reason where an empty directory has taken the place of one that had files, as an unmounted volume leaves it.
+var errVanished = errors.New("it is another directory now, and empty")
+
+func isEmpty(directory string) bool {
+	file, err := os.Open(directory)
+	if err != nil {
+		return false
+	}
+	defer file.Close()
+	_, err = file.Readdirnames(1)
+	return errors.Is(err, io.EOF)
+}
+
+// touch notes that a file was written, by its real path. It returns false where the tree does not know the file, so
+// that its directory is to be listed again.
+func (t *tree) touch(real string, directories []string) bool {
+	for _, directory := range directories {
+		known := t.listings[directory]
+		if known == nil {
+			return false
+		}
+		i := slices.IndexFunc(known.files, func(f found) bool { return f.real == real })
+		if i < 0 {
+			return false
+		}
+		info, err := os.Stat(real)
+		if err != nil || !info.Mode().IsRegular() {
+			return false
+		}
+		known.files[i].stamp = stampOf(info)
+	}
+	return true
 }
 
 func (t *tree) remember(out *walked, path, real string) {
@@ -170,9 +214,7 @@ func (w *walk) visit(path string, depth int) {
 		w.listings[path] = known
 	}
 	w.used[path] = true
-	if known.problem != nil {
-		w.out.problems = append(w.out.problems, *known.problem)
-	}
+	w.out.problems = append(w.out.problems, known.problems...)
 	if w.seen[known.real] {
 		return
 	}
@@ -202,11 +244,11 @@ func (w *walk) list(path string, known *listing) *listing {
 			kept := *known
 			out = &kept
 		}
-		p := unreadable(path, "the directory cannot be read: "+reason(err), "let podway read and enter it, or remove it")
+		p := unreadable(path, "the directory cannot be read: "+reasonOf(err).Error(), "let podway read and enter it, or remove it")
 		if known != nil {
 			p.Message += stays
 		}
-		out.problem = &p
+		out.problems, out.failed = []api.Problem{p}, err
 		return out
 	}
 	real, err := filepath.EvalSymlinks(path)
@@ -240,15 +282,13 @@ func (w *walk) entry(out *listing, dir string, entry fs.DirEntry) error {
 		target, err := filepath.EvalSymlinks(real)
 		if err != nil {
 			if isConfigFile(path) {
-				p := unreadable(path, "the symbolic link leads nowhere: "+reason(err), "correct or remove the link")
-				out.problem = &p
+				out.problems = append(out.problems, unreadable(path, "the symbolic link leads nowhere: "+reasonOf(err).Error(), "correct or remove the link"))
 			}
 			return nil
 		}
 		if !w.inside(target) {
 			if isConfigFile(path) {
-				p := unreadable(path, "the symbolic link leads out of the directory, and is not followed", "copy the file into the directory")
-				out.problem = &p
+				out.problems = append(out.problems, unreadable(path, "the symbolic link leads out of the directory, and is not followed", "copy the file into the directory"))
 			}
 			return nil
 		}
@@ -287,11 +327,11 @@ func unreadable(path, message, remedy string) api.Problem {
 	return api.Problem{Code: api.CodeUnreadable, Severity: api.Error, File: path, Message: message, Remedy: remedy}
 }
 
-// reason is what the system said, without the path that the Problem names anyway.
-func reason(err error) string {
+// reasonOf is what the system said, without the path that the Problem names anyway.
+func reasonOf(err error) error {
 	var pathError *fs.PathError
 	if errors.As(err, &pathError) {
-		return pathError.Err.Error()
+		return pathError.Err
 	}
-	return err.Error()
+	return err
 }

@@ -1,0 +1,162 @@
+package files
+
+import (
+	"bytes"
+	"maps"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/podway/podway/api"
+	"github.com/podway/podway/api/v1alpha1"
+)
+
+// root is one directory, or file, of configuration.
+type root struct {
+	tree *tree
+	// base is the directory that paths in the configuration are relative to.
+	base  string
+	files map[string]*tracked[content]
+	// directories are the real ones that were found, with the listings that they concern.
+	directories map[string][]string
+	problems    []api.Problem
+	// excluded are the directories of clusters' objects.
+	excluded []string
+}
+
+// tracked is a file, and what was made of it.
+type tracked[T any] struct {
+	found
+	content *T
+}
+
+func newRoot(path string, limit int, watch func(string)) *root {
+	t := newTree(path, limit)
+	r := &root{tree: t, base: t.root, files: map[string]*tracked[content]{}}
+	t.watch, t.skip = watch, r.isExcluded
+	return r
+}
+
+// refresh reads what changed below the root. seen are the real files that an earlier root has.
+func (r *root) refresh(reader *reader, all bool, forced, seen map[string]bool) error {
+	walked, err := r.tree.walk(all)
+	if err != nil {
+		err = errRoot(r.tree.root, reasonOf(err))
+		if !reader.begun {
+			return err
+		}
+		reader.retryIn(frozenRetry)
+		r.problems = []api.Problem{unreadable(r.tree.root, err.Error()+"; what was read of it stays in force", "bring the directory back, or let podway read it")}
+		return nil
+	}
+	if len(walked.files) == 1 && walked.files[0].path == r.tree.root {
+		r.base = filepath.Dir(r.tree.root)
+	}
+	r.directories, r.problems = walked.directories, walked.problems
+	files := slices.DeleteFunc(walked.files, func(f found) bool {
+		again := seen[f.real]
+		seen[f.real] = true
+		return again
+	})
+	r.read(reader, files, forced)
+	r.problems = slices.DeleteFunc(r.problems, func(p api.Problem) bool { return r.isExcluded(p.File) })
+	return nil
+}
+
+// read reads the files that changed. Those that name the directories of clusters' objects come first: what is in such a directory
+// is no configuration.
+func (r *root) read(reader *reader, files []found, forced map[string]bool) {
+	present := make(map[string]bool, len(files))
+	later := map[string][]byte{}
+	for _, f := range files {
+		present[f.path] = true
+		known := r.files[f.path]
+		if known != nil && known.stamp.equal(f.stamp) && !forced[f.path] && !forced[f.real] || r.isExcluded(f.path) {
+			continue
+		}
+		text, ok := reader.read(f, known.stampOrNil(), reader.MaxFileBytes)
+		if !ok {
+			continue
+		}
+		next := &tracked[content]{found: found{path: f.path, real: f.real, stamp: text.stamp}, content: known.contentOrNil()}
+		if text.problem != nil {
+			next.content = next.content.frozen(f.path, *text.problem)
+		} else if bytes.Contains(text.bytes, []byte(v1alpha1.KindMemberCluster)) {
+			next.content = parse(f.path, text.bytes, next.content)
+		} else {
+			later[f.path] = text.bytes
+		}
+		r.files[f.path] = next
+	}
+	r.exclude()
+	for path, text := range later {
+		if !r.isExcluded(path) {
+			r.files[path].content = parse(path, text, r.files[path].content)
+		}
+	}
+	for path := range r.files {
+		if !present[path] || r.isExcluded(path) {
+			delete(r.files, path)
+		}
+	}
+	r.exclude()
+}
+
+func (t *tracked[T]) contentOrNil() *T {
+	if t == nil {
+		return nil
+	}
+	return t.content
+}
+
+func (t *tracked[T]) stampOrNil() *stamp {
+	if t == nil {
+		return nil
+	}
+	return &t.stamp
+}
+
+// sorted are the root's files in path order.
+func (r *root) sorted() []*tracked[content] {
+	return slices.SortedFunc(maps.Values(r.files), func(a, b *tracked[content]) int { return comparePaths(a.path, b.path) })
+}
+
+// exclude takes up which directories hold clusters' objects. A file in such a directory names none.
+func (r *root) exclude() {
+	r.excluded = nil
+	for _, f := range r.sorted() {
+		if f.content == nil || r.isExcluded(f.path) {
+			continue
+		}
+		for _, directory := range f.content.directories {
+			if dir, ok := r.resolve(directory); ok && !below(f.path, dir) {
+				r.excluded = append(r.excluded, dir)
+			}
+		}
+	}
+}
+
+// isExcluded says whether a path is in the directory of some cluster's objects.
+func (r *root) isExcluded(path string) bool {
+	return slices.ContainsFunc(r.excluded, func(dir string) bool { return below(path, dir) })
+}
+
+// resolve makes a directory of the configuration a path, and says whether it is below the root.
+func (r *root) resolve(directory string) (string, bool) {
+	clean := filepath.Clean(filepath.FromSlash(directory))
+	return filepath.Join(r.base, clean), clean != "." && filepath.IsLocal(clean)
+}
+
+// realBase is base without symbolic links.
+func (r *root) realBase() string {
+	real, err := filepath.EvalSymlinks(r.base)
+	if err != nil {
+		return r.base
+	}
+	return real
+}
+
+// below says whether a path is a directory or in it.
+func below(path, dir string) bool {
+	return path == dir || strings.HasPrefix(path, dir+string(filepath.Separator))
+}

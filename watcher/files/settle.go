@@ -1,0 +1,77 @@
+package files
+
+import (
+	"os"
+	"time"
+)
+
+// A file that is written in place is visible half written. A new name for a
+// finished file (rename, symlink swap) never is: it is read at once. Anything else is
+// read once nobody has it open for writing; where the system does not say that, once it has
+// been still for a moment.
+const (
+	// stillFor is how long a file must be still where the system does not say who writes.
+	stillFor = 20 * time.Millisecond
+	// writtenFor is how long a file that is still may be open for writing before it is read nevertheless: some are for ever.
+	writtenFor = 5 * time.Second
+	// emptyFor is how long a file that had content must be empty before that is believed.
+	emptyFor = 250 * time.Millisecond
+	// frozenRetry is how soon a root that cannot be read is looked at again.
+	frozenRetry = time.Second
+)
+
+// settling is a file that is perhaps half written.
+type settling struct {
+	stamp stamp
+	since time.Time
+	tries int
+}
+
+// settled says whether a file may be taken as it is now. Where it may not, the reader looks again shortly.
+func (r *reader) settled(file *os.File, f found, now stamp, known *stamp, size int) bool {
+	writing, sure := beingWritten(file)
+	renamed := known != nil && !known.sameFile(now)
+	emptied := known != nil && size == 0 && known.size > 0
+	if !writing && !emptied && (sure || renamed) {
+		delete(r.settling, f.path)
+		return true
+	}
+	wait := stillFor
+	switch {
+	case writing:
+		wait = writtenFor
+	case emptied:
+		wait = emptyFor
+	}
+	if was := r.unsettled(f.path, now); time.Since(was.since) < wait {
+		return false
+	}
+	delete(r.settling, f.path)
+	delete(r.again, f.path)
+	return true
+}
+
+// unsettled has a file read again after a while, the longer the more often that happened: who writes is mostly done
+// within a few milliseconds.
+func (r *reader) unsettled(path string, now stamp) *settling {
+	was := r.settling[path]
+	if was == nil || !was.stamp.equal(now) {
+		was = &settling{stamp: now, since: time.Now()}
+		r.settling[path] = was
+	}
+	was.tries++
+	r.lookAgain(path, min(time.Duration(was.tries)*time.Millisecond, 50*time.Millisecond))
+	return was
+}
+
+// lookAgain has a file read again after a while.
+func (r *reader) lookAgain(path string, after time.Duration) {
+	r.again[path] = true
+	r.retryIn(after)
+}
+
+func (r *reader) retryIn(after time.Duration) {
+	if r.retry == 0 || after < r.retry {
+		r.retry = after
+	}
+}
