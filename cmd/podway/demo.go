@@ -54,6 +54,9 @@ than a minute, and ends with exit code 1 where a request failed or a share is of
 	return cmd
 }
 
+// errInterrupted is what a demo ends with where a person ends it.
+var errInterrupted = errors.New("interrupted")
+
 // runDemo plays from the first act to the last, and cleans up whatever happens.
 func runDemo(ctx context.Context, cfg demoConfig, out io.Writer) (err error) {
 	begun := time.Now()
@@ -61,7 +64,12 @@ func runDemo(ctx context.Context, cfg demoConfig, out io.Writer) (err error) {
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, stage.close()) }()
+	defer func() {
+		if err != nil && ctx.Err() != nil {
+			err = errInterrupted // whatever it was that did not work any more
+		}
+		err = errors.Join(err, stage.close())
+	}()
 	print := printer{out}
 	print.line("Podway demo: two clusters, one tunnel, a real Envoy.")
 	print.line("")

@@ -168,7 +168,10 @@ func (s *stage) startPlane() error {
 			Log:     slog.New(slog.NewTextHandler(log, nil)),
 			OnReady: func(xds, admin string) { ready <- [2]string{xds, admin} },
 		})
-		s.fail(fmt.Errorf("the control plane ended: %w", errors.Join(err)))
+		if err == nil {
+			err = context.Canceled
+		}
+		s.fail(fmt.Errorf("the control plane ended (%w); see %s", err, log.Name()))
 	}()
 	limit := time.NewTimer(demoStartLimit)
 	defer limit.Stop()

@@ -2,24 +2,100 @@ package main
 
 import (
 	"bytes"
+	"context"
+	"net"
+	"net/http"
+	"net/netip"
 	"os"
+	"path/filepath"
+	"regexp"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
 )
 
+// demoPortForTest keeps off 8080, which other tests may want too.
+func demoPortForTest(t *testing.T) uint16 {
+	t.Helper()
+	return freePort(t, netip.AddrFrom4([4]byte{127, 0, 0, 1})).Port()
+}
+
 func TestDemoPlaysToTheEndAndCleansUp(t *testing.T) {
+	defer goleak.VerifyNone(t, goleak.IgnoreCurrent())
 	temporary := t.TempDir()
 	t.Setenv("TMPDIR", temporary)
 	var out bytes.Buffer
-	err := runDemo(t.Context(), demoConfig{}, &out)
+	err := runDemo(t.Context(), demoConfig{Port: demoPortForTest(t)}, &out)
 	t.Log(out.String())
 	require.NoError(t, err)
 	assert.Contains(t, out.String(), "none of ")
 	assert.Equal(t, 7, strings.Count(out.String(), "CLUSTER "), "a table for each act")
+	assert.Equal(t, 6, strings.Count(out.String(), "ms after the file was written."))
 	entries, err := os.ReadDir(temporary)
 	require.NoError(t, err)
 	assert.Empty(t, entries, "nothing stays")
+}
+
+func TestDemoKeepsUpUntilItIsInterrupted(t *testing.T) {
+	defer goleak.VerifyNone(t, goleak.IgnoreCurrent())
+	directory := filepath.Join(t.TempDir(), "demo")
+	ctx, interrupt := context.WithCancel(t.Context())
+	defer interrupt()
+	var out logBuffer
+	var play sync.WaitGroup
+	var err error
+	play.Go(func() {
+		err = runDemo(ctx, demoConfig{Port: demoPortForTest(t), Directory: directory, Keep: true}, &out)
+	})
+	eventually(t, "the demo to stay up", func() bool { return strings.Contains(out.String(), "/stdout.log ") })
+	line := regexp.MustCompile(`curl (http://\S+/anything)`).FindStringSubmatch(out.String())
+	require.NotNil(t, line, out.String())
+	response, getErr := http.Get(line[1])
+	require.NoError(t, getErr)
+	response.Body.Close()
+	assert.Equal(t, http.StatusOK, response.StatusCode)
+	http.DefaultClient.CloseIdleConnections()
+	interrupt()
+	play.Wait()
+	require.NoError(t, err)
+	assert.FileExists(t, filepath.Join(directory, "config", "tunnel.yaml"), "the files are kept")
+}
+
+func TestDemoSaysWhatItNeeds(t *testing.T) {
+	defer goleak.VerifyNone(t, goleak.IgnoreCurrent())
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	defer taken.Close()
+	full := t.TempDir()
+	require.NoError(t, os.WriteFile(filepath.Join(full, "mine.yaml"), nil, 0o600))
+	notEnvoy := filepath.Join(full, "false")
+	require.NoError(t, os.WriteFile(notEnvoy, []byte("#!/bin/sh\necho I am no Envoy >&2\nexit 3\n"), 0o755))
+	canceled, cancel := context.WithCancel(t.Context())
+	cancel()
+
+	for name, test := range map[string]struct {
+		ctx  context.Context
+		cfg  demoConfig
+		want string
+	}{
+		"a port in use":      {t.Context(), demoConfig{Port: uint16(taken.Addr().(*net.TCPAddr).Port)}, "address already in use; choose another one"},
+		"a directory in use": {t.Context(), demoConfig{Directory: full}, "--directory " + full + " is not empty; choose a new one"},
+		"no Envoy":           {t.Context(), demoConfig{Envoy: filepath.Join(full, "missing")}, "starting Envoy: "},
+		"another program":    {t.Context(), demoConfig{Envoy: notEnvoy}, "I am no Envoy"},
+		"an interrupt":       {canceled, demoConfig{}, "interrupted"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			temporary := t.TempDir()
+			t.Setenv("TMPDIR", temporary)
+			err := runDemo(test.ctx, test.cfg, &logBuffer{})
+			require.ErrorContains(t, err, test.want)
+			entries, err := os.ReadDir(temporary)
+			require.NoError(t, err)
+			assert.Empty(t, entries, "nothing stays")
+		})
+	}
 }

@@ -98,7 +98,7 @@ func TestTrafficSickPodsAreAvoided(t *testing.T) {
 		tunnelYAML("grpc", members("west/grpc=100"), "healthCheck: {active: {interval: 100ms, timeout: 1s, unhealthyThreshold: 1}}")+
 		routeYAML("grpc", "grpc.example", []string{"grpc"})+
 		tunnelYAML("passive", members("east/passive=100"),
-			"healthCheck: {passive: {consecutiveErrors: 3, interval: 100ms, ejectionTime: 1s}}")+
+			"healthCheck: {passive: {consecutiveErrors: 3, interval: 100ms, ejectionTime: 3s}}")+
 		routeYAML("passive", "passive.example", []string{"passive"}))
 	w.start()
 	w.awaitHosts("retry", 100, retry...)
