@@ -20,7 +20,9 @@ type Labels func(types.NamespacedName) map[string]string
 // Join to the next and belongs to one goroutine.
 type Joiner struct {
 	found []candidate
-	kept  []candidate
+	// order and kept point into found: a candidate is too large to be moved about by a sort.
+	order []*candidate
+	kept  []*candidate
 	ports [][]pods.Port
 }
 
@@ -56,6 +58,7 @@ func (j *Joiner) Join(cluster string, service *corev1.Service, endpoints []*disc
 	slices.SortFunc(set.Pods, comparePods)
 	// What is kept for the next Join must not keep this one's strings alive.
 	clear(j.found)
+	clear(j.order)
 	clear(j.kept)
 	clear(j.ports)
 	return set
@@ -152,21 +155,24 @@ func (j *Joiner) dropOtherFamily() {
 // dedupe keeps one candidate of each Pod. A Pod that moves between slices is in both for a while; a dual-stack Pod is
 // in one of each family. A Pod in two slices with no port name in common is kept for each.
 func (j *Joiner) dedupe() {
-	slices.SortFunc(j.found, compareCandidates)
-	j.kept = j.kept[:0]
+	j.order, j.kept = j.order[:0], j.kept[:0]
+	for i := range j.found {
+		j.order = append(j.order, &j.found[i])
+	}
+	slices.SortFunc(j.order, compareCandidates)
 	group := 0
-	for _, c := range j.found {
+	for _, c := range j.order {
 		if len(j.kept) == 0 || !sameBackend(&j.kept[group].Pod, &c.Pod) {
 			group = len(j.kept)
 		}
-		if !slices.ContainsFunc(j.kept[group:], func(k candidate) bool { return sharePort(k.Ports, c.Ports) }) {
+		if !slices.ContainsFunc(j.kept[group:], func(k *candidate) bool { return sharePort(k.Ports, c.Ports) }) {
 			j.kept = append(j.kept, c)
 		}
 	}
 }
 
 // compareCandidates puts those of one backend together, the best first.
-func compareCandidates(a, b candidate) int {
+func compareCandidates(a, b *candidate) int {
 	return cmp.Or(
 		compareIdentity(&a.Pod, &b.Pod),
 		trueFirst(a.preferred, b.preferred),
