@@ -1,6 +1,6 @@
 package translator
 
-// The codes of the Problems of tunnels, certificates and references. Each is an
+// The codes of the Problems of tunnels, certificates, Gateways, routes and references. Each is an
 // Error unless it says otherwise. Those that package api has too mean the same there.
 const (
 	// codeMissingCluster: a tunnel's service names a MemberCluster that is not there.
@@ -57,4 +57,24 @@ const (
 	codeEmptyTunnel = "EmptyTunnel"
 	// codeAmbiguousAddress: Pods of two clusters have one address (Warning).
 	codeAmbiguousAddress = "AmbiguousAddress"
+	// codeUnknownGatewayClass: a Gateway names a GatewayClass that is not there.
+	codeUnknownGatewayClass = "UnknownGatewayClass"
+	// codeMissingGatewayParameters: a Gateway or its class names GatewayParameters that are not there.
+	codeMissingGatewayParameters = "MissingGatewayParameters"
+	// codeUnsupported: podway does not serve a field or a value yet; its listener or rule is not in force.
+	codeUnsupported = "Unsupported"
+	// codeNoMatchingParent: an HTTPRoute names a listener that is not in force.
+	codeNoMatchingParent = "NoMatchingParent"
+	// codeNotAllowedByListeners: no listener takes HTTPRoutes of that namespace.
+	codeNotAllowedByListeners = "NotAllowedByListeners"
+	// codeNoMatchingListenerHostname: a route's hostnames are none of the listeners'.
+	codeNoMatchingListenerHostname = "NoMatchingListenerHostname"
+	// codeMissingGateway: an HTTPRoute names a Gateway that is not there.
+	codeMissingGateway = "MissingGateway"
+	// codeMissingTunnel: an HTTPRoute names a Tunnel that is not in force.
+	codeMissingTunnel = "MissingTunnel"
+	// codeRefusedTunnel: an HTTPRoute names a Tunnel that is refused as a whole.
+	codeRefusedTunnel = "RefusedTunnel"
+	// codeInvalidRegularExpression: a regular expression is not one of RE2's.
+	codeInvalidRegularExpression = "InvalidRegularExpression"
 )

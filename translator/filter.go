@@ -13,6 +13,8 @@ import (
 	"google.golang.org/protobuf/types/known/anypb"
 	"google.golang.org/protobuf/types/known/wrapperspb"
 	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
+
+	"github.com/podway/podway/api"
 )
 
 // modifiers is what the filters of a rule or of a backendRef do.
@@ -39,7 +41,7 @@ func readFilters(filters []gatewayv1.HTTPRouteFilter, field string, match *gatew
 		filter := &filters[i]
 		at := fmt.Sprintf("%s[%d]", field, i)
 		if seen[filter.Type] {
-			return nil, &fieldProblem{"Conflict", at, fmt.Sprintf("filter %s is there twice", filter.Type), "put both into one filter"}
+			return nil, &fieldProblem{api.CodeConflict, at, fmt.Sprintf("filter %s is there twice", filter.Type), "put both into one filter"}
 		}
 		seen[filter.Type] = true
 		if problem := m.read(filter, match, l); problem != nil {
@@ -48,14 +50,14 @@ func readFilters(filters []gatewayv1.HTTPRouteFilter, field string, match *gatew
 		}
 	}
 	if m.redirect != nil && (m.host != "" || m.path != nil) {
-		return nil, &fieldProblem{"Conflict", field, "a rule cannot both redirect a request and rewrite it", "remove RequestRedirect or URLRewrite"}
+		return nil, &fieldProblem{api.CodeConflict, field, "a rule cannot both redirect a request and rewrite it", "remove RequestRedirect or URLRewrite"}
 	}
 	return m, nil
 }
 
 func (m *modifiers) read(filter *gatewayv1.HTTPRouteFilter, match *gatewayv1.HTTPRouteMatch, l *listener) *fieldProblem {
 	missing := func(field string) *fieldProblem {
-		return &fieldProblem{"MissingField", field, fmt.Sprintf("a filter of type %s needs it", filter.Type), "add it"}
+		return &fieldProblem{api.CodeMissingField, field, fmt.Sprintf("a filter of type %s needs it", filter.Type), "add it"}
 	}
 	switch filter.Type {
 	case gatewayv1.HTTPRouteFilterRequestHeaderModifier:
@@ -82,7 +84,7 @@ func (m *modifiers) read(filter *gatewayv1.HTTPRouteFilter, match *gatewayv1.HTT
 		return problem
 	case gatewayv1.HTTPRouteFilterRequestRedirect:
 		if l == nil {
-			return &fieldProblem{"Unsupported", "type", "a redirect is supported for a whole rule only; this share of the requests is answered 500", "move the filter to the rule"}
+			return &fieldProblem{codeUnsupported, "type", "a redirect is supported for a whole rule only; this share of the requests is answered 500", "move the filter to the rule"}
 		}
 		if filter.RequestRedirect == nil {
 			return missing("requestRedirect")
@@ -97,7 +99,7 @@ func (m *modifiers) read(filter *gatewayv1.HTTPRouteFilter, match *gatewayv1.HTT
 		m.cors = corsPolicy(filter.CORS)
 		return nil
 	default:
-		return &fieldProblem{"Unsupported", "type", fmt.Sprintf("filter %s is not supported yet; the rule answers 500", filter.Type), "remove the filter"}
+		return &fieldProblem{codeUnsupported, "type", fmt.Sprintf("filter %s is not supported yet; the rule answers 500", filter.Type), "remove the filter"}
 	}
 }
 
@@ -111,7 +113,7 @@ func readHeaders(filter *gatewayv1.HTTPHeaderFilter, field string) (add []*corev
 			problem = p
 		}
 		if strings.ContainsAny(h.Value, "\x00\r\n") {
-			problem = &fieldProblem{"InvalidValue", at + ".value", "a header's value cannot have line breaks", "remove them"}
+			problem = &fieldProblem{api.CodeInvalidValue, at + ".value", "a header's value cannot have line breaks", "remove them"}
 		}
 		add = append(add, &corev3.HeaderValueOption{
 			Header: &corev3.HeaderValue{Key: string(h.Name), Value: strings.ReplaceAll(h.Value, "%", "%%")}, AppendAction: action,
@@ -135,10 +137,10 @@ func readHeaders(filter *gatewayv1.HTTPHeaderFilter, field string) (add []*corev
 // checkHeader refuses what Envoy does: it keeps pseudo headers and Host to itself.
 func checkHeader(name, field string) *fieldProblem {
 	if strings.EqualFold(name, "host") {
-		return &fieldProblem{"InvalidValue", field, "Host cannot be changed by a header modifier", "use a URLRewrite filter with a hostname"}
+		return &fieldProblem{api.CodeInvalidValue, field, "Host cannot be changed by a header modifier", "use a URLRewrite filter with a hostname"}
 	}
 	if !headerName.MatchString(name) {
-		return &fieldProblem{"InvalidValue", field, fmt.Sprintf("%q is not the name of a header", name), "use letters, digits and dashes"}
+		return &fieldProblem{api.CodeInvalidValue, field, fmt.Sprintf("%q is not the name of a header", name), "use letters, digits and dashes"}
 	}
 	return nil
 }
@@ -156,13 +158,13 @@ func readPath(path *gatewayv1.HTTPPathModifier, match *gatewayv1.HTTPRouteMatch,
 		prefix := "/"
 		if match.Path != nil {
 			if orDefault(match.Path.Type, gatewayv1.PathMatchPathPrefix) != gatewayv1.PathMatchPathPrefix {
-				return nil, &fieldProblem{"Conflict", field, "ReplacePrefixMatch needs a match of type PathPrefix", "match a PathPrefix, or use ReplaceFullPath"}
+				return nil, &fieldProblem{api.CodeConflict, field, "ReplacePrefixMatch needs a match of type PathPrefix", "match a PathPrefix, or use ReplaceFullPath"}
 			}
 			prefix = orDefault(match.Path.Value, "/")
 		}
 		return rewritePrefix(strings.TrimRight(prefix, "/"), strings.TrimRight(orDefault(path.ReplacePrefixMatch, ""), "/")), nil
 	default:
-		return nil, &fieldProblem{"Unsupported", field + ".type", fmt.Sprintf("path modifier %q is not supported", path.Type), "use ReplaceFullPath or ReplacePrefixMatch"}
+		return nil, &fieldProblem{codeUnsupported, field + ".type", fmt.Sprintf("path modifier %q is not supported", path.Type), "use ReplaceFullPath or ReplacePrefixMatch"}
 	}
 }
 
@@ -195,12 +197,12 @@ var redirectCodes = map[int]routev3.RedirectAction_RedirectResponseCode{
 func readRedirect(filter *gatewayv1.HTTPRequestRedirectFilter, match *gatewayv1.HTTPRouteMatch, l *listener) (*routev3.RedirectAction, *fieldProblem) {
 	code, ok := redirectCodes[orDefault(filter.StatusCode, 302)]
 	if !ok {
-		return nil, &fieldProblem{"InvalidValue", "requestRedirect.statusCode", fmt.Sprintf("a redirect cannot have status %d", *filter.StatusCode), "use 301, 302, 303, 307 or 308"}
+		return nil, &fieldProblem{api.CodeInvalidValue, "requestRedirect.statusCode", fmt.Sprintf("a redirect cannot have status %d", *filter.StatusCode), "use 301, 302, 303, 307 or 308"}
 	}
 	action := &routev3.RedirectAction{ResponseCode: code, HostRedirect: string(orDefault(filter.Hostname, ""))}
 	if filter.Scheme != nil {
 		if *filter.Scheme != "http" && *filter.Scheme != "https" {
-			return nil, &fieldProblem{"InvalidValue", "requestRedirect.scheme", fmt.Sprintf("scheme %q is not supported", *filter.Scheme), "use http or https"}
+			return nil, &fieldProblem{api.CodeInvalidValue, "requestRedirect.scheme", fmt.Sprintf("scheme %q is not supported", *filter.Scheme), "use http or https"}
 		}
 		action.SchemeRewriteSpecifier = &routev3.RedirectAction_SchemeRedirect{SchemeRedirect: *filter.Scheme}
 	}
@@ -308,7 +310,7 @@ func (f *front) shareFilters(share *routev3.WeightedCluster_ClusterWeight, b *ro
 		return problem
 	}
 	if m.path != nil || m.cors != nil || m.redirect != nil {
-		return &fieldProblem{"Unsupported", b.field + ".filters", "CORS, redirects and new paths are supported for a whole rule only; this share of the requests is answered 500", "move the filter to the rule"}
+		return &fieldProblem{codeUnsupported, b.field + ".filters", "CORS, redirects and new paths are supported for a whole rule only; this share of the requests is answered 500", "move the filter to the rule"}
 	}
 	share.RequestHeadersToAdd, share.RequestHeadersToRemove = m.addRequest, m.removeRequest
 	share.ResponseHeadersToAdd, share.ResponseHeadersToRemove = m.addResponse, m.removeResponse

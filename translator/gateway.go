@@ -40,7 +40,7 @@ func planGateways(in *input, prev *Plan) (map[types.NamespacedName]*gatewayPlan,
 		gateway := in.cfg.Gateways[name]
 		class := in.cfg.GatewayClasses[string(gateway.Spec.GatewayClassName)]
 		if class == nil {
-			problems = append(problems, problemOf(gatewayRef(name), gateway.Generation, "UnknownGatewayClass", "spec.gatewayClassName",
+			problems = append(problems, problemOf(gatewayRef(name), gateway.Generation, codeUnknownGatewayClass, "spec.gatewayClassName",
 				fmt.Sprintf("there is no GatewayClass %q", gateway.Spec.GatewayClassName),
 				"add a GatewayClass of that name with controllerName "+v1alpha1.ControllerName+", or name another"))
 			continue
@@ -100,14 +100,14 @@ func (f *front) readParameters(class *gatewayv1.GatewayClass) {
 		object, generation, field = api.ObjectRef{Group: gatewayv1.GroupName, Kind: "GatewayClass", Name: class.Name}, class.Generation, "spec.parametersRef"
 	}
 	if group != v1alpha1.Group || kind != v1alpha1.KindGatewayParameters {
-		f.problems = append(f.problems, problemOf(object, generation, "InvalidKind", field,
+		f.problems = append(f.problems, problemOf(object, generation, codeInvalidReference, field,
 			fmt.Sprintf("parameters of kind %s/%s are not podway's; the defaults are in force", group, kind),
 			"name a GatewayParameters of group "+v1alpha1.Group))
 		return
 	}
 	params := f.in.cfg.GatewayParameters[target]
 	if params == nil {
-		f.problems = append(f.problems, problemOf(object, generation, "MissingGatewayParameters", field,
+		f.problems = append(f.problems, problemOf(object, generation, codeMissingGatewayParameters, field,
 			fmt.Sprintf("there is no GatewayParameters %s; the defaults are in force", target), "add it, or correct the name"))
 		return
 	}
@@ -130,15 +130,15 @@ func (f *front) parametersTarget(class *gatewayv1.GatewayClass) (target types.Na
 func (f *front) refuseUnsupported() {
 	spec := &f.gateway.Spec
 	if len(spec.Addresses) > 0 {
-		f.problem("Unsupported", "spec.addresses", "podway does not give addresses to Envoys",
+		f.problem(codeUnsupported, "spec.addresses", "podway does not give addresses to Envoys",
 			"remove it, and set listenAddress in the GatewayParameters where the Envoys should bind to one address")
 	}
 	if spec.TLS != nil && spec.TLS.Backend != nil {
-		f.problem("Unsupported", "spec.tls.backend", "a client certificate for all backends is not supported yet",
+		f.problem(codeUnsupported, "spec.tls.backend", "a client certificate for all backends is not supported yet",
 			"set tls.clientCertificateRef in each Tunnel")
 	}
 	if spec.AllowedListeners != nil {
-		f.problem("Unsupported", "spec.allowedListeners", "ListenerSets are not supported yet", "put the listeners into the Gateway")
+		f.problem(codeUnsupported, "spec.allowedListeners", "ListenerSets are not supported yet", "put the listeners into the Gateway")
 	}
 }
 

@@ -36,7 +36,7 @@ func (f *front) readListeners() []*listener {
 		l := &listener{spec: &f.gateway.Spec.Listeners[i], field: fmt.Sprintf("spec.listeners[%d]", i), hosts: map[string][]*gatewayv1.HTTPRoute{}}
 		l.hostname = strings.ToLower(string(orDefault(l.spec.Hostname, "")))
 		if seen[l.spec.Name] {
-			f.problem("Conflict", l.field+".name", fmt.Sprintf("another listener is called %s", l.spec.Name), "give each listener a name of its own")
+			f.problem(api.CodeConflict, l.field+".name", fmt.Sprintf("another listener is called %s", l.spec.Name), "give each listener a name of its own")
 			continue
 		}
 		seen[l.spec.Name] = true
@@ -61,14 +61,14 @@ func (f *front) supported(l *listener) bool {
 	switch l.spec.Protocol {
 	case gatewayv1.HTTPProtocolType:
 		if l.spec.TLS != nil {
-			f.problem("InvalidValue", l.field+".tls", "a listener with protocol HTTP has no TLS", "remove tls, or use protocol HTTPS")
+			f.problem(api.CodeInvalidValue, l.field+".tls", "a listener with protocol HTTP has no TLS", "remove tls, or use protocol HTTPS")
 			return false
 		}
 		return true
 	case gatewayv1.HTTPSProtocolType:
 		return f.readTLS(l)
 	default:
-		f.problem("Unsupported", l.field+".protocol", fmt.Sprintf("protocol %s is not supported yet", l.spec.Protocol), "use HTTP or HTTPS")
+		f.problem(codeUnsupported, l.field+".protocol", fmt.Sprintf("protocol %s is not supported yet", l.spec.Protocol), "use HTTP or HTTPS")
 		return false
 	}
 }
@@ -81,12 +81,12 @@ func (f *front) conflicts(before []*listener, l *listener) bool {
 			continue
 		}
 		if other.spec.Protocol != l.spec.Protocol {
-			f.problem("Conflict", l.field+".protocol",
+			f.problem(api.CodeConflict, l.field+".protocol",
 				fmt.Sprintf("port %d already speaks %s, by listener %s", l.spec.Port, other.spec.Protocol, other.spec.Name), "use another port")
 			return true
 		}
 		if other.hostname == l.hostname {
-			f.problem("Conflict", l.field+".hostname",
+			f.problem(api.CodeConflict, l.field+".hostname",
 				fmt.Sprintf("listener %s has the same port, protocol and hostname", other.spec.Name), "give it another hostname or port, or remove it")
 			return true
 		}
@@ -97,15 +97,15 @@ func (f *front) conflicts(before []*listener, l *listener) bool {
 func (f *front) readTLS(l *listener) bool {
 	tls := l.spec.TLS
 	if tls == nil || len(tls.CertificateRefs) == 0 {
-		f.problem("MissingField", l.field+".tls.certificateRefs", "a listener with protocol HTTPS needs a certificate", "name a Secret of type kubernetes.io/tls")
+		f.problem(api.CodeMissingField, l.field+".tls.certificateRefs", "a listener with protocol HTTPS needs a certificate", "name a Secret of type kubernetes.io/tls")
 		return false
 	}
 	if orDefault(tls.Mode, gatewayv1.TLSModeTerminate) != gatewayv1.TLSModeTerminate {
-		f.problem("Unsupported", l.field+".tls.mode", fmt.Sprintf("mode %s is not supported yet", *tls.Mode), "use Terminate")
+		f.problem(codeUnsupported, l.field+".tls.mode", fmt.Sprintf("mode %s is not supported yet", *tls.Mode), "use Terminate")
 		return false
 	}
 	if f.validatesClients(l.spec.Port) {
-		f.problem("Unsupported", "spec.tls.frontend", fmt.Sprintf("verifying clients' certificates is not supported yet; listener %s is not in force, because it would accept everybody", l.spec.Name),
+		f.problem(codeUnsupported, "spec.tls.frontend", fmt.Sprintf("verifying clients' certificates is not supported yet; listener %s is not in force, because it would accept everybody", l.spec.Name),
 			"remove spec.tls.frontend")
 		return false
 	}
@@ -135,11 +135,11 @@ func (f *front) certificate(ref gatewayv1.SecretObjectReference, field string) *
 	group, kind := string(orDefault(ref.Group, "")), string(orDefault(ref.Kind, "Secret"))
 	target := f.secretOf(ref)
 	if group != "" || kind != "Secret" {
-		f.problem("InvalidKind", field, fmt.Sprintf("a certificate of kind %s/%s cannot be used", group, kind), "name a Secret of type kubernetes.io/tls")
+		f.problem(codeInvalidReference, field, fmt.Sprintf("a certificate of kind %s/%s cannot be used", group, kind), "name a Secret of type kubernetes.io/tls")
 		return nil
 	}
 	if !f.mayUse(target) {
-		f.problem("RefNotPermitted", field, fmt.Sprintf("no ReferenceGrant in namespace %s lets Gateways of namespace %s use Secret %s", target.Namespace, f.name.Namespace, target.Name),
+		f.problem(codeReferenceNotGranted, field, fmt.Sprintf("no ReferenceGrant in namespace %s lets Gateways of namespace %s use Secret %s", target.Namespace, f.name.Namespace, target.Name),
 			"add a ReferenceGrant there, or use a Secret of the Gateway's namespace")
 		return nil
 	}

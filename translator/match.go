@@ -94,7 +94,7 @@ func (c *compiled) matchPath(path *gatewayv1.HTTPPathMatch) *fieldProblem {
 		}
 		c.route.Match.PathSpecifier = &routev3.RouteMatch_SafeRegex{SafeRegex: matcher.GetSafeRegex()}
 	default:
-		return &fieldProblem{"Unsupported", "path.type", fmt.Sprintf("path type %q is not supported", kind), "use Exact, PathPrefix or RegularExpression"}
+		return &fieldProblem{codeUnsupported, "path.type", fmt.Sprintf("path type %q is not supported", kind), "use Exact, PathPrefix or RegularExpression"}
 	}
 	return nil
 }
@@ -104,11 +104,11 @@ func stringMatcher(isRegex bool, value string) (*matcherv3.StringMatcher, *field
 		return exactly(value), nil
 	}
 	if len(value) > maxRegexBytes {
-		return nil, &fieldProblem{code: "InvalidRegularExpression", message: fmt.Sprintf("a regular expression of %d bytes is longer than %d", len(value), maxRegexBytes), remedy: "make it shorter, or split the rule"}
+		return nil, &fieldProblem{code: codeInvalidRegularExpression, message: fmt.Sprintf("a regular expression of %d bytes is longer than %d", len(value), maxRegexBytes), remedy: "make it shorter, or split the rule"}
 	}
 	// Go's syntax is that of RE2, which Envoy uses.
 	if _, err := regexp.Compile(value); err != nil || value == "" {
-		return nil, &fieldProblem{code: "InvalidRegularExpression", message: fmt.Sprintf("%q is not a regular expression of RE2: %v", value, err), remedy: "correct it; look-around and back-references do not exist in RE2"}
+		return nil, &fieldProblem{code: codeInvalidRegularExpression, message: fmt.Sprintf("%q is not a regular expression of RE2: %v", value, err), remedy: "correct it; look-around and back-references do not exist in RE2"}
 	}
 	return &matcherv3.StringMatcher{MatchPattern: &matcherv3.StringMatcher_SafeRegex{SafeRegex: &matcherv3.RegexMatcher{Regex: value}}}, nil
 }

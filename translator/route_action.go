@@ -12,6 +12,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
 
+	"github.com/podway/podway/api"
 	"github.com/podway/podway/api/v1alpha1"
 )
 
@@ -79,10 +80,10 @@ func (c *compiled) answer(status uint32) {
 
 func unsupportedInRule(rule *gatewayv1.HTTPRouteRule, field string) *fieldProblem {
 	if rule.Retry != nil {
-		return &fieldProblem{"Unsupported", field + ".retry", "retries of a rule are not supported yet", "set retry in the Tunnel"}
+		return &fieldProblem{codeUnsupported, field + ".retry", "retries of a rule are not supported yet", "set retry in the Tunnel"}
 	}
 	if rule.SessionPersistence != nil { //nolint:staticcheck // it is still served, and must not be ignored
-		return &fieldProblem{"Unsupported", field + ".sessionPersistence", "session persistence is not supported yet", "set loadBalancer.type ConsistentHash in the Tunnel"}
+		return &fieldProblem{codeUnsupported, field + ".sessionPersistence", "session persistence is not supported yet", "set loadBalancer.type ConsistentHash in the Tunnel"}
 	}
 	return nil
 }
@@ -109,26 +110,26 @@ func (f *front) tunnel(route *gatewayv1.HTTPRoute, ref *gatewayv1.HTTPBackendRef
 	group, kind := string(orDefault(ref.Group, "")), string(orDefault(ref.Kind, "Service"))
 	if group != v1alpha1.Group || kind != v1alpha1.KindTunnel {
 		return nil, &fieldProblem{
-			"InvalidKind", ".kind", fmt.Sprintf("a backend of group %q and kind %s is not a Tunnel; its share of the requests is answered 500", group, kind),
+			codeInvalidReference, ".kind", fmt.Sprintf("a backend of group %q and kind %s is not a Tunnel; its share of the requests is answered 500", group, kind),
 			"set group podway.dev and kind Tunnel, and put the Service into a Tunnel",
 		}
 	}
 	if !f.granted(route, name) {
 		return nil, &fieldProblem{
-			"RefNotPermitted", "", fmt.Sprintf("no ReferenceGrant in namespace %s lets HTTPRoutes of namespace %s use Tunnel %s; its share of the requests is answered 500", name.Namespace, route.Namespace, name.Name),
+			codeReferenceNotGranted, "", fmt.Sprintf("no ReferenceGrant in namespace %s lets HTTPRoutes of namespace %s use Tunnel %s; its share of the requests is answered 500", name.Namespace, route.Namespace, name.Name),
 			"add a ReferenceGrant there, or use a Tunnel of the route's namespace",
 		}
 	}
 	plan := f.in.tunnels[name]
 	if plan == nil {
-		return nil, &fieldProblem{"MissingTunnel", ".name", fmt.Sprintf("there is no Tunnel %s in force; its share of the requests is answered 500", name), "add it, or see the problems of the file that it is in"}
+		return nil, &fieldProblem{codeMissingTunnel, ".name", fmt.Sprintf("there is no Tunnel %s in force; its share of the requests is answered 500", name), "add it, or see the problems of the file that it is in"}
 	}
 	if plan.refused || plan.cluster == nil {
-		return nil, &fieldProblem{"RefusedTunnel", ".name", fmt.Sprintf("Tunnel %s is not in force; its share of the requests is answered 500", name), "see the tunnel's own problems"}
+		return nil, &fieldProblem{codeRefusedTunnel, ".name", fmt.Sprintf("Tunnel %s is not in force; its share of the requests is answered 500", name), "see the tunnel's own problems"}
 	}
 	if network := plan.tunnel.Spec.Network; network != "" && network != f.params.Network {
 		return nil, &fieldProblem{
-			"NetworkMismatch", ".name", fmt.Sprintf("Tunnel %s is in network %q and Gateway %s in %q; its share of the requests is answered 500", name, network, f.name, f.params.Network),
+			codeNetworkMismatch, ".name", fmt.Sprintf("Tunnel %s is in network %q and Gateway %s in %q; its share of the requests is answered 500", name, network, f.name, f.params.Network),
 			"set network in the Gateway's GatewayParameters, or use a tunnel of its network",
 		}
 	}
@@ -144,7 +145,7 @@ func (f *front) checkClusterNetworks(plan *tunnelPlan) *fieldProblem {
 	for _, service := range plan.tunnel.Spec.Services {
 		member := f.in.cfg.MemberClusters[service.Cluster]
 		if member != nil && member.Spec.Network != "" && member.Spec.Network != f.params.Network {
-			return &fieldProblem{"NetworkMismatch", ".name", fmt.Sprintf("Tunnel %s/%s uses MemberCluster %s of network %q, which the Envoys of Gateway %s in %q may not reach",
+			return &fieldProblem{codeNetworkMismatch, ".name", fmt.Sprintf("Tunnel %s/%s uses MemberCluster %s of network %q, which the Envoys of Gateway %s in %q may not reach",
 				plan.tunnel.Namespace, plan.tunnel.Name, service.Cluster, member.Spec.Network, f.name, f.params.Network), "use clusters of the Gateway's network"}
 		}
 	}
@@ -221,7 +222,7 @@ func (f *front) timeouts(action *routev3.RouteAction, route *gatewayv1.HTTPRoute
 		return
 	}
 	if request != 0 && backend > request {
-		f.routeProblem(route, "InvalidValue", field+".timeouts.backendRequest", "it is longer than timeouts.request", "make it at most as long")
+		f.routeProblem(route, api.CodeInvalidValue, field+".timeouts.backendRequest", "it is longer than timeouts.request", "make it at most as long")
 		return
 	}
 	for i := range backends {

@@ -56,13 +56,13 @@ func (f *front) attach(listeners []*listener, route *gatewayv1.HTTPRoute, ref ga
 	}
 	switch {
 	case !named:
-		f.routeProblem(route, "NoMatchingParent", field, fmt.Sprintf("Gateway %s has no listener in force with that name and port", f.name),
+		f.routeProblem(route, codeNoMatchingParent, field, fmt.Sprintf("Gateway %s has no listener in force with that name and port", f.name),
 			"name one of its listeners, or see the Gateway's own problems")
 	case !allowed:
-		f.routeProblem(route, "NotAllowedByListeners", field, fmt.Sprintf("no listener of Gateway %s allows HTTPRoutes of namespace %s", f.name, route.Namespace),
+		f.routeProblem(route, codeNotAllowedByListeners, field, fmt.Sprintf("no listener of Gateway %s allows HTTPRoutes of namespace %s", f.name, route.Namespace),
 			"set allowedRoutes in the listener, or move the route")
 	case !matched:
-		f.routeProblem(route, "NoMatchingListenerHostname", "spec.hostnames", fmt.Sprintf("none of the hostnames is one of Gateway %s's listeners", f.name),
+		f.routeProblem(route, codeNoMatchingListenerHostname, "spec.hostnames", fmt.Sprintf("none of the hostnames is one of Gateway %s's listeners", f.name),
 			"use hostnames that a listener covers, or leave them out")
 	}
 }
@@ -111,7 +111,7 @@ func (f *front) allows(l *listener, route *gatewayv1.HTTPRoute) bool {
 	case gatewayv1.NamespacesFromSelector:
 		matcher, err := metav1.LabelSelectorAsSelector(selector)
 		if err != nil {
-			f.problem("InvalidValue", l.field+".allowedRoutes.namespaces.selector", err.Error(), "correct the selector")
+			f.problem(api.CodeInvalidValue, l.field+".allowedRoutes.namespaces.selector", err.Error(), "correct the selector")
 			return false
 		}
 		return matcher.Matches(f.namespaceLabels(route.Namespace))
@@ -176,13 +176,13 @@ func unattached(in *input, plans map[types.NamespacedName]*gatewayPlan) []api.Pr
 	var problems []api.Problem
 	for _, route := range in.cfg.HTTPRoutes {
 		if len(route.Spec.ParentRefs) == 0 {
-			problems = append(problems, problemOf(routeRef(route), route.Generation, "MissingField", "spec.parentRefs",
+			problems = append(problems, problemOf(routeRef(route), route.Generation, api.CodeMissingField, "spec.parentRefs",
 				"the route belongs to no Gateway", "name a Gateway"))
 		}
 		for i, ref := range route.Spec.ParentRefs {
 			name, ok := parentGateway(route, ref)
 			if ok && plans[name] == nil && in.cfg.Gateways[name] == nil {
-				problems = append(problems, problemOf(routeRef(route), route.Generation, "MissingGateway", fmt.Sprintf("spec.parentRefs[%d]", i),
+				problems = append(problems, problemOf(routeRef(route), route.Generation, codeMissingGateway, fmt.Sprintf("spec.parentRefs[%d]", i),
 					fmt.Sprintf("there is no Gateway %s", name), "add it, or correct the name"))
 			}
 		}
