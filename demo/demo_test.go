@@ -71,6 +71,7 @@ func TestBackendSpeaksWebSocketAndGRPC(t *testing.T) {
 	reader := bufio.NewReader(conn)
 	response, err := http.ReadResponse(reader, nil)
 	require.NoError(t, err)
+	defer response.Body.Close()
 	assert.Equal(t, http.StatusSwitchingProtocols, response.StatusCode)
 	assert.Equal(t, "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=", response.Header.Get("Sec-WebSocket-Accept"), "the example of RFC 6455")
 	line, err := reader.ReadString('\n')
@@ -79,7 +80,7 @@ func TestBackendSpeaksWebSocketAndGRPC(t *testing.T) {
 
 	client, err := grpc.NewClient("passthrough:///"+backend.Address().String(), grpc.WithTransportCredentials(insecure.NewCredentials()))
 	require.NoError(t, err)
-	defer client.Close()
+	defer func() { assert.NoError(t, client.Close()) }()
 	answer, err := healthpb.NewHealthClient(client).Check(t.Context(), &healthpb.HealthCheckRequest{})
 	require.NoError(t, err)
 	assert.Equal(t, healthpb.HealthCheckResponse_SERVING, answer.Status)

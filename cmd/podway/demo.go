@@ -70,27 +70,27 @@ func runDemo(ctx context.Context, cfg demoConfig, out io.Writer) (err error) {
 		}
 		err = errors.Join(err, stage.close())
 	}()
-	print := printer{out}
-	print.line("Podway demo: two clusters, one tunnel, a real Envoy.")
-	print.line("")
+	say := printer{out}
+	say.line("Podway demo: two clusters, one tunnel, a real Envoy.")
+	say.line("")
 	if err := stage.open(); err != nil {
 		return err
 	}
-	print.facts([][2]string{
+	say.facts([][2]string{
 		{"Files", stage.config},
 		{"Control plane", "this process; xDS on " + stage.xdsAddress + ", admin on http://" + stage.adminAddress},
 		{"Envoy", stage.envoyVersion + "; admin on http://" + stage.process.Admin().Address() + ", logs in " + stage.envoyDirectory},
 		{"Gateway", stage.url("")},
 	})
-	if err := stage.play(print); err != nil {
+	if err := stage.play(say); err != nil {
 		return err
 	}
-	print.line("")
-	print.line("All in %.1f s: every share is within %d standard deviations of what its weights say, and none of %s requests failed.",
+	say.line("")
+	say.line("All in %.1f s: every share is within %d standard deviations of what its weights say, and none of %s requests failed.",
 		time.Since(begun).Seconds(), demo.MaximumDeviation, thousands(stage.requests))
 	if cfg.Keep {
-		return stage.keep(print)
+		return stage.keep(ctx, say)
 	}
-	print.line("To play with it: podway demo --keep")
+	say.line("To play with it: podway demo --keep")
 	return nil
 }

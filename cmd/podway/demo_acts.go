@@ -81,39 +81,22 @@ func (s *stage) acts() []act {
 }
 
 // play does the acts, one after another, while a client goes on sending requests.
-func (s *stage) play(print printer) error {
-	print.line("")
-	print.line("1. Begin with two Pods of v1 and two of v2 in east, and two of v3 in west. A weight is that of each Pod.")
+func (s *stage) play(say printer) error {
+	say.line("")
+	say.line("1. Begin with two Pods of v1 and two of v2 in east, and two of v3 in west. A weight is that of each Pod.")
 	if _, err := s.reached(time.Now()); err != nil {
 		return err
 	}
 	s.background = demo.Load{URL: s.url("/"), Clients: 4, Rate: demoRate}.Start(s.ctx)
-	if err := s.measure(print); err != nil {
+	if err := s.measure(say); err != nil {
 		return err
 	}
 	for i, act := range s.acts() {
-		print.line("")
-		print.line("%d. %s", i+2, act.title)
-		before := s.background.Tally().Requests
-		at, err := act.do()
-		if err != nil {
+		say.line("")
+		say.line("%d. %s", i+2, act.title)
+		if err := s.perform(say, act); err != nil {
 			return err
 		}
-		took, err := s.reached(at)
-		if err != nil {
-			return err
-		}
-		print.line("   %s", act.edit)
-		print.line("   In the Envoy %s after the file was written.", milliseconds(took))
-		if err := s.measure(print); err != nil {
-			return err
-		}
-		tally := s.background.Tally()
-		if err := tally.Err(); err != nil {
-			return fmt.Errorf("while requests went on: %w", err)
-		}
-		print.line("")
-		print.line("   Meanwhile another client sent %s requests; none failed.", thousands(tally.Requests-before))
 	}
 	if err := s.oldPodsGone(); err != nil {
 		return err
@@ -124,6 +107,31 @@ func (s *stage) play(print printer) error {
 	if err := tally.Err(); err != nil {
 		return fmt.Errorf("while requests went on: %w", err)
 	}
+	return nil
+}
+
+// perform makes one change, and shows what it leads to and what it costs.
+func (s *stage) perform(say printer, act act) error {
+	before := s.background.Tally().Requests
+	at, err := act.do()
+	if err != nil {
+		return err
+	}
+	took, err := s.reached(at)
+	if err != nil {
+		return err
+	}
+	say.line("   %s", act.edit)
+	say.line("   In the Envoy %s after the file was written.", milliseconds(took))
+	if err := s.measure(say); err != nil {
+		return err
+	}
+	tally := s.background.Tally()
+	if err := tally.Err(); err != nil {
+		return fmt.Errorf("while requests went on: %w", err)
+	}
+	say.line("")
+	say.line("   Meanwhile another client sent %s requests; none failed.", thousands(tally.Requests-before))
 	return nil
 }
 
@@ -176,7 +184,7 @@ func weightsOf(hosts []envoy.Host) map[netip.AddrPort]uint32 {
 }
 
 // measure sends requests and compares who answered with who should have.
-func (s *stage) measure(print printer) error {
+func (s *stage) measure(say printer) error {
 	due := s.scenario.Pods()
 	load := demo.Load{URL: s.url("/"), Clients: demoClients}
 	if err := s.settle(load, demo.Weights(due)); err != nil {
@@ -191,7 +199,7 @@ func (s *stage) measure(print printer) error {
 		return err
 	}
 	shares := demo.Shares(demo.Weights(due), tally.Pods)
-	print.shares(due, shares)
+	say.shares(due, shares)
 	return demo.CheckShares(shares)
 }
 
@@ -222,11 +230,11 @@ func (s *stage) settle(load demo.Load, weights map[string]int) error {
 	}
 }
 
-// keep waits for Ctrl-C.
-func (s *stage) keep(print printer) error {
-	print.line("")
-	print.line("It stays up until Ctrl-C. Things to try:")
-	print.line("")
+// keep waits until ctx ends, which is by Ctrl-C.
+func (s *stage) keep(ctx context.Context, say printer) error {
+	say.line("")
+	say.line("It stays up until Ctrl-C. Things to try:")
+	say.line("")
 	for _, line := range []string{
 		"curl " + s.url("/anything"),
 		"curl -s -o /dev/null -w '%{http_code} %header{x-podway-pod}\\n' " + s.url("/status/418"),
@@ -235,13 +243,13 @@ func (s *stage) keep(print printer) error {
 		"curl http://" + s.process.Admin().Address() + "/clusters    # what the Envoy has",
 		"tail -f " + s.envoyDirectory + "/stdout.log    # its access log",
 	} {
-		print.line("  %s", line)
+		say.line("  %s", line)
 	}
 	<-s.ctx.Done()
-	if cause := context.Cause(s.ctx); cause != nil && cause != context.Canceled {
-		return cause
+	if ctx.Err() == nil {
+		return context.Cause(s.ctx) // the control plane or Envoy has ended by itself
 	}
-	print.line("")
-	print.line("Ended. The files are still in %s", s.root)
+	say.line("")
+	say.line("Ended. The files are still in %s", s.root)
 	return nil
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"errors"
 	"net"
 	"net/http"
 	"net/netip"
@@ -43,8 +44,8 @@ func TestDemoPlaysToTheEndAndCleansUp(t *testing.T) {
 func TestDemoKeepsUpUntilItIsInterrupted(t *testing.T) {
 	defer goleak.VerifyNone(t, goleak.IgnoreCurrent())
 	directory := filepath.Join(t.TempDir(), "demo")
-	ctx, interrupt := context.WithCancel(t.Context())
-	defer interrupt()
+	ctx, interrupt := context.WithCancelCause(t.Context())
+	defer interrupt(nil)
 	var out logBuffer
 	var play sync.WaitGroup
 	var err error
@@ -59,7 +60,7 @@ func TestDemoKeepsUpUntilItIsInterrupted(t *testing.T) {
 	response.Body.Close()
 	assert.Equal(t, http.StatusOK, response.StatusCode)
 	http.DefaultClient.CloseIdleConnections()
-	interrupt()
+	interrupt(errors.New("interrupt signal received"))
 	play.Wait()
 	require.NoError(t, err)
 	assert.FileExists(t, filepath.Join(directory, "config", "tunnel.yaml"), "the files are kept")

@@ -52,6 +52,7 @@ func TestTrafficWebSocketGRPCAndHTTP2Pass(t *testing.T) {
 		reader := bufio.NewReader(conn)
 		response, err := http.ReadResponse(reader, nil)
 		require.NoError(t, err)
+		defer response.Body.Close()
 		require.Equal(t, http.StatusSwitchingProtocols, response.StatusCode)
 		assert.Equal(t, demo.AcceptWebSocket(key), response.Header.Get("Sec-WebSocket-Accept"))
 		for _, message := range []string{"there\n", "and back\n"} {
@@ -67,7 +68,7 @@ func TestTrafficWebSocketGRPCAndHTTP2Pass(t *testing.T) {
 		client, err := grpc.NewClient("passthrough:///"+w.http.String(),
 			grpc.WithTransportCredentials(insecure.NewCredentials()), grpc.WithAuthority("grpc.example"))
 		require.NoError(t, err)
-		defer client.Close()
+		defer func() { assert.NoError(t, client.Close()) }()
 		health := healthpb.NewHealthClient(client)
 		seen := map[string]bool{}
 		for range 40 {

@@ -51,7 +51,7 @@ func TestTrafficSharesAreWhatTheWeightsSay(t *testing.T) {
 		require.NoError(t, tally.Err())
 		const name = "cluster.tunnel/edge/shares.update_success"
 		t.Logf("%d changes of the file, %d endpoint updates at the Envoy", made, after[name]-before[name])
-		require.Greater(t, after[name]-before[name], uint64(made)*8/10, "the Envoy has seen the changes")
+		require.Greater(t, after[name]-before[name], uint64(made)/2, "the Envoy has seen the Pod come and go")
 
 		// What the guest leaves is divided as before.
 		id := guest.Pods()[0].ID()

@@ -119,7 +119,7 @@ func TestTrafficTLSTowardThePods(t *testing.T) {
 			assert.Positive(t, w.stats("^" + name + "$")[name])
 		})
 	}
-	t.Run("the authority is replaced", func(t *testing.T) {
+	t.Run("the authority is replaced", func(*testing.T) {
 		w.write("all.yaml", all+caYAML("pods", pair("pods").certificate)+caYAML("other", pair("pods").certificate)+
 			tlsSecretYAML("edge", "client", pair("client").certificate, pair("client").key))
 		w.awaitStatus("wrongca.test", "/", http.StatusOK)
