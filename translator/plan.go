@@ -4,7 +4,6 @@ import (
 	"maps"
 	"slices"
 
-	routev3 "github.com/envoyproxy/go-control-plane/envoy/config/route/v3"
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/podway/podway/api"
@@ -106,8 +105,6 @@ type tunnelPlan struct {
 	entries   []entry
 	addresses []addressEntry
 	owners    []api.Owner
-	// retry is also in the cluster; a route that has a time-out for each try needs a policy of its own.
-	retry *routev3.RetryPolicy
 	// read is what this was made from.
 	read reads
 }

@@ -6,7 +6,6 @@ import (
 
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	routev3 "github.com/envoyproxy/go-control-plane/envoy/config/route/v3"
-	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/durationpb"
 	"google.golang.org/protobuf/types/known/wrapperspb"
 	"k8s.io/apimachinery/pkg/types"
@@ -213,28 +212,46 @@ func (f *front) timeouts(action *routev3.RouteAction, route *gatewayv1.HTTPRoute
 		action.IdleTimeout = durationpb.New(idle)
 	}
 	action.Timeout = durationpb.New(0)
-	if rule.Timeouts == nil {
-		return
-	}
-	request, backend := duration(rule.Timeouts.Request, "0s"), duration(rule.Timeouts.BackendRequest, "0s")
-	action.Timeout = durationpb.New(request)
-	if backend == 0 {
-		return
-	}
-	if request != 0 && backend > request {
-		f.routeProblem(route, api.CodeInvalidValue, field+".timeouts.backendRequest", "it is longer than timeouts.request", "make it at most as long")
-		return
-	}
-	for i := range backends {
-		if plan := backends[i].plan; plan != nil {
-			if policy := proto.CloneOf(plan.retry); policy != nil {
-				policy.PerTryTimeout = durationpb.New(backend)
-				action.RetryPolicy = policy
-				return
-			}
+	try := f.tryTimeout(route, field, backends)
+	if rule.Timeouts != nil {
+		request, backend := duration(rule.Timeouts.Request, "0s"), duration(rule.Timeouts.BackendRequest, "0s")
+		action.Timeout = durationpb.New(request)
+		switch {
+		case request != 0 && backend > request:
+			f.routeProblem(route, api.CodeInvalidValue, field+".timeouts.backendRequest", "it is longer than timeouts.request", "make it at most as long")
+		case backend != 0 && (try == 0 || backend < try):
+			try = backend
 		}
 	}
-	if request == 0 || backend < request {
-		action.Timeout = durationpb.New(backend)
+	if try > 0 {
+		// Each tunnel's own retry policy, in its Cluster, overrides all of this but the time, which is read here alone.
+		action.RetryPolicy = &routev3.RetryPolicy{PerTryTimeout: durationpb.New(try)}
 	}
+}
+
+// tryTimeout is the longest perTryTimeout of a rule's tunnels, 0 where one has
+// none: Envoy has one for a route. Where they differ, that is a warning.
+func (f *front) tryTimeout(route *gatewayv1.HTTPRoute, field string, backends []routeBackend) time.Duration {
+	first, longest, bounded, differ := true, time.Duration(0), true, false
+	for i := range backends {
+		plan := backends[i].plan
+		if plan == nil {
+			continue
+		}
+		own := plan.perTryTimeout()
+		differ = differ || !first && own != longest
+		bounded = bounded && own > 0
+		first, longest = false, max(longest, own)
+	}
+	if !bounded {
+		longest = 0
+	}
+	if differ {
+		problem := problemOf(routeRef(route), route.Generation, api.CodeConflict, field+".backendRefs",
+			"the tunnels of this rule have different values of retry.perTryTimeout, and one must do for all: the longest, or none where one has none",
+			"give these tunnels the same retry.perTryTimeout")
+		problem.Severity = api.Warning
+		f.problems = append(f.problems, problem)
+	}
+	return longest
 }

@@ -17,7 +17,7 @@ import (
 	routerv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/router/v3"
 	hcmv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/network/http_connection_manager/v3"
 	"github.com/stretchr/testify/require"
-	"google.golang.org/protobuf/types/known/durationpb"
+	"google.golang.org/protobuf/proto"
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/podway/podway/api"
@@ -26,16 +26,13 @@ import (
 
 // frontend runs a real Envoy with the tunnels of a picture, and nothing of the
 // front half: /NAME/ leads to tunnel edge/NAME. It returns the URL to ask.
-func frontend(t *testing.T, p *picture, change func(*routev3.RouteAction)) string {
+func frontend(t *testing.T, p *picture) string {
 	t.Helper()
 	plan := Translate(p.cfg, nil)
 	require.Empty(t, plan.Problems())
 	host := &routev3.VirtualHost{Name: "all", Domains: []string{"*"}}
 	for _, name := range plan.AllTunnels() {
 		action := &routev3.RouteAction{ClusterSpecifier: &routev3.RouteAction_Cluster{Cluster: TunnelResource(name)}}
-		if change != nil {
-			change(action)
-		}
 		host.Routes = append(host.Routes, &routev3.Route{
 			Match:  &routev3.RouteMatch{PathSpecifier: &routev3.RouteMatch_Prefix{Prefix: "/" + name.Name + "/"}},
 			Action: &routev3.Route_Route{Route: action},
@@ -125,7 +122,7 @@ spec: {addresses: [{address: 127.0.0.1, port: %[1]d, weight: 1}, {address: 127.0
 kind: Tunnel
 metadata: {name: once, namespace: edge}
 spec: {addresses: [{address: 127.0.0.1, port: %[1]d}, {address: 127.0.0.1, port: 1}], retry: {attempts: 0}}
-`, port)), nil)
+`, port)))
 	failed := 0
 	for range 40 {
 		require.Equal(t, http.StatusOK, ask(t, url+"/retried/").status, "a connection that is refused is tried on the other address")
@@ -136,26 +133,85 @@ spec: {addresses: [{address: 127.0.0.1, port: %[1]d}, {address: 127.0.0.1, port:
 	require.NotZero(t, failed, "retries are off")
 }
 
-// TestPerTryTimeoutOfTheRouteBoundsTheTriesOfTheTunnel holds what perTryTimeout
-// says of Envoy: the time is the route's, the number and the reasons are the Cluster's.
-func TestPerTryTimeoutOfTheRouteBoundsTheTriesOfTheTunnel(t *testing.T) {
+// TestOneTryIsBoundedByTheTunnelOrTheRoute with a Gateway and an HTTPRoute, as
+// Envoy reads the time of one try off the route, and all else of retries off the Cluster.
+func TestOneTryIsBoundedByTheTunnelOrTheRoute(t *testing.T) {
 	var tries atomic.Int32
 	port := backendServer(t, "slow", func(_ http.ResponseWriter, r *http.Request) {
 		tries.Add(1)
 		<-r.Context().Done()
 	})
-	p := mustPicture(t, fmt.Appendf(nil, `
+	p := mustPicture(t, fmt.Appendf(nil, shared+`
+---
 kind: Tunnel
+metadata: {name: retried, namespace: edge}
+spec: {addresses: [{address: 127.0.0.1, port: %[1]d}], retry: {attempts: 2, perTryTimeout: 50ms, "on": [GatewayError]}}
+---
+kind: Tunnel
+metadata: {name: once, namespace: edge}
+spec: {addresses: [{address: 127.0.0.1, port: %[1]d}], retry: {attempts: 0}}
+---
+kind: HTTPRoute
 metadata: {name: slow, namespace: edge}
-spec: {addresses: [{address: 127.0.0.1, port: %d}], retry: {attempts: 2, perTryTimeout: 50ms, "on": [GatewayError]}}
+spec:
+  parentRefs: [{name: shared}]
+  rules:
+  - matches: [{path: {value: /by-tunnel}}]
+    backendRefs: [{group: podway.dev, kind: Tunnel, name: retried}]
+  - matches: [{path: {value: /by-both}}]
+    backendRefs: [{group: podway.dev, kind: Tunnel, name: retried}]
+    timeouts: {backendRequest: 20ms}
+  - matches: [{path: {value: /by-route}}]
+    backendRefs: [{group: podway.dev, kind: Tunnel, name: once}]
+    timeouts: {backendRequest: 50ms}
 `, port))
-	bound := Translate(p.cfg, nil).tunnels[types.NamespacedName{Namespace: "edge", Name: "slow"}].perTryTimeout()
-	require.Equal(t, 50*time.Millisecond, bound)
-	url := frontend(t, p, func(action *routev3.RouteAction) {
-		action.RetryPolicy = &routev3.RetryPolicy{PerTryTimeout: durationpb.New(bound)}
-	})
-	require.Equal(t, http.StatusGatewayTimeout, ask(t, url+"/slow/").status)
-	require.EqualValues(t, 3, tries.Load())
+	plan := Translate(p.cfg, nil)
+	require.Empty(t, plan.Problems())
+	resources := withEndpoints(p, plan)
+	for i, resource := range resources {
+		if listener, ok := resource.Message.(*listenerv3.Listener); ok {
+			listener = proto.CloneOf(listener)
+			listener.Name = "test"
+			listener.Address.GetSocketAddress().PortSpecifier = &corev3.SocketAddress_PortValue{}
+			resources[i] = &api.Resource{ResourceKey: api.ResourceKey{Type: resource.Type, Name: "test"}, Message: listener}
+		}
+	}
+	url := startEnvoy(t, resources)
+	for path, want := range map[string]int32{"/by-tunnel": 3, "/by-both": 3, "/by-route": 1} {
+		tries.Store(0)
+		require.Equal(t, http.StatusGatewayTimeout, ask(t, url+path).status, path)
+		require.Equal(t, want, tries.Load(), path)
+	}
+}
+
+func TestTunnelsOfOneRuleWithDifferentTimesOfATry(t *testing.T) {
+	p := mustPicture(t, []byte(shared+`
+---
+kind: Tunnel
+metadata: {name: short, namespace: edge}
+spec: {network: vpc, addresses: [{address: 127.0.0.1, port: 80}], retry: {perTryTimeout: 1s}}
+---
+kind: Tunnel
+metadata: {name: long, namespace: edge}
+spec: {network: vpc, addresses: [{address: 127.0.0.1, port: 80}], retry: {perTryTimeout: 2s}}
+---
+kind: HTTPRoute
+metadata: {name: both, namespace: edge}
+spec:
+  parentRefs: [{name: shared}]
+  rules:
+  - backendRefs: [{group: podway.dev, kind: Tunnel, name: short}, {group: podway.dev, kind: Tunnel, name: long}]
+`))
+	plan := Translate(p.cfg, nil)
+	require.Len(t, plan.Problems(), 1)
+	require.Equal(t, "warning Conflict: HTTPRoute edge/both spec.rules[0].backendRefs: the tunnels of this rule have different values of "+
+		"retry.perTryTimeout, and one must do for all: the longest, or none where one has none; give these tunnels the same retry.perTryTimeout",
+		plan.Problems()[0].String())
+	for _, resource := range plan.Resources(edge("shared")) {
+		if routes, ok := resource.Message.(*routev3.RouteConfiguration); ok {
+			require.Equal(t, 2*time.Second, routes.VirtualHosts[0].Routes[0].GetRoute().RetryPolicy.PerTryTimeout.AsDuration())
+		}
+	}
 }
 
 // TestCookieKeepsAClientAtOnePod and is made by the tunnel's own hash policy.
@@ -167,7 +223,7 @@ metadata: {name: sticky, namespace: edge}
 spec:
   addresses: [{address: 127.0.0.1, port: %d}, {address: 127.0.0.1, port: %d}, {address: 127.0.0.1, port: %d, weight: 50}]
   loadBalancer: {type: ConsistentHash, consistentHash: {cookie: {name: podway, ttl: 1h}}}
-`, first, second, third)), nil)
+`, first, second, third)))
 	seen := map[string]bool{}
 	for range 20 {
 		start := ask(t, url+"/sticky/")

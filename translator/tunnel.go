@@ -56,7 +56,6 @@ func (in *input) planTunnel(tunnel *v1alpha1.Tunnel, old *tunnelPlan) *tunnelPla
 	p.readServices()
 	p.readAddresses()
 	p.makeCluster()
-	p.plan.retry = p.retryPolicy()
 	if p.plan.refused {
 		p.plan.cluster, p.plan.secrets, p.plan.entries, p.plan.addresses = nil, nil, nil, nil
 	}
