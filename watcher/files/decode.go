@@ -69,8 +69,14 @@ func asSyntaxError(err error) *syntaxError {
 		out.line, _ = strconv.Atoi(m[1])
 		out.message = message[len(m[0]):]
 	}
+	if slices.Contains(parserErrors, strings.TrimPrefix(out.message, "did not find expected ")) {
+		out.line++
+	}
 	return out
 }
+
+// parserErrors are what the YAML library's parser expects in vain; it counts their lines from 0, those of its scanner from 1.
+var parserErrors = []string{"<document start>", "node content", "'-' indicator", "key", "',' or ']'", "',' or '}'"}
 
 // decodeDocument makes the objects of a document.
 func decodeDocument(root *yaml.Node) *document {
@@ -246,7 +252,7 @@ func decodeObject(node *yaml.Node, k *kind, id identity) *object {
 	content["kind"] = k.name
 	delete(content, "status")
 	if k.group == gatewayGroup {
-		o.problems = append(o.problems, checkGatewayAPI(k.name, content)...)
+		o.add(checkGatewayAPI(k.name, content))
 	}
 	encoded, err := json.Marshal(content)
 	if err != nil {
@@ -263,9 +269,27 @@ func decodeObject(node *yaml.Node, k *kind, id identity) *object {
 	}
 	value.SetManagedFields(nil)
 	if k.finish != nil {
-		o.problems = append(o.problems, k.finish(value)...)
+		o.add(k.finish(value))
 	}
 	return o.finished(value)
+}
+
+// add adds problems, without those that follow from one that is known: a field that could not be decoded is missing.
+func (o *object) add(more []api.Problem) {
+	known := len(o.problems)
+	for _, p := range more {
+		follows := slices.ContainsFunc(o.problems[:known], func(first api.Problem) bool {
+			return within(p.Field, first.Field) || within(first.Field, p.Field)
+		})
+		if !follows {
+			o.problems = append(o.problems, p)
+		}
+	}
+}
+
+// within says whether a field is another one or a part of it.
+func within(field, of string) bool {
+	return strings.HasPrefix(field, of) && (len(field) == len(of) || field[len(of)] == '.' || field[len(of)] == '[')
 }
 
 // finished names the object in its problems, with their lines, and refuses it where one is an error.

@@ -30,7 +30,9 @@ type strict struct {
 	// redact keeps values out of messages: the object is a Secret.
 	redact bool
 
-	expanding  map[*yaml.Node]bool
+	expanding map[*yaml.Node]bool
+	// outermost is the alias that is being expanded, where that is within another one the first.
+	outermost  *yaml.Node
 	aliasNodes int
 	stopped    bool
 }
@@ -54,7 +56,7 @@ func (s *strict) value(node *yaml.Node, t reflect.Type, path string, depth int) 
 	if len(s.expanding) > 0 {
 		if s.aliasNodes++; s.aliasNodes > maxAliasNodes {
 			s.stopped = true
-			s.problem(node, api.CodeAliasExplosion, "",
+			s.problem(s.outermost, api.CodeAliasExplosion, "",
 				fmt.Sprintf("the YAML aliases of the document stand for more than %d values", maxAliasNodes), "write the values out, or use fewer aliases")
 			return nil, false
 		}
@@ -84,6 +86,9 @@ func (s *strict) alias(node *yaml.Node, t reflect.Type, path string, depth int) 
 	}
 	if s.expanding == nil {
 		s.expanding = map[*yaml.Node]bool{}
+	}
+	if len(s.expanding) == 0 {
+		s.outermost = node
 	}
 	s.expanding[target] = true
 	defer delete(s.expanding, target)

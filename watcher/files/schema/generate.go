@@ -1,7 +1,7 @@
 //go:build ignore
 
 // Generate reduces the custom resource definitions of the Gateway API module that go.mod requires to what the decoder
-// checks, and writes them to gatewayapi.json.
+// checks, and writes them to the file that its argument names.
 package main
 
 import (
@@ -69,7 +69,7 @@ func main() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	if err := os.WriteFile("gatewayapi.json", append(text, '\n'), 0o644); err != nil {
+	if err := os.WriteFile(os.Args[1], append(text, '\n'), 0o644); err != nil {
 		log.Fatal(err)
 	}
 }

@@ -19,7 +19,7 @@ import (
 	"github.com/podway/podway/api"
 )
 
-//go:generate go run generate.go
+//go:generate go run generate.go gatewayapi.json
 //go:embed gatewayapi.json
 var embedded []byte
 

@@ -1,0 +1,3 @@
+package files
+
+const asNobody = "PODWAY_TEST_AS_NOBODY"
