@@ -26,7 +26,7 @@ var retryReasons = map[v1alpha1.RetryOn]string{
 	v1alpha1.RetryOnServerError:           "5xx",
 	v1alpha1.RetryOnRetriable4xx:          "retriable-4xx",
 	v1alpha1.RetryOnGRPCUnavailable:       "unavailable",
-	v1alpha1.RetryOnGRPCCancelled:         "cancelled",
+	v1alpha1.RetryOnGRPCCancelled:         "cancelled", //nolint:misspell // Envoy's spelling
 	v1alpha1.RetryOnGRPCDeadlineExceeded:  "deadline-exceeded",
 	v1alpha1.RetryOnGRPCResourceExhausted: "resource-exhausted",
 	v1alpha1.RetryOnGRPCInternal:          "internal",

@@ -132,7 +132,11 @@ func (in *input) parsePEM(key pemKey) *pemFile {
 	file := &pemFile{object: in.pemObject(key)}
 	what := key.kind + " " + key.name.String()
 	if file.object == nil {
-		file.fault = &fault{"Missing" + key.kind, what + " does not exist", "create it, or correct the reference"}
+		missing := codeMissingConfigMap
+		if key.kind == kindSecret {
+			missing = codeMissingSecret
+		}
+		file.fault = &fault{missing, what + " does not exist", "create it, or correct the reference"}
 		return file
 	}
 	owner := api.Owner{ObjectRef: api.ObjectRef{Kind: key.kind, Namespace: key.name.Namespace, Name: key.name.Name}}

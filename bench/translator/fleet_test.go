@@ -26,13 +26,13 @@ var sizes = []int{10, 100, 1000}
 func writeFleet(tb testing.TB, tunnels int) (directory string) {
 	tb.Helper()
 	directory = tb.TempDir()
-	write := func(path string, print func(*bufio.Writer)) {
+	write := func(path string, content func(*bufio.Writer)) {
 		path = filepath.Join(directory, path)
 		require.NoError(tb, os.MkdirAll(filepath.Dir(path), 0o755))
 		file, err := os.Create(path)
 		require.NoError(tb, err)
 		buffer := bufio.NewWriter(file)
-		print(buffer)
+		content(buffer)
 		require.NoError(tb, buffer.Flush())
 		require.NoError(tb, file.Close())
 	}
