@@ -3,8 +3,10 @@ package files
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"go.yaml.in/yaml/v3"
 	corev1 "k8s.io/api/core/v1"
@@ -105,15 +107,15 @@ func (i *item) check(version string) {
 	if want == "" {
 		return
 	}
+	if i.key.Namespace == "" {
+		i.key.Namespace = metav1.NamespaceDefault
+	}
 	if version != want {
 		i.problem = &api.Problem{
 			Code: api.CodeUnknownKind, Severity: api.Error, Field: "apiVersion",
 			Message: fmt.Sprintf("podway reads a %s of %s, not of %s", i.kind, want, version), Remedy: "save the object as " + want,
 		}
 		return
-	}
-	if i.key.Namespace == "" {
-		i.key.Namespace = metav1.NamespaceDefault
 	}
 	if i.key.Name == "" {
 		i.problem = &api.Problem{
@@ -146,10 +148,16 @@ func (i *item) decode(text []byte, into any) {
 }
 
 func undecodableItem(err error) *api.Problem {
-	return &api.Problem{
+	p := &api.Problem{
 		Code: api.CodeInvalidValue, Severity: api.Error, Message: "the object does not decode: " + err.Error(),
 		Remedy: "save it again with kubectl get -o yaml",
 	}
+	var wrongType *json.UnmarshalTypeError
+	if errors.As(err, &wrongType) {
+		p.Code, p.Field = api.CodeWrongType, strings.TrimPrefix(wrongType.Field, ".")
+		p.Message = fmt.Sprintf("the field cannot be a %s", wrongType.Value)
+	}
+	return p
 }
 
 // itemOfYAML decodes the text of a YAML object, or of a List of them.

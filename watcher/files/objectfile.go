@@ -7,6 +7,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"path/filepath"
+	"strings"
 
 	"k8s.io/apimachinery/pkg/types"
 
@@ -63,12 +65,7 @@ func parseObjects(cluster, path string, text []byte, old *objectFile) *objectFil
 		}
 	}
 	text = bytes.TrimPrefix(text, []byte("\ufeff"))
-	var wrong *api.Problem
-	if looksLikeJSON(text) {
-		wrong = p.json(text)
-	} else {
-		wrong = p.yaml(text)
-	}
+	wrong := p.parse(path, text)
 	if wrong != nil {
 		return old.frozen(path, *wrong)
 	}
@@ -91,6 +88,19 @@ func (f *objectFile) frozen(path string, p api.Problem) *objectFile {
 	}
 	out.problems = []api.Problem{p}
 	return out
+}
+
+// parse reads JSON by a parser of its own, which is much faster than that of YAML. Flow-style YAML may look like it.
+func (p *objectParser) parse(path string, text []byte) *api.Problem {
+	if !looksLikeJSON(text) {
+		return p.yaml(text)
+	}
+	wrong := p.json(text)
+	if wrong == nil || strings.EqualFold(filepath.Ext(path), ".json") {
+		return wrong
+	}
+	p.out.items, p.out.problems = nil, nil
+	return p.yaml(text)
 }
 
 func (p *objectParser) yaml(text []byte) *api.Problem {
@@ -177,27 +187,37 @@ func (p *objectParser) lookup(sum digest) *item {
 // json reads a file of one or more JSON objects, a List item by item.
 func (p *objectParser) json(text []byte) *api.Problem {
 	decoder := json.NewDecoder(bytes.NewReader(text))
+	counted, line := 0, 1
+	lineAt := func(offset int) int {
+		offset = min(max(offset, counted), len(text))
+		line += bytes.Count(text[counted:offset], []byte("\n"))
+		counted = offset
+		return line
+	}
 	for {
-		start := int(decoder.InputOffset())
+		at := lineAt(int(decoder.InputOffset()))
 		var raw json.RawMessage
 		if err := decoder.Decode(&raw); err != nil {
 			if errors.Is(err, io.EOF) {
 				return nil
 			}
+			var syntax *json.SyntaxError
+			if errors.As(err, &syntax) {
+				at = lineAt(int(syntax.Offset))
+			}
 			return &api.Problem{
-				Code: api.CodeInvalidYAML, Severity: api.Error, Line: lineAt(text, int(decoder.InputOffset())),
+				Code: api.CodeInvalidYAML, Severity: api.Error, Line: at,
 				Message: "the file is not valid JSON: " + err.Error(), Remedy: "correct the JSON near that line",
 			}
 		}
-		line := lineAt(text, start)
 		var e envelope
 		if err := json.Unmarshal(raw, &e); err == nil && isList(e.Kind) {
 			for _, entry := range e.Items {
-				p.jsonItem(entry, line)
+				p.jsonItem(entry, at)
 			}
 			continue
 		}
-		p.jsonItem(raw, line)
+		p.jsonItem(raw, at)
 	}
 }
 
@@ -208,10 +228,6 @@ func (p *objectParser) jsonItem(raw []byte, line int) {
 		i = itemOfJSON(raw, 0)
 	}
 	p.add(i, sum, line)
-}
-
-func lineAt(text []byte, offset int) int {
-	return 1 + bytes.Count(text[:min(offset, len(text))], []byte("\n"))
 }
 
 // add puts an item in force, or the last good form of a refused one.

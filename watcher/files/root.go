@@ -39,27 +39,34 @@ func newRoot(path string, limit int, watch func(string)) *root {
 
 // refresh reads what changed below the root. seen are the real files that an earlier root has.
 func (r *root) refresh(reader *reader, all bool, forced, seen map[string]bool) error {
-	walked, err := r.tree.walk(all)
-	if err != nil {
-		err = errRoot(r.tree.root, reasonOf(err))
-		if !reader.begun {
-			return err
+	// What is read can say that some directory is no configuration; what is left is then walked again, from memory. Two files
+	// that exclude each other could go on like that for ever.
+	for again, rounds := true, 0; again && rounds < 8; all, rounds = false, rounds+1 {
+		walked, err := r.tree.walk(all)
+		if err != nil {
+			return r.freeze(reader, errRoot(r.tree.root, reasonOf(err)))
 		}
-		reader.retryIn(frozenRetry)
-		r.problems = []api.Problem{unreadable(r.tree.root, err.Error()+"; what was read of it stays in force", "bring the directory back, or let podway read it")}
-		return nil
+		if len(walked.files) == 1 && walked.files[0].path == r.tree.root {
+			r.base = filepath.Dir(r.tree.root)
+		}
+		r.directories, r.problems = walked.directories, walked.problems
+		before := r.excluded
+		r.read(reader, slices.DeleteFunc(walked.files, func(f found) bool { return seen[f.real] }), forced)
+		again = !slices.Equal(before, r.excluded)
 	}
-	if len(walked.files) == 1 && walked.files[0].path == r.tree.root {
-		r.base = filepath.Dir(r.tree.root)
-	}
-	r.directories, r.problems = walked.directories, walked.problems
-	files := slices.DeleteFunc(walked.files, func(f found) bool {
-		again := seen[f.real]
+	for _, f := range r.files {
 		seen[f.real] = true
-		return again
-	})
-	r.read(reader, files, forced)
-	r.problems = slices.DeleteFunc(r.problems, func(p api.Problem) bool { return r.isExcluded(p.File) })
+	}
+	return nil
+}
+
+// freeze keeps what was read of the root. Where that is nothing, it returns the error.
+func (r *root) freeze(reader *reader, err error) error {
+	if !reader.begun {
+		return err
+	}
+	reader.retryIn(frozenRetry)
+	r.problems = []api.Problem{unreadable(r.tree.root, err.Error()+"; what was read of it stays in force", "bring the directory back, or let podway read it")}
 	return nil
 }
 

@@ -214,11 +214,11 @@ func (w *walk) visit(path string, depth int) {
 		w.listings[path] = known
 	}
 	w.used[path] = true
-	w.out.problems = append(w.out.problems, known.problems...)
-	if w.seen[known.real] {
+	if known.real != "" && w.seen[known.real] {
 		return
 	}
 	w.seen[known.real] = true
+	w.out.problems = append(w.out.problems, known.problems...)
 	w.remember(w.out, path, known.real)
 	for _, real := range known.watched {
 		w.remember(w.out, path, real)
