@@ -29,6 +29,7 @@ import (
 func frontend(t *testing.T, p *picture) string {
 	t.Helper()
 	plan := Translate(p.cfg, nil)
+	require.Empty(t, p.cfg.Problems)
 	require.Empty(t, plan.Problems())
 	host := &routev3.VirtualHost{Name: "all", Domains: []string{"*"}}
 	for _, name := range plan.AllTunnels() {
