@@ -51,7 +51,7 @@ func TestTLSTowardThePods(t *testing.T) {
 		{"other-name", "tls: {hostname: other.example.com, caCertificateRefs: [{name: authority}]}", open, 503, untrusted},
 		{"other-sni", "tls: {hostname: other.example.com, subjectAltNames: [{type: DNS, value: pods.example.com}], caCertificateRefs: [{name: authority}]}", open, 200, `HTTP/1.1 sni="other.example.com" client=nobody`},
 		{"no-sni", "tls: {subjectAltNames: [{type: DNS, value: pods.example.com}], caCertificateRefs: [{name: authority}]}", open, 200, `HTTP/1.1 sni="" client=nobody`},
-		{"uri-name", "tls: {hostname: pods.example.com, subjectAltNames: [{type: URI, value: "spiffe://example.com/pod"}], caCertificateRefs: [{name: authority}]}", open, 503, untrusted},
+		{"uri-name", "tls: {hostname: pods.example.com, subjectAltNames: [{type: URI, value: spiffe://example.com/pod}], caCertificateRefs: [{name: authority}]}", open, 503, untrusted},
 		{"system", "tls: {hostname: pods.example.com, wellKnownCACertificates: System}", open, 503, untrusted},
 		{"unverified", "tls: {hostname: other.example.com, insecureSkipVerify: true}", open, 200, `HTTP/1.1 sni="other.example.com" client=nobody`},
 		{"no-client", "tls: {hostname: pods.example.com, caCertificateRefs: [{name: authority}]}", closed, 503, ""},
