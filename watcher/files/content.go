@@ -14,6 +14,8 @@ import (
 // content is what one configuration file holds in force.
 type content struct {
 	path string
+	// good is false where the file could never be read.
+	good bool
 	// objects in force, in the order of the file.
 	objects []*placed
 	// problems of what is in the file now.
@@ -38,7 +40,7 @@ func parse(path string, text []byte, old *content) *content {
 	if offset := invalidUTF8(text); offset >= 0 {
 		return old.frozen(path, notUTF8(offset))
 	}
-	c := &content{path: path, documents: map[digest]*document{}}
+	c := &content{path: path, good: true, documents: map[digest]*document{}}
 	unnamed := false
 	present := map[api.ObjectRef]bool{}
 	kept := old.byRef()
@@ -114,7 +116,7 @@ func (c *content) keepVanished(old *content, present map[api.ObjectRef]bool) {
 func (c *content) frozen(path string, p api.Problem) *content {
 	p.File = path
 	out := &content{path: path}
-	if c != nil {
+	if c != nil && c.good {
 		*out = *c
 		p.Message += stays
 	}

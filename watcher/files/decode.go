@@ -1,6 +1,7 @@
 package files
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"encoding/json"
 	"fmt"
@@ -47,7 +48,9 @@ type digest = [sha256.Size]byte
 func parseDocument(text []byte) (*yaml.Node, *syntaxError) {
 	var node yaml.Node
 	if err := yaml.Unmarshal(text, &node); err != nil {
-		return nil, asSyntaxError(err)
+		wrong := asSyntaxError(err)
+		wrong.line = min(wrong.line, bytes.Count(bytes.TrimRight(text, "\n"), []byte("\n"))+1)
+		return nil, wrong
 	}
 	if node.Kind != yaml.DocumentNode || len(node.Content) != 1 {
 		return nil, nil

@@ -180,7 +180,7 @@ func TestProblemsOfObjects(t *testing.T) {
 		},
 		{
 			name: "not YAML", files: map[string]string{"east/a.yaml": "apiVersion: v1\nitems:\n- a: [\n- b\nkind: List\n"},
-			want: []string{"east/a.yaml:4: error InvalidYAML: the file is not valid YAML: did not find expected node content; correct the YAML near that line"},
+			want: []string{"east/a.yaml:3: error InvalidYAML: the file is not valid YAML: did not find expected node content; correct the YAML near that line"},
 		},
 		{
 			name: "not JSON", files: map[string]string{"east/a.json": "{\n \"a\": }"},

@@ -17,7 +17,9 @@ import (
 
 // objectFile is what one file of a member cluster's objects holds in force.
 type objectFile struct {
-	path  string
+	path string
+	// good is false where the file could never be read.
+	good  bool
 	items []held
 	// problems are those of what is in the file now.
 	problems []api.Problem
@@ -56,7 +58,7 @@ func parseObjects(cluster, path string, text []byte, old *objectFile) *objectFil
 		return old.frozen(path, notUTF8(offset))
 	}
 	p := &objectParser{
-		cluster: cluster, old: old, out: &objectFile{path: path, known: map[digest]*item{}},
+		cluster: cluster, old: old, out: &objectFile{path: path, good: true, known: map[digest]*item{}},
 		kept: map[itemKey]held{}, present: map[itemKey]bool{}, ignored: map[string]bool{},
 	}
 	if old != nil {
@@ -82,7 +84,7 @@ func parseObjects(cluster, path string, text []byte, old *objectFile) *objectFil
 func (f *objectFile) frozen(path string, p api.Problem) *objectFile {
 	p.File = path
 	out := &objectFile{path: path}
-	if f != nil {
+	if f != nil && f.good {
 		*out = *f
 		p.Message += stays
 	}

@@ -57,6 +57,11 @@ func (r *reader) readOnce(f found, known *stamp, limit int64) (out text, ok bool
 	if err != nil {
 		return fail(err)
 	}
+	// Who writes is asked before the second look at the file: what is written in between shows in it.
+	writing, sure := false, true
+	if r.begun {
+		writing, sure = r.writing(file)
+	}
 	after, err := file.Stat()
 	if err != nil {
 		return fail(err)
@@ -71,7 +76,7 @@ func (r *reader) readOnce(f found, known *stamp, limit int64) (out text, ok bool
 		r.unsettled(f.path, out.stamp)
 		return out, false
 	}
-	return out, !r.begun || r.settled(file, f, out.stamp, known, len(bytes))
+	return out, !r.begun || r.settled(f, out.stamp, known, len(bytes), writing, sure)
 }
 
 // appendAll reads to the end.

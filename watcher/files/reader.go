@@ -2,6 +2,8 @@ package files
 
 import (
 	"fmt"
+	"maps"
+	"os"
 	"path/filepath"
 	"time"
 
@@ -24,13 +26,15 @@ type reader struct {
 	retry    time.Duration
 	again    map[string]bool
 	settling map[string]*settling
+	// writing says whether somebody writes to a file, as beingWritten does.
+	writing func(*os.File) (writing, sure bool)
 }
 
 // newReader makes a reader of files and directories. It reads nothing yet.
 func newReader(paths []string, options Options, watch func(string)) *reader {
 	r := &reader{
 		Options: options.withDefaults(), clusters: map[string]*cluster{}, watch: watch,
-		again: map[string]bool{}, settling: map[string]*settling{},
+		again: map[string]bool{}, settling: map[string]*settling{}, writing: beingWritten,
 	}
 	for _, path := range paths {
 		r.roots = append(r.roots, newRoot(path, r.MaxFiles, watch))
@@ -54,6 +58,7 @@ func (r *reader) refresh(all bool, forced map[string]bool) (changed bool, err er
 	}
 	a := r.assemble()
 	r.refreshClusters(a, all, forced)
+	maps.DeleteFunc(r.settling, func(path string, _ *settling) bool { return !r.again[path] })
 	a.addClusters(r.clusters)
 	return r.publish(a), nil
 }

@@ -1,9 +1,6 @@
 package files
 
-import (
-	"os"
-	"time"
-)
+import "time"
 
 // A file that is written in place is visible half written. A new name for a
 // finished file (rename, symlink swap) never is: it is read at once. Anything else is
@@ -27,9 +24,8 @@ type settling struct {
 	tries int
 }
 
-// settled says whether a file may be taken as it is now. Where it may not, the reader looks again shortly.
-func (r *reader) settled(file *os.File, f found, now stamp, known *stamp, size int) bool {
-	writing, sure := beingWritten(file)
+// settled says whether a file may be taken as it was read. Where it may not, the reader looks again shortly.
+func (r *reader) settled(f found, now stamp, known *stamp, size int, writing, sure bool) bool {
 	renamed := known != nil && !known.sameFile(now)
 	emptied := known != nil && size == 0 && known.size > 0
 	if !writing && !emptied && (sure || renamed) {
@@ -43,25 +39,30 @@ func (r *reader) settled(file *os.File, f found, now stamp, known *stamp, size i
 	case emptied:
 		wait = emptyFor
 	}
-	if was := r.unsettled(f.path, now); time.Since(was.since) < wait {
+	if time.Since(r.noticed(f.path, now).since) < wait {
+		r.unsettled(f.path, now)
 		return false
 	}
 	delete(r.settling, f.path)
-	delete(r.again, f.path)
 	return true
 }
 
-// unsettled has a file read again after a while, the longer the more often that happened: who writes is mostly done
-// within a few milliseconds.
-func (r *reader) unsettled(path string, now stamp) *settling {
+// noticed says since when a file that is perhaps half written has looked like this.
+func (r *reader) noticed(path string, now stamp) *settling {
 	was := r.settling[path]
 	if was == nil || !was.stamp.equal(now) {
 		was = &settling{stamp: now, since: time.Now()}
 		r.settling[path] = was
 	}
+	return was
+}
+
+// unsettled has a file read again after a while, the longer the more often that happened: who writes is mostly done
+// within a few milliseconds.
+func (r *reader) unsettled(path string, now stamp) {
+	was := r.noticed(path, now)
 	was.tries++
 	r.lookAgain(path, min(time.Duration(was.tries)*time.Millisecond, 50*time.Millisecond))
-	return was
 }
 
 // lookAgain has a file read again after a while.

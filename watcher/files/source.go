@@ -108,7 +108,7 @@ func (s *Source) wait(ctx context.Context, rescan <-chan time.Time) error {
 // note marks what a notification is about. all is true where it is the way to the root.
 func (s *Source) note(event fsnotify.Event, forced map[string]bool) (concerned, all bool) {
 	if event.Has(fsnotify.Remove) || event.Has(fsnotify.Rename) {
-		delete(s.watched, event.Name) // Where it was a directory, the watch is gone with it.
+		s.unwatchBelow(event.Name)
 	}
 	forced[event.Name] = true
 	written := event.Op&^(fsnotify.Write|fsnotify.Chmod) == 0
@@ -139,6 +139,21 @@ func (s *Source) watch(real string) {
 	s.watched[real] = true
 }
 
+// unwatchBelow lets go of what was a directory of that name: where it was moved, its watches would go on, under the old names.
+func (s *Source) unwatchBelow(name string) {
+	for real := range s.watched {
+		if below(real, name) {
+			s.forget(real)
+		}
+	}
+}
+
+func (s *Source) forget(real string) {
+	// An error says that there is no such watch any more, which is what is wanted.
+	_ = s.watcher.Remove(real)
+	delete(s.watched, real)
+}
+
 // unwatch lets go of directories that are no longer of concern.
 func (s *Source) unwatch() {
 	wanted := s.reader.wanted()
@@ -147,9 +162,7 @@ func (s *Source) unwatch() {
 	}
 	for real := range s.watched {
 		if !wanted[real] {
-			// An error says that there is no such watch any more, which is what is wanted.
-			_ = s.watcher.Remove(real)
-			delete(s.watched, real)
+			s.forget(real)
 		}
 	}
 }
@@ -168,7 +181,7 @@ func (s *Source) watchLinks() {
 			return
 		}
 		s.watchName(link)
-		path, err = follow(path, link)
+		path, err = followLink(path, link)
 	}
 }
 
@@ -195,8 +208,8 @@ func firstLink(path string) string {
 	return ""
 }
 
-// follow replaces a link that a path begins with by where it leads.
-func follow(path, link string) (string, error) {
+// followLink replaces a link that a path begins with by where it leads.
+func followLink(path, link string) (string, error) {
 	target, err := os.Readlink(link)
 	if err != nil {
 		return "", err
