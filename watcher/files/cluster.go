@@ -75,14 +75,14 @@ func (c *cluster) refresh(r *reader, base string, all bool, forced map[string]bo
 
 // walk lists the directory, which must be below base also where symbolic links lead.
 func (c *cluster) walk(base string, all bool) (*walked, error) {
-	real, err := filepath.EvalSymlinks(c.tree.root)
+	resolved, err := filepath.EvalSymlinks(c.tree.root)
 	if err != nil {
 		return nil, err
 	}
-	if rel, err := filepath.Rel(base, real); err != nil || !filepath.IsLocal(rel) {
+	if rel, err := filepath.Rel(base, resolved); err != nil || !filepath.IsLocal(rel) {
 		return nil, errors.New("a symbolic link leads out of the configuration directory")
 	}
-	if info, err := os.Stat(real); err == nil && !info.IsDir() {
+	if info, err := os.Stat(resolved); err == nil && !info.IsDir() {
 		return nil, errors.New("it is not a directory")
 	}
 	return c.tree.walk(all)
@@ -103,14 +103,14 @@ func (c *cluster) read(r *reader, files []found, forced map[string]bool) bool {
 	for _, f := range files {
 		present[f.path] = true
 		known := c.files[f.path]
-		if known != nil && known.stamp.equal(f.stamp) && !forced[f.path] && !forced[f.real] {
+		if known != nil && known.stamp.equal(f.stamp) && !forced[f.path] && !forced[f.resolved] {
 			continue
 		}
 		text, ok := r.read(f, known.stampOrNil(), r.MaxObjectFileBytes)
 		if !ok {
 			continue
 		}
-		next := &tracked[objectFile]{found: found{path: f.path, real: f.real, stamp: text.stamp}}
+		next := &tracked[objectFile]{found: found{path: f.path, resolved: f.resolved, stamp: text.stamp}}
 		if text.problem != nil {
 			next.content = known.contentOrNil().frozen(f.path, *text.problem)
 		} else {

@@ -12,7 +12,8 @@ import (
 
 func TestMain(m *testing.M) {
 	if os.Getenv(asNobody) != "" {
-		os.Exit(m.Run())
+		m.Run()
+		return
 	}
 	goleak.VerifyTestMain(m)
 }

@@ -67,17 +67,17 @@ func TestAsNobody(t *testing.T) {
 	}
 	state := load(t, filepath.Join(dir, "config"))
 	for _, p := range state.Config.Problems {
-		fmt.Println(">", p)
+		fmt.Fprintln(os.Stdout, ">", p)
 	}
-	fmt.Println(">", len(state.Config.Tunnels), "tunnels")
+	fmt.Fprintln(os.Stdout, ">", len(state.Config.Tunnels), "tunnels")
 	_, err := Load([]string{filepath.Join(dir, "closed")}, Options{})
-	fmt.Println(">", err)
+	fmt.Fprintln(os.Stdout, ">", err)
 	// Who does not own a file is not told who writes to it.
 	file, err := os.Open(filepath.Join(dir, "config/a.yaml"))
 	require.NoError(t, err)
-	defer file.Close()
+	defer func() { require.NoError(t, file.Close()) }()
 	_, sure := beingWritten(file)
-	fmt.Println(">", sure)
+	fmt.Fprintln(os.Stdout, ">", sure)
 }
 
 func TestPermissionThatIsGivenLater(t *testing.T) {

@@ -38,11 +38,11 @@ func (r *reader) readOnce(f found, known *stamp, limit int64) (out text, ok bool
 		p := unreadable(f.path, "the file cannot be read: "+reasonOf(err).Error(), "let podway read it, or remove it")
 		return text{problem: &p}, true // Without a stamp, so that the next look tries again.
 	}
-	file, err := os.OpenFile(f.real, os.O_RDONLY|nonblock, 0)
+	file, err := os.OpenFile(f.resolved, os.O_RDONLY|nonblock, 0)
 	if err != nil {
 		return fail(err)
 	}
-	defer file.Close()
+	defer func() { _ = file.Close() }() // it was only read
 	before, err := file.Stat()
 	if err != nil {
 		return fail(err)

@@ -16,7 +16,7 @@ type reader struct {
 	roots    []*root
 	clusters map[string]*cluster
 	// watch is called with the real path of each directory before it is listed; it may be nil.
-	watch func(real string)
+	watch func(resolved string)
 
 	state State
 	// begun is true once there is a State.
@@ -91,18 +91,18 @@ func (r *reader) refreshClusters(a *assembly, all bool, forced map[string]bool) 
 }
 
 // mark notes what a notification is about: a real path. It says whether that is of any concern.
-func (r *reader) mark(real string, written bool) bool {
+func (r *reader) mark(resolved string, written bool) bool {
 	concerned := false
 	mark := func(t *tree, directories map[string][]string) {
-		inside := directories[filepath.Dir(real)]
-		for _, path := range directories[real] {
+		inside := directories[filepath.Dir(resolved)]
+		for _, path := range directories[resolved] {
 			t.dirty[path], concerned = true, true
 		}
 		if len(inside) == 0 {
 			return
 		}
 		concerned = true
-		if written && t.touch(real, inside) {
+		if written && t.touch(resolved, inside) {
 			return
 		}
 		for _, path := range inside {
@@ -122,13 +122,13 @@ func (r *reader) mark(real string, written bool) bool {
 func (r *reader) wanted() map[string]bool {
 	out := map[string]bool{}
 	for _, root := range r.roots {
-		for real := range root.directories {
-			out[real] = true
+		for resolved := range root.directories {
+			out[resolved] = true
 		}
 	}
 	for _, c := range r.clusters {
-		for real := range c.directories {
-			out[real] = true
+		for resolved := range c.directories {
+			out[resolved] = true
 		}
 	}
 	return out

@@ -51,11 +51,11 @@ func (r *root) refresh(reader *reader, all bool, forced, seen map[string]bool) e
 		}
 		r.directories, r.problems = walked.directories, walked.problems
 		before := r.excluded
-		r.read(reader, slices.DeleteFunc(walked.files, func(f found) bool { return seen[f.real] }), forced)
+		r.read(reader, slices.DeleteFunc(walked.files, func(f found) bool { return seen[f.resolved] }), forced)
 		again = !slices.Equal(before, r.excluded)
 	}
 	for _, f := range r.files {
-		seen[f.real] = true
+		seen[f.resolved] = true
 	}
 	return nil
 }
@@ -78,14 +78,14 @@ func (r *root) read(reader *reader, files []found, forced map[string]bool) {
 	for _, f := range files {
 		present[f.path] = true
 		known := r.files[f.path]
-		if known != nil && known.stamp.equal(f.stamp) && !forced[f.path] && !forced[f.real] || r.isExcluded(f.path) {
+		if known != nil && known.stamp.equal(f.stamp) && !forced[f.path] && !forced[f.resolved] || r.isExcluded(f.path) {
 			continue
 		}
 		text, ok := reader.read(f, known.stampOrNil(), reader.MaxFileBytes)
 		if !ok {
 			continue
 		}
-		next := &tracked[content]{found: found{path: f.path, real: f.real, stamp: text.stamp}, content: known.contentOrNil()}
+		next := &tracked[content]{found: found{path: f.path, resolved: f.resolved, stamp: text.stamp}, content: known.contentOrNil()}
 		if text.problem != nil {
 			next.content = next.content.frozen(f.path, *text.problem)
 		} else if bytes.Contains(text.bytes, []byte(v1alpha1.KindMemberCluster)) {
@@ -156,11 +156,11 @@ func (r *root) resolve(directory string) (string, bool) {
 
 // realBase is base without symbolic links.
 func (r *root) realBase() string {
-	real, err := filepath.EvalSymlinks(r.base)
+	resolved, err := filepath.EvalSymlinks(r.base)
 	if err != nil {
 		return r.base
 	}
-	return real
+	return resolved
 }
 
 // below says whether a path is a directory or in it.

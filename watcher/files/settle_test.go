@@ -65,7 +65,7 @@ func TestWritersAreSeen(t *testing.T) {
 	write(t, path, "x")
 	reading, err := os.Open(path)
 	require.NoError(t, err)
-	defer reading.Close()
+	defer func() { require.NoError(t, reading.Close()) }()
 	writing, sure := beingWritten(reading)
 	require.False(t, writing)
 	if !sure {
@@ -83,7 +83,7 @@ func TestWritersAreSeen(t *testing.T) {
 func TestNamedPipeIsNoFile(t *testing.T) {
 	dir := directory(t, map[string]string{"a.yaml": tunnel("a", "10")})
 	r := newReader([]string{dir}, Options{}, nil)
-	out, ok := r.readOnce(found{path: dir, real: dir}, nil, 1000)
+	out, ok := r.readOnce(found{path: dir, resolved: dir}, nil, 1000)
 	require.True(t, ok)
 	require.True(t, strings.HasSuffix(out.problem.Message, "it is not a regular file"), out.problem.Message)
 }

@@ -44,7 +44,7 @@ func (s *Source) Run(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("asking the system to notify of file changes: %w", err)
 	}
-	defer watcher.Close()
+	defer func() { _ = watcher.Close() }() // there is nobody left to tell
 	s.watcher, s.watched, s.links = watcher, map[string]bool{}, map[string]bool{}
 	s.reader = newReader([]string{s.config.Directory}, s.config.Options, s.watch)
 	s.watchLinks()
@@ -127,31 +127,31 @@ func (s *Source) refresh(all bool, forced map[string]bool) error {
 }
 
 // watch has the system notify of changes in a directory. Where it refuses, the rescans find them.
-func (s *Source) watch(real string) {
-	if s.watched[real] {
+func (s *Source) watch(resolved string) {
+	if s.watched[resolved] {
 		return
 	}
-	if err := s.watcher.Add(real); err != nil {
+	if err := s.watcher.Add(resolved); err != nil {
 		s.config.Logger.Warn("A directory cannot be watched; its changes are found when everything is looked at again",
-			"directory", real, "interval", s.config.Rescan, "error", err)
+			"directory", resolved, "interval", s.config.Rescan, "error", err)
 		return
 	}
-	s.watched[real] = true
+	s.watched[resolved] = true
 }
 
 // unwatchBelow lets go of what was a directory of that name: where it was moved, its watches would go on, under the old names.
 func (s *Source) unwatchBelow(name string) {
-	for real := range s.watched {
-		if below(real, name) {
-			s.forget(real)
+	for resolved := range s.watched {
+		if below(resolved, name) {
+			s.forget(resolved)
 		}
 	}
 }
 
-func (s *Source) forget(real string) {
+func (s *Source) forget(resolved string) {
 	// An error says that there is no such watch any more, which is what is wanted.
-	_ = s.watcher.Remove(real)
-	delete(s.watched, real)
+	_ = s.watcher.Remove(resolved)
+	delete(s.watched, resolved)
 }
 
 // unwatch lets go of directories that are no longer of concern.
@@ -160,9 +160,9 @@ func (s *Source) unwatch() {
 	for name := range s.links {
 		wanted[filepath.Dir(name)] = true
 	}
-	for real := range s.watched {
-		if !wanted[real] {
-			s.forget(real)
+	for resolved := range s.watched {
+		if !wanted[resolved] {
+			s.forget(resolved)
 		}
 	}
 }

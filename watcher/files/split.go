@@ -79,7 +79,8 @@ func isDash(line []byte) bool {
 
 // blockOf makes the text of a list entry a block of its own: its dash becomes a space. It writes into scratch.
 func blockOf(entry, scratch []byte) []byte {
-	out := append(scratch[:0], entry...)
+	out := scratch[:0]
+	out = append(out, entry...)
 	if i := bytes.IndexByte(out, '-'); i >= 0 {
 		out[i] = ' '
 	}

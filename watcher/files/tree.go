@@ -22,7 +22,7 @@ type tree struct {
 	rootReal string
 	limit    int
 	// watch is called with the real path of each directory before it is listed; it may be nil.
-	watch func(real string)
+	watch func(resolved string)
 	// skip says that a directory is no part of this tree; it may be nil.
 	skip func(path string) bool
 
@@ -35,10 +35,10 @@ type tree struct {
 
 // listing is what a directory held. Paths begin with the root as it was given.
 type listing struct {
-	real    string
-	files   []found
-	subs    []string
-	watched []string
+	resolved string
+	files    []found
+	subs     []string
+	watched  []string
 	// problems are those of the directory or of single entries; failed is why it cannot be listed.
 	problems []api.Problem
 	failed   error
@@ -46,8 +46,8 @@ type listing struct {
 
 // found is a file that is to be read.
 type found struct {
-	path, real string
-	stamp      stamp
+	path, resolved string
+	stamp          stamp
 }
 
 // stamp tells one version of a file from another.
@@ -87,29 +87,29 @@ func newTree(root string, limit int) *tree {
 
 // walk lists what is below the root. An error says that the root itself cannot be read; what was known stays.
 func (t *tree) walk(all bool) (*walked, error) {
-	real, err := filepath.EvalSymlinks(t.root)
+	resolved, err := filepath.EvalSymlinks(t.root)
 	if err != nil {
 		return nil, err
 	}
-	info, err := os.Stat(real)
+	info, err := os.Stat(resolved)
 	if err != nil {
 		return nil, err
 	}
 	out := &walked{directories: map[string][]string{}}
 	if !info.IsDir() {
-		t.rootReal = filepath.Dir(real)
-		out.files = []found{{path: t.root, real: real, stamp: stampOf(info)}}
+		t.rootReal = filepath.Dir(resolved)
+		out.files = []found{{path: t.root, resolved: resolved, stamp: stampOf(info)}}
 		return out, nil
 	}
-	if t.full && !os.SameFile(info, t.rootInfo) && isEmpty(real) {
+	if t.full && !os.SameFile(info, t.rootInfo) && isEmpty(resolved) {
 		return nil, errVanished
 	}
-	if all || real != t.rootReal || !os.SameFile(info, t.rootInfo) {
+	if all || resolved != t.rootReal || !os.SameFile(info, t.rootInfo) {
 		for path := range t.listings {
 			t.dirty[path] = true
 		}
 	}
-	t.rootReal, t.rootInfo = real, info
+	t.rootReal, t.rootInfo = resolved, info
 	w := &walk{tree: t, out: out, seen: map[string]bool{}, used: map[string]bool{}}
 	w.visit(t.root, 0)
 	top := t.listings[t.root]
@@ -143,24 +143,24 @@ func isEmpty(directory string) bool {
 	if err != nil {
 		return false
 	}
-	defer file.Close()
+	defer func() { _ = file.Close() }() // it was only read
 	_, err = file.Readdirnames(1)
 	return errors.Is(err, io.EOF)
 }
 
 // touch notes that a file was written, by its real path. It returns false where the tree does not know the file, so
 // that its directory is to be listed again.
-func (t *tree) touch(real string, directories []string) bool {
+func (t *tree) touch(resolved string, directories []string) bool {
 	for _, directory := range directories {
 		known := t.listings[directory]
 		if known == nil {
 			return false
 		}
-		i := slices.IndexFunc(known.files, func(f found) bool { return f.real == real })
+		i := slices.IndexFunc(known.files, func(f found) bool { return f.resolved == resolved })
 		if i < 0 {
 			return false
 		}
-		info, err := os.Stat(real)
+		info, err := os.Stat(resolved)
 		if err != nil || !info.Mode().IsRegular() {
 			return false
 		}
@@ -169,9 +169,9 @@ func (t *tree) touch(real string, directories []string) bool {
 	return true
 }
 
-func (t *tree) remember(out *walked, path, real string) {
-	if !slices.Contains(out.directories[real], path) {
-		out.directories[real] = append(out.directories[real], path)
+func (t *tree) remember(out *walked, path, resolved string) {
+	if !slices.Contains(out.directories[resolved], path) {
+		out.directories[resolved] = append(out.directories[resolved], path)
 	}
 }
 
@@ -180,10 +180,10 @@ func uniqueFiles(files []found) []found {
 	slices.SortFunc(files, func(a, b found) int { return comparePaths(a.path, b.path) })
 	seen := map[string]bool{}
 	return slices.DeleteFunc(files, func(f found) bool {
-		if seen[f.real] {
+		if seen[f.resolved] {
 			return true
 		}
-		seen[f.real] = true
+		seen[f.resolved] = true
 		return false
 	})
 }
@@ -214,14 +214,14 @@ func (w *walk) visit(path string, depth int) {
 		w.listings[path] = known
 	}
 	w.used[path] = true
-	if known.real != "" && w.seen[known.real] {
+	if known.resolved != "" && w.seen[known.resolved] {
 		return
 	}
-	w.seen[known.real] = true
+	w.seen[known.resolved] = true
 	w.out.problems = append(w.out.problems, known.problems...)
-	w.remember(w.out, path, known.real)
-	for _, real := range known.watched {
-		w.remember(w.out, path, real)
+	w.remember(w.out, path, known.resolved)
+	for _, resolved := range known.watched {
+		w.remember(w.out, path, resolved)
 	}
 	w.out.files = append(w.out.files, known.files...)
 	if depth >= maxTreeDepth {
@@ -251,15 +251,15 @@ func (w *walk) list(path string, known *listing) *listing {
 		out.problems, out.failed = []api.Problem{p}, err
 		return out
 	}
-	real, err := filepath.EvalSymlinks(path)
+	resolved, err := filepath.EvalSymlinks(path)
 	if err != nil {
 		return fail(err)
 	}
-	out.real = real
+	out.resolved = resolved
 	if w.watch != nil {
-		w.watch(real)
+		w.watch(resolved)
 	}
-	entries, err := os.ReadDir(real)
+	entries, err := os.ReadDir(resolved)
 	if err != nil {
 		return fail(err)
 	}
@@ -277,9 +277,9 @@ func (w *walk) entry(out *listing, dir string, entry fs.DirEntry) error {
 		return nil
 	}
 	path := filepath.Join(dir, entry.Name())
-	real := filepath.Join(out.real, entry.Name())
+	resolved := filepath.Join(out.resolved, entry.Name())
 	if entry.Type()&fs.ModeSymlink != 0 {
-		target, err := filepath.EvalSymlinks(real)
+		target, err := filepath.EvalSymlinks(resolved)
 		if err != nil {
 			if isConfigFile(path) {
 				out.problems = append(out.problems, unreadable(path, "the symbolic link leads nowhere: "+reasonOf(err).Error(), "correct or remove the link"))
@@ -292,10 +292,10 @@ func (w *walk) entry(out *listing, dir string, entry fs.DirEntry) error {
 			}
 			return nil
 		}
-		real = target
+		resolved = target
 		out.watched = append(out.watched, filepath.Dir(target))
 	}
-	info, err := os.Stat(real)
+	info, err := os.Stat(resolved)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return nil
@@ -304,14 +304,14 @@ func (w *walk) entry(out *listing, dir string, entry fs.DirEntry) error {
 	case info.IsDir():
 		out.subs = append(out.subs, path)
 	case info.Mode().IsRegular() && isConfigFile(path):
-		out.files = append(out.files, found{path: path, real: real, stamp: stampOf(info)})
+		out.files = append(out.files, found{path: path, resolved: resolved, stamp: stampOf(info)})
 	}
 	return nil
 }
 
 // inside says whether a real path is below the root.
-func (t *tree) inside(real string) bool {
-	rel, err := filepath.Rel(t.rootReal, real)
+func (t *tree) inside(resolved string) bool {
+	rel, err := filepath.Rel(t.rootReal, resolved)
 	return err == nil && filepath.IsLocal(rel)
 }
 
