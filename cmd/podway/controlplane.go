@@ -9,6 +9,7 @@ import (
 	"net/netip"
 	"os"
 	"syscall"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 
@@ -16,6 +17,9 @@ import (
 	"github.com/podway/podway/watcher/files"
 	"github.com/podway/podway/xds"
 )
+
+// checkDatesEvery is how late a certificate that expires while nothing changes is told of.
+const checkDatesEvery = 10 * time.Minute
 
 // controlPlane is what a running serve consists of.
 type controlPlane struct {
@@ -99,10 +103,15 @@ func (c *controlPlane) run(ctx context.Context, adminListener net.Listener) erro
 // runPipeline applies what the lanes hold until the context ends. It closes
 // first once a whole configuration has been handed to the server.
 func (c *controlPlane) runPipeline(ctx context.Context, first chan<- struct{}) error {
+	dates := time.NewTicker(checkDatesEvery)
+	defer dates.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			return nil
+		case now := <-dates.C:
+			c.pipeline.checkDates(ctx, now, c.lanes.Live)
+			continue
 		case <-c.lanes.Changed():
 		}
 		cfg, changed := c.lanes.Take()

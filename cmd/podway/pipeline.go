@@ -101,6 +101,19 @@ func (p *pipeline) applyConfig(ctx context.Context, cfg *snapshot.Config, change
 		"tunnels", state.Tunnels, "endpoints", state.Endpoints, "problems", p.board.len(), "took", time.Since(begun))
 }
 
+// checkDates looks at the certificates' dates again, for time passes without a
+// change of the configuration too. Where they say nothing new, nothing happens.
+func (p *pipeline) checkDates(ctx context.Context, now time.Time, live pods.Live) {
+	if p.cfg == nil {
+		return
+	}
+	later := *p.cfg
+	later.Now = now
+	if !slices.Equal(translator.Translate(&later, p.plan).Problems(), p.plan.Problems()) {
+		p.applyConfig(ctx, &later, nil, live)
+	}
+}
+
 // applyPods makes the endpoints of the tunnels that use the changed Services, and hands on those that are not what they were.
 // Its work is in proportion to those tunnels.
 func (p *pipeline) applyPods(ctx context.Context, changed []pods.ServiceKey, live pods.Live) {

@@ -221,3 +221,25 @@ func TestViewsHaveEveryGatewaysEndpoints(t *testing.T) {
 		t.Errorf("%d tunnels, %d ClusterLoadAssignments", len(tunnels), count)
 	}
 }
+
+func TestACertificateThatExpiresMeanwhileIsTold(t *testing.T) {
+	b := newBench(t)
+	state, err := files.Load([]string{"../../docs/examples"}, files.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.state = state
+	b.pipeline.apply(t.Context(), state.Config, nil, b.live)
+	states := len(b.sent.views)
+	b.pipeline.checkDates(t.Context(), state.Config.Now, b.live)
+	if len(b.sent.views) != states {
+		t.Error("dates that say nothing new made a new state")
+	}
+	b.pipeline.checkDates(t.Context(), state.Config.Now.AddDate(1000, 0, 0), b.live)
+	for _, problem := range b.board.all() {
+		if problem.Code == "CertificateExpired" {
+			return
+		}
+	}
+	t.Errorf("no CertificateExpired among %v", b.board.all())
+}
