@@ -71,11 +71,11 @@ func (s *stream) sync(st *typeState) {
 			s.begin(st, name, r)
 		}
 	}
-	for name := range st.sub.names {
+	st.sub.each(func(name string) {
 		if !st.sub.wildcard || records[name] == nil {
 			s.begin(st, name, records[name])
 		}
-	}
+	})
 	for name, version := range st.initial {
 		if st.sub.covers(name) && records[name] == nil {
 			st.entry(name, former{version: version})

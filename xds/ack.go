@@ -44,14 +44,28 @@ func (st *typeState) settle(i int) *response {
 	return r
 }
 
+// doubt notes what the client may or may not have taken.
+func (st *typeState) doubt(number uint64, items []item) {
+	for _, i := range items {
+		if e := st.entries[i.name]; e != nil && i.record != nil && number > e.removed {
+			e.maybe = i.record
+		}
+	}
+}
+
 // accepted notes what the client has now.
 func (s *stream) accepted(st *typeState, r *response) {
+	for _, record := range r.everything {
+		if e := st.entries[record.key.Name]; e != nil && r.number > e.removed {
+			e.has, e.maybe = formerly(record), nil
+		}
+	}
 	for n, i := range r.items {
 		e := st.entries[i.name]
-		if e == nil {
+		if e == nil || r.number < e.removed {
 			continue
 		}
-		e.has = formerly(i.record)
+		e.has, e.maybe = formerly(i.record), nil
 		if i.record == nil {
 			continue
 		}

@@ -1,6 +1,7 @@
 package xds
 
 import (
+	"strconv"
 	"time"
 )
 
@@ -102,11 +103,16 @@ func (p *pass) window(st *typeState, batch []item) bool {
 
 // respond adds a response, which counts as sent from now on.
 func (p *pass) respond(st *typeState, items []item) {
-	r := &response{state: st, nonce: p.stream.nextNonce(), items: make([]item, 0, len(items)), at: p.now}
+	number := p.stream.nextNumber()
+	r := &response{state: st, number: number, nonce: strconv.FormatUint(number, 10), items: make([]item, 0, len(items)), at: p.now}
 	for _, i := range items {
 		e := st.entries[i.name]
 		r.items = append(r.items, item{name: i.name, record: i.record, again: e.again, changed: e.changed})
 		e.flight, e.sent = r, i.record
+		if i.record == nil {
+			// Should it come back before the ACK, it is new to the client.
+			e.leaving, e.has, e.maybe, e.removed = e.has, former{}, nil, number
+		}
 		e.again, e.tell = false, false
 		e.held, e.unused, e.changed = time.Time{}, time.Time{}, time.Time{}
 		r.size += i.size()
@@ -121,7 +127,8 @@ func (p *pass) respond(st *typeState, items []item) {
 	st.flight = append(st.flight, r)
 	st.flightBytes += r.size
 	if len(st.flight) > forgetAfter {
-		st.settle(0)
+		oldest := st.settle(0)
+		st.doubt(oldest.number, oldest.items)
 	}
 	p.responses = append(p.responses, r)
 }
@@ -166,27 +173,32 @@ func (p *pass) fill(r *response) {
 		switch e := st.entries[name]; {
 		case e == nil:
 			add(record)
-		case e.flight != nil && e.sent != nil:
-			add(e.sent)
-		case e.has.record != nil:
-			add(e.has.record)
+		case e.kept() != nil:
+			p.keep(st, e, add)
 		case e.unsure:
 			add(record)
 			r.tainted = r.tainted || e.refused == record.version
 		}
 	}
 	for name, e := range st.entries {
-		if p.view.record(st.url, name) != nil || !st.sub.covers(name) || e.flight == r {
+		leaving := e.flight != nil && e.sent == nil
+		if p.view.record(st.url, name) != nil || !st.sub.covers(name) || leaving {
 			continue
 		}
-		switch {
-		case e.flight != nil && e.sent != nil:
-			add(e.sent)
-		case e.flight == nil && e.has.record != nil:
-			add(e.has.record)
+		if e.kept() != nil {
+			p.keep(st, e, add)
 		}
 	}
 	sortRecords(r.everything)
+}
+
+// keep adds what the client is thought to have. Where that is not certain it may be a change, and a changed Cluster warms.
+func (p *pass) keep(st *typeState, e *entry, add func(*record)) {
+	kept := e.kept()
+	add(kept)
+	if kept == e.maybe {
+		p.follow(st, item{name: kept.key.Name, record: kept})
+	}
 }
 
 // takeRetries returns the groups to send on their own, once.

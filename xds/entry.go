@@ -12,6 +12,13 @@ type entry struct {
 	// flight is the last response with this name that is not acknowledged yet, and sent what it held: nil for a removal.
 	flight *response
 	sent   *record
+	// maybe is what was in a response that was rejected for something else, or never answered: of clusters and listeners,
+	// Envoy applies the good ones. nil where there is no such doubt.
+	maybe *record
+	// leaving is what the client had when its removal, now in flight, was sent.
+	leaving former
+	// removed is the number of the response that last told of the name's absence: what was sent before it no longer counts.
+	removed uint64
 	// refused is the version that the client rejected.
 	refused string
 	// again asks for the name to be sent even if the client has it; tell, for its absence to be said.
@@ -29,20 +36,35 @@ type entry struct {
 
 // present is true where the client has, or may soon have, some version of the name.
 func (e *entry) present() bool {
-	return e.has.version != "" || (e.flight != nil && e.sent != nil)
+	return e.has.version != "" || e.maybe != nil || (e.flight != nil && e.sent != nil)
+}
+
+// kept is what a complete answer holds of the name so that the client keeps what it has, or nil.
+func (e *entry) kept() *record {
+	switch {
+	case e.flight != nil && e.sent != nil:
+		return e.sent
+	case e.maybe != nil:
+		return e.maybe
+	}
+	return e.has.record
 }
 
 // mayUse is true where a version that the client has, or may have, needs the resource with the given key. The view's
 // present version does not count: it is what the client is on its way to.
 func (e *entry) mayUse(needs func(*record) bool) bool {
-	if e.flight != nil && e.sent != nil && needs(e.sent) {
+	if e.flight != nil && e.sent != nil && needs(e.sent) || e.maybe != nil && needs(e.maybe) {
 		return true
 	}
-	if e.has.version == "" {
+	has := e.has
+	if e.flight != nil && e.sent == nil {
+		has = e.leaving
+	}
+	if has.version == "" {
 		return false
 	}
 	// Of a version that is not known the worst is assumed.
-	return e.has.record == nil || needs(e.has.record)
+	return has.record == nil || needs(has.record)
 }
 
 // typeState is one type on one stream.
@@ -105,8 +127,10 @@ type item struct {
 // response is what was sent and waits for its ACK.
 type response struct {
 	state *typeState
-	nonce string
-	items []item
+	// number counts the responses of a stream from 1; nonce is the same as text.
+	number uint64
+	nonce  string
+	items  []item
 	// everything is the whole content of a complete SotW answer, of which items are what is new.
 	everything []*record
 	// own says, once it has been answered, which items had not been sent again meanwhile.

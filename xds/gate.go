@@ -69,7 +69,7 @@ func (p *pass) reached(name string) bool {
 		return true
 	}
 	// Envoy holds back the ACK of every cluster while any of them warms. Endpoints are acknowledged one by one.
-	if !r.ready || e.flight == nil || e.sent != r && e.sent.version != r.version {
+	if !r.ready || e.sent == nil || e.sent.version != r.version {
 		return false
 	}
 	endpoints := p.stream.find(endpointType)
@@ -83,11 +83,22 @@ func (p *pass) reached(name string) bool {
 	return assignment == nil || assignment.flight == nil && assignment.has.version != ""
 }
 
+// connecting is true for a client that has just connected: what it has of other types it tells in its next requests.
+func (p *pass) connecting() bool {
+	until := p.stream.since.Add(subscribeBound)
+	if p.now.Before(until) {
+		p.lookAgain(until)
+		return true
+	}
+	return false
+}
+
 // endpointsWithheld is true for a changed Cluster whose endpoints the client must not be sent, because they lack a part
 // that the client has, or because the client rejected them: without them the changed Cluster would warm, and have lost
 // all of them at the end of it.
 func (p *pass) endpointsWithheld(r *record, e *entry) bool {
-	if r.assignment == "" || e.has.version == "" || e.has.version == r.version {
+	leaving := e.flight != nil && e.sent == nil
+	if r.assignment == "" || leaving || e.has.version == "" || e.has.version == r.version {
 		return false
 	}
 	assignment := p.view.record(endpointType, r.assignment)
@@ -96,13 +107,7 @@ func (p *pass) endpointsWithheld(r *record, e *entry) bool {
 	}
 	endpoints := p.stream.find(endpointType)
 	if endpoints == nil || !endpoints.synced {
-		// A client that has just connected tells what it has of them in its next requests.
-		until := p.stream.since.Add(subscribeBound)
-		if assignment.partial && p.now.Before(until) {
-			p.lookAgain(until)
-			return true
-		}
-		return false
+		return assignment.partial && p.connecting()
 	}
 	held := endpoints.entries[r.assignment]
 	return held != nil && (held.withholds(assignment) || held.refused == assignment.version && held.present())
@@ -114,7 +119,7 @@ func (p *pass) removable(st *typeState, name string, e *entry) bool {
 		return true
 	}
 	key := api.ResourceKey{Type: st.url, Name: name}
-	if st.url == endpointType && p.clusterUses(name) || p.inUse(key) {
+	if st.url == endpointType && p.clusterUses(name) || p.inUse(key, e) {
 		e.unused = time.Time{}
 		return false
 	}
@@ -125,10 +130,13 @@ func (p *pass) removable(st *typeState, name string, e *entry) bool {
 }
 
 // inUse looks at the versions that the client has and that are not, or no longer, the view's.
-func (p *pass) inUse(key api.ResourceKey) bool {
+func (p *pass) inUse(key api.ResourceKey, e *entry) bool {
 	for _, typeURL := range users(key.Type) {
 		st := p.stream.find(typeURL)
 		if st == nil {
+			if e.has.record == nil && p.connecting() {
+				return true
+			}
 			continue
 		}
 		for _, e := range st.entries {

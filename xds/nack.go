@@ -21,7 +21,9 @@ func (s *stream) rejected(st *typeState, at int, message string) {
 	s.server.metrics.rejections.WithLabelValues(shortType(st.url)).Inc()
 	var suspects []item
 	tainted := false
+	var number uint64
 	for _, r := range s.settleRejected(st, at) {
+		number = r.number
 		suspects = append(suspects, s.reopen(st, r)...)
 		tainted = r.tainted
 	}
@@ -32,18 +34,26 @@ func (s *stream) rejected(st *typeState, at int, message string) {
 	case tainted:
 		// Envoy applied the others; were they sent again, this would be answered again.
 		for _, i := range suspects {
-			if e := st.entries[i.name]; e != nil && e.flight == nil {
-				e.has = formerly(i.record)
+			if e := st.entries[i.name]; e != nil && number > e.removed {
+				e.has, e.maybe = formerly(i.record), nil
 			}
 		}
+		return
 	case len(suspects) == 1:
 		culprits = suspects
 	default:
 		st.retry = append(st.retry, halves(suspects)...)
+		if s.variant.complete(st.url) {
+			// What Envoy does not name it found before it applied anything. To keep them in would not find the bad one.
+			return
+		}
 	}
 	for _, i := range culprits {
 		s.refuse(st, i, message)
 	}
+	st.doubt(number, slices.DeleteFunc(suspects, func(i item) bool {
+		return slices.ContainsFunc(culprits, func(culprit item) bool { return culprit.name == i.name })
+	}))
 }
 
 // settleRejected ends the flight of what a NACK can be about. A SotW Envoy that holds back its answers on clusters
@@ -67,7 +77,7 @@ func (s *stream) reopen(st *typeState, r *response) []item {
 		switch {
 		case i.record == nil && e != nil && r.own[n]:
 			// Nothing can be wrong with an absence; it is not told twice.
-			e.has = former{}
+			e.has, e.maybe = former{}, nil
 		case i.record == nil:
 		default:
 			if e != nil && r.own[n] {
@@ -113,6 +123,11 @@ func halves(items []item) [][]string {
 func (s *stream) refuse(st *typeState, i item, message string) {
 	if e := st.entries[i.name]; e != nil {
 		e.refused = i.record.version
+		if e.maybe != nil && e.maybe.version == e.refused {
+			e.maybe = nil
+		}
+		// A Cluster that warms may be waiting for it: whatever comes next is sent, even what the client had before.
+		e.again = st.url == endpointType
 	}
 	if s.variant.complete(st.url) {
 		for _, r := range st.flight {
@@ -125,7 +140,6 @@ func (s *stream) refuse(st *typeState, i item, message string) {
 	if !s.server.refusals.remember(s.node, i.record.key, i.record.version) {
 		return
 	}
-	s.log.Warn("Envoy rejected a resource", "type", messageName(st.url), "name", i.name, "version", i.record.version, "error", message)
 	s.rejections = append(s.rejections, Rejection{
 		Node: s.node.id, View: s.view.name, Key: i.record.key, Version: i.record.version, Message: message, Owners: i.record.owners,
 	})

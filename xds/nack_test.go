@@ -38,7 +38,22 @@ func TestRejectedContentIsNotSentAgainUntilItChanges(t *testing.T) {
 	require.Len(t, w.rejections(), 1)
 }
 
-func TestRejectedContentThatComesBackIsNotSent(t *testing.T) {
+func TestRejectedChangeThatIsTakenBackNeedsNothing(t *testing.T) {
+	w := newWorld(t, quick(), listener("a", 1))
+	c := w.delta()
+	c.subscribe(listenerType)
+	c.want(listenerType, "a")
+	w.set(listener("a", 2))
+	c.nack(c.see(listenerType, "a"), "bad")
+	c.quiet()
+	w.set(listener("a", 1))
+	c.quiet()
+	w.set(listener("a", 3))
+	c.want(listenerType, "a")
+	c.quiet()
+}
+
+func TestRejectedEndpointsThatAreTakenBackAreSent(t *testing.T) {
 	w := newWorld(t, quick(), endpoints("a", 1))
 	c := w.delta()
 	c.subscribe(endpointType, "a")
@@ -47,9 +62,18 @@ func TestRejectedContentThatComesBackIsNotSent(t *testing.T) {
 	c.nack(c.see(endpointType, "a"), "bad")
 	c.quiet()
 	w.set(endpoints("a", 1))
-	c.quiet()
-	w.set(endpoints("a", 3))
 	c.want(endpointType, "a")
+	c.quiet()
+}
+
+func TestGoodClusterOfARejectedResponseIsRemovedThoughNeverAcknowledged(t *testing.T) {
+	w := newWorld(t, quick(), cluster("a", 1), cluster("b", 1))
+	c := w.delta()
+	c.subscribe(clusterType)
+	bad := c.see(clusterType, "a", "b")
+	w.set(cluster("a", 1))
+	c.nack(bad, "Error adding/updating cluster(s) a: bad")
+	c.want(clusterType, "-b")
 	c.quiet()
 }
 

@@ -59,7 +59,7 @@ func (p *pass) decide(st *typeState, name string, e *entry) verdict {
 	case onItsWay && st.url != clusterType:
 		// One version of a name is on its way at a time. Not so of clusters: Envoy holds back their ACK while any of them warms.
 		return nothing
-	case e.flight == nil && e.has.version == r.version:
+	case e.flight == nil && e.has.version == r.version && e.maybe == nil:
 		return current
 	}
 	return send

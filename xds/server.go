@@ -26,6 +26,8 @@ const (
 	pingTimeout = 10 * time.Second
 	// minPing is how often a client may ping: podway's bootstrap does so every 15 s.
 	minPing = 5 * time.Second
+	// maxIdle is how long a connection without a stream stays open.
+	maxIdle = 5 * time.Minute
 	// streamsPerConnection bounds one connection; an Envoy needs one.
 	streamsPerConnection = 128
 )
@@ -41,6 +43,7 @@ type Server struct {
 	metrics   *metrics
 	doorman   *doorman
 	refusals  refusals
+	names     nameSets
 	publisher publisher
 
 	// mu guards what follows; it comes before view.mu.
@@ -70,7 +73,7 @@ func (s *Server) Run(ctx context.Context, listener net.Listener) error {
 	server := grpc.NewServer(
 		grpc.MaxRecvMsgSize(s.config.Limits.MaxRequestBytes),
 		grpc.MaxConcurrentStreams(streamsPerConnection),
-		grpc.KeepaliveParams(keepalive.ServerParameters{Time: pingEvery, Timeout: pingTimeout}),
+		grpc.KeepaliveParams(keepalive.ServerParameters{Time: pingEvery, Timeout: pingTimeout, MaxConnectionIdle: maxIdle}),
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: minPing, PermitWithoutStream: true}),
 	)
 	discoveryv3.RegisterAggregatedDiscoveryServiceServer(server, s)
@@ -207,6 +210,7 @@ func (s *Server) open(first request, v variant) (*stream, error) {
 }
 
 func (s *Server) close(st *stream) {
+	st.release()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.streams, st)

@@ -97,11 +97,11 @@ func (s *stream) typeStatus(st *typeState) TypeStatus {
 	if st.sub.wildcard {
 		t.Wanted = len(records)
 	} else {
-		for name := range st.sub.names {
+		st.sub.each(func(name string) {
 			if records[name] != nil {
 				t.Wanted++
 			}
-		}
+		})
 	}
 	for name, e := range st.entries {
 		r := records[name]

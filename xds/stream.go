@@ -5,7 +5,6 @@ import (
 	"log/slog"
 	"maps"
 	"slices"
-	"strconv"
 	"sync"
 	"time"
 
@@ -66,7 +65,7 @@ type stream struct {
 	// types are in the order in which a change is sent.
 	types  []*typeState
 	cursor uint64
-	nonces uint64
+	sent   uint64
 	// unwarmed are the ClusterLoadAssignments to send because their Cluster was: a changed Cluster warms until one arrives after it.
 	unwarmed map[string]struct{}
 }
@@ -154,6 +153,8 @@ func newInbox(ctx context.Context, v variant) *inbox {
 func (s *stream) take(r request) error {
 	err := s.accept(r)
 	for _, rejection := range s.rejections {
+		s.log.Warn("Envoy rejected a resource", "type", messageName(rejection.Key.Type), "name", rejection.Key.Name,
+			"version", rejection.Version, "error", rejection.Message)
 		s.server.config.OnRejected(rejection)
 	}
 	s.rejections = nil
@@ -181,6 +182,7 @@ func (s *stream) accept(r request) error {
 		return err
 	}
 	s.variant.accept(s, st, r)
+	st.sub.fold(&s.server.names)
 	return st.sub.check(s.server.config.Limits)
 }
 
@@ -247,7 +249,17 @@ func (s *stream) owed(now time.Time) ([]*response, time.Time, error) {
 	return p.responses, p.wakeAt, nil
 }
 
-func (s *stream) nextNonce() string {
-	s.nonces++
-	return strconv.FormatUint(s.nonces, 10)
+func (s *stream) nextNumber() uint64 {
+	s.sent++
+	return s.sent
+}
+
+// release gives up what the stream shares with others.
+func (s *stream) release() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, st := range s.types {
+		s.server.names.release(st.sub.shared)
+		st.sub = subscription{}
+	}
 }

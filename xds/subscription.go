@@ -7,52 +7,97 @@ import (
 	"google.golang.org/grpc/status"
 )
 
-// wildcardName is the explicit form of a subscription to everything.
-const wildcardName = "*"
+const (
+	// wildcardName is the explicit form of a subscription to everything.
+	wildcardName = "*"
+	// foldAfter is how many changes a stream keeps to itself before it shares its names with other streams again.
+	foldAfter = 32
+)
 
-// subscription is what a stream wants of one type.
+// subscription is what a stream wants of one type: a set of names that it
+// shares with all streams that want the same, for Envoys of one fleet do, and its own recent changes to it.
 type subscription struct {
 	// wildcard is true while everything is wanted; legacy, while that is because the first request named nothing.
 	wildcard bool
 	legacy   bool
-	names    map[string]struct{}
+
+	shared *nameSet
+	// changes are names added (true) to the shared ones and taken out (false).
+	changes map[string]bool
+	count   int
 }
 
 // covers is true for a name that the client wants.
 func (s *subscription) covers(name string) bool { return s.wildcard || s.named(name) }
 
+// named is true for a name that the client asked for by itself.
 func (s *subscription) named(name string) bool {
-	_, ok := s.names[name]
-	return ok
+	if added, changed := s.changes[name]; changed {
+		return added
+	}
+	return s.shared.has(name)
 }
 
 func (s *subscription) add(name string) {
-	if s.names == nil {
-		s.names = map[string]struct{}{}
+	if !s.named(name) {
+		s.change(name, true)
+		s.count++
 	}
-	s.names[name] = struct{}{}
 }
 
 func (s *subscription) remove(name string) {
-	delete(s.names, name)
-	if len(s.names) == 0 {
-		s.names = nil
+	if s.named(name) {
+		s.change(name, false)
+		s.count--
+	}
+}
+
+func (s *subscription) change(name string, added bool) {
+	if s.shared.has(name) == added {
+		delete(s.changes, name)
+		return
+	}
+	if s.changes == nil {
+		s.changes = map[string]bool{}
+	}
+	s.changes[name] = added
+}
+
+// each calls do with all explicit names, in no order.
+func (s *subscription) each(do func(name string)) {
+	for name, added := range s.changes {
+		if added {
+			do(name)
+		}
+	}
+	for name := range s.shared.all() {
+		if _, changed := s.changes[name]; !changed {
+			do(name)
+		}
 	}
 }
 
 // list is the explicit names, sorted.
 func (s *subscription) list() []string {
-	names := make([]string, 0, len(s.names))
-	for name := range s.names {
-		names = append(names, name)
-	}
+	names := make([]string, 0, s.count)
+	s.each(func(name string) { names = append(names, name) })
 	slices.Sort(names)
 	return names
 }
 
+// fold shares the names again once there are many changes.
+func (s *subscription) fold(sets *nameSets) {
+	if len(s.changes) <= foldAfter {
+		return
+	}
+	next := sets.of(s.list())
+	sets.release(s.shared)
+	s.shared, s.changes = next, nil
+}
+
 func (s *subscription) check(limits Limits) error {
-	if len(s.names) > limits.MaxNames {
-		return status.Errorf(codes.ResourceExhausted, "a subscription to %d names of one type; at most %d are allowed", len(s.names), limits.MaxNames)
+	if s.count > limits.MaxNames {
+		return status.Errorf(codes.ResourceExhausted, "a subscription to %d names of one type; at most %d are allowed", s.count, limits.MaxNames)
 	}
 	return nil
 }
