@@ -28,7 +28,7 @@ func nearest(name string, candidates []string) string {
 	return ""
 }
 
-// distance is the number of letters to insert, remove, change or swap with a nearby.
+// distance is the number of letters to insert, remove, change or swap with the one beside it.
 func distance(a, b string) int {
 	before, last, row := make([]int, len(b)+1), make([]int, len(b)+1), make([]int, len(b)+1)
 	for j := range last {
