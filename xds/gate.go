@@ -83,8 +83,11 @@ func (p *pass) reached(name string) bool {
 	return assignment == nil || assignment.flight == nil && assignment.has.version != ""
 }
 
-// connecting is true for a client that has just connected: what it has of other types it tells in its next requests.
+// connecting is true for a client that has just connected anew: what it has of other types it tells in its next requests.
 func (p *pass) connecting() bool {
+	if !p.stream.returning {
+		return false
+	}
 	until := p.stream.since.Add(subscribeBound)
 	if p.now.Before(until) {
 		p.lookAgain(until)

@@ -45,6 +45,8 @@ type Server struct {
 	refusals  refusals
 	names     nameSets
 	publisher publisher
+	// down is closed at shutdown.
+	down chan struct{}
 
 	// mu guards what follows; it comes before view.mu.
 	mu      sync.Mutex
@@ -62,6 +64,7 @@ func New(config Config) *Server {
 		log:     config.Logger,
 		metrics: newMetrics(config.Registerer),
 		doorman: newDoorman(config.Limits),
+		down:    make(chan struct{}),
 		views:   map[string]*view{},
 		streams: map[*stream]struct{}{},
 	}
@@ -102,6 +105,7 @@ func (s *Server) shutdown(server *grpc.Server) {
 	defer deadline.Stop()
 	s.mu.Lock()
 	s.closing = true
+	close(s.down)
 	streams := make([]*stream, 0, len(s.streams))
 	for st := range s.streams {
 		streams = append(streams, st)
@@ -143,7 +147,7 @@ func (s *Server) serve(ctx context.Context, v variant) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	in := newInbox(ctx, v)
-	first, err := in.first(ctx)
+	first, err := in.first(ctx, s.down)
 	if err != nil {
 		return err
 	}
@@ -156,7 +160,7 @@ func (s *Server) serve(ctx context.Context, v variant) error {
 }
 
 // first waits for the first request.
-func (in *inbox) first(ctx context.Context) (request, error) {
+func (in *inbox) first(ctx context.Context, down <-chan struct{}) (request, error) {
 	timer := time.NewTimer(firstRequestBound)
 	defer timer.Stop()
 	select {
@@ -164,6 +168,8 @@ func (in *inbox) first(ctx context.Context) (request, error) {
 		return r, nil
 	case err := <-in.failed:
 		return request{}, err
+	case <-down:
+		return request{}, errShutdown
 	case <-ctx.Done():
 		return request{}, ctx.Err()
 	case <-timer.C:

@@ -65,7 +65,9 @@ type stream struct {
 	// types are in the order in which a change is sent.
 	types  []*typeState
 	cursor uint64
-	sent   uint64
+	// returning is true for a client that came with resources it has from an earlier stream.
+	returning bool
+	sent      uint64
 	// unwarmed are the ClusterLoadAssignments to send because their Cluster was: a changed Cluster warms until one arrives after it.
 	unwarmed map[string]struct{}
 }
@@ -181,6 +183,7 @@ func (s *stream) accept(r request) error {
 	if err != nil {
 		return err
 	}
+	s.returning = s.returning || !st.begun && (len(r.initial) > 0 || r.version != "")
 	s.variant.accept(s, st, r)
 	st.sub.fold(&s.server.names)
 	return st.sub.check(s.server.config.Limits)
