@@ -20,12 +20,11 @@ type assembly struct {
 	cfg *snapshot.Config
 	// rootOf says under which root each MemberCluster was found.
 	rootOf map[string]*root
-	pods   map[pods.ServiceKey]*pods.Set
 }
 
 // assemble puts what the configuration files hold into one picture. Of two objects with one name, the first in path order counts.
 func (r *reader) assemble() *assembly {
-	a := &assembly{rootOf: map[string]*root{}, pods: map[pods.ServiceKey]*pods.Set{}, cfg: &snapshot.Config{
+	a := &assembly{rootOf: map[string]*root{}, cfg: &snapshot.Config{
 		Tunnels:           map[types.NamespacedName]*v1alpha1.Tunnel{},
 		MemberClusters:    map[string]*v1alpha1.MemberCluster{},
 		GatewayParameters: map[types.NamespacedName]*v1alpha1.GatewayParameters{},
@@ -45,22 +44,16 @@ func (r *reader) assemble() *assembly {
 		for _, file := range root.sorted() {
 			a.cfg.Problems = append(a.cfg.Problems, file.content.problems...)
 			for _, o := range file.content.objects {
-				a.add(root, file.path, o, r.MaxObjects)
+				a.add(root, file.path, o)
 			}
 		}
 	}
 	return a
 }
 
-func (a *assembly) add(root *root, path string, o *placed, limit int) {
+func (a *assembly) add(root *root, path string, o *placed) {
 	if first := a.cfg.Origins[o.ref]; first != nil {
 		a.cfg.Problems = append(a.cfg.Problems, duplicate(o.ref, path, o.origin.Line, first.File, first.Line))
-		return
-	}
-	if len(a.cfg.Origins) >= limit {
-		if len(a.cfg.Origins) == limit {
-			a.cfg.Problems = append(a.cfg.Problems, tooManyObjects(path, o.origin.Line, limit))
-		}
 		return
 	}
 	a.cfg.Origins[o.ref] = o.origin
@@ -70,36 +63,44 @@ func (a *assembly) add(root *root, path string, o *placed, limit int) {
 	}
 }
 
-// addClusters adds what was read of the member clusters.
-func (a *assembly) addClusters(clusters map[string]*cluster) {
-	for _, name := range slices.Sorted(maps.Keys(clusters)) {
-		c := clusters[name]
-		a.cfg.Problems = append(a.cfg.Problems, c.problems...)
-		a.cfg.Synced[name] = c.synced
-		maps.Copy(a.cfg.Services, c.services)
-		maps.Copy(a.pods, c.sets)
-		maps.Copy(a.cfg.Origins, c.origins)
+// with is the picture of the configuration with what was read of the member clusters.
+func (a *assembly) with(clusters map[string]*cluster) *snapshot.Config {
+	cfg := *a.cfg
+	cfg.Services, cfg.Synced = map[pods.ServiceKey]*pods.Service{}, map[string]bool{}
+	cfg.Origins, cfg.Problems = maps.Clone(cfg.Origins), slices.Clone(cfg.Problems)
+	for name, c := range clusters {
+		cfg.Synced[name] = c.synced
+		cfg.Problems = append(cfg.Problems, c.problems...)
+		maps.Copy(cfg.Services, c.index.services)
+		maps.Copy(cfg.Origins, c.index.origins)
 	}
-	for i := range a.cfg.Problems {
-		a.cfg.Problems[i] = a.cfg.Locate(a.cfg.Problems[i])
+	for i := range cfg.Problems {
+		cfg.Problems[i] = cfg.Locate(cfg.Problems[i])
 	}
-	a.cfg.Problems = api.SortProblems(a.cfg.Problems)
+	cfg.Problems = api.SortProblems(cfg.Problems)
+	return &cfg
 }
 
-// publish makes the assembly the State, and says whether it differs from the one before.
-func (r *reader) publish(a *assembly) bool {
-	next := State{Config: r.state.Config, Pods: a.pods, Changed: map[pods.ServiceKey]*pods.Set{}}
-	if r.state.Config == nil || !sameConfig(r.state.Config, a.cfg) {
-		a.cfg.Now = r.Now()
-		next.Config = a.cfg
+// publish makes what was read the State, and says whether it differs from the one before. configured is false where nothing but Pods can have
+// changed.
+func (r *reader) publish(configured bool) bool {
+	next := State{Config: r.state.Config, Pods: map[pods.ServiceKey]*pods.Set{}, Changed: map[pods.ServiceKey]*pods.Set{}}
+	if configured || next.Config == nil {
+		if cfg := r.base.with(r.clusters); next.Config == nil || !sameConfig(next.Config, cfg) {
+			cfg.Now = r.Now()
+			next.Config = cfg
+		}
 	}
-	for key, set := range a.pods {
-		if r.state.Pods[key] != set {
-			next.Changed[key] = set
+	for _, c := range r.clusters {
+		for key, set := range c.index.sets {
+			next.Pods[key] = set
+			if r.state.Pods[key] != set {
+				next.Changed[key] = set
+			}
 		}
 	}
 	for key := range r.state.Pods {
-		if _, ok := a.pods[key]; !ok {
+		if _, ok := next.Pods[key]; !ok {
 			next.Gone = append(next.Gone, key)
 		}
 	}

@@ -124,6 +124,14 @@ func (c *content) frozen(path string, p api.Problem) *content {
 	return out
 }
 
+// size is how many objects are in force.
+func (c *content) size() int {
+	if c == nil {
+		return 0
+	}
+	return len(c.objects)
+}
+
 func (c *content) byRef() map[api.ObjectRef]*placed {
 	if c == nil {
 		return nil

@@ -54,17 +54,18 @@ func FuzzObjects(f *testing.F) {
 			file := parseObjects("east", "a.yaml", text, old)
 			checkProblems(t, file.problems)
 			c := newCluster("east", "east", 1, nil)
-			c.files["a.yaml"] = &tracked[objectFile]{content: file}
-			c.index(1000)
-			for key, set := range c.sets {
-				if c.services[key] == nil || set == nil {
+			c.put(&tracked[objectFile]{found: found{path: "a.yaml"}, content: file}, 1000)
+			x := c.index
+			x.join()
+			for key, set := range x.sets {
+				if x.services[key] == nil || set == nil {
 					t.Fatalf("%v lacks its Service or its Set", key)
 				}
 			}
-			delete(c.files, "a.yaml")
-			c.index(1000)
-			if len(c.slices)+len(c.users)+len(c.sets) > 0 {
-				t.Fatalf("something is left of a file that is gone: %v %v %v", c.slices, c.users, c.sets)
+			x.replace("a.yaml", c.files["a.yaml"].content.items, nil)
+			x.join()
+			if len(x.slices)+len(x.users)+len(x.sets)+len(x.holders)+len(x.origins)+len(x.repeated)+len(x.touched) > 0 {
+				t.Fatalf("something is left of a file that is gone: %+v", x)
 			}
 		}
 	})

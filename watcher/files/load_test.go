@@ -96,7 +96,8 @@ func TestLoadOfNothing(t *testing.T) {
 
 func TestLimits(t *testing.T) {
 	dir := directory(t, map[string]string{
-		"a.yaml":            memberCluster("east") + "---\n" + tunnel("a", "50") + "---\n" + tunnel("b", "50"),
+		"a.yaml":            memberCluster("east") + "---\n" + tunnel("a", "50"),
+		"b.yaml":            tunnel("b", "50"),
 		"big.yaml":          "# " + strings.Repeat("x", 1000),
 		"east/objects.yaml": objects("10.0.0.1"),
 		"east/z.yaml":       "# " + strings.Repeat("x", 3000),
@@ -104,16 +105,16 @@ func TestLimits(t *testing.T) {
 	state, err := Load([]string{dir}, Options{MaxFileBytes: 1000, MaxObjectFileBytes: 3000, MaxObjects: 2})
 	require.NoError(t, err)
 	require.Equal(t, []string{
-		"a.yaml:19: error TooLarge: there are more than 2 objects; those from here on are not in force; remove objects, or raise the limit of objects",
+		"b.yaml: error TooLarge: with this file there are 3 objects; at most 2 are read; remove objects that no tunnel uses",
 		"big.yaml: error TooLarge: the file has 1002 bytes; at most 1000 are read; split it into several files",
-		"east/objects.yaml:28: error TooLarge: there are more than 2 objects; those from here on are not in force; remove objects, or raise the limit of objects",
+		"east/objects.yaml: error TooLarge: with this file there are 3 objects; at most 2 are read; remove objects that no tunnel uses",
 		"east/z.yaml: error TooLarge: the file has 3002 bytes; at most 3000 are read; split it into several files",
 	}, problemsOf(state, dir))
 
 	state, err = Load([]string{dir}, Options{MaxFiles: 1})
 	require.NoError(t, err)
 	require.Equal(t, []string{
-		dir + ": error TooLarge: there are 2 files below the directory; only the first 1 are read; put many objects into one file",
+		dir + ": error TooLarge: there are 3 files below the directory; only the first 1 are read; put many objects into one file",
 		"east: error TooLarge: there are 2 files below the directory; only the first 1 are read; put many objects into one file",
 	}, problemsOf(state, dir))
 }
@@ -272,7 +273,7 @@ func TestLargeListIsReadInPieces(t *testing.T) {
 	_, err := r.refresh(true, map[string]bool{})
 	require.NoError(t, err)
 	require.Empty(t, r.state.Config.Problems)
-	require.Len(t, r.clusters["east"].objects, podsInList+3)
+	require.Len(t, r.clusters["east"].index.holders, podsInList+3)
 	require.Less(t, time.Since(start), 30*time.Second)
 	t.Logf("%d MiB in %v", list.Len()/mebibyte, time.Since(start))
 }

@@ -18,6 +18,8 @@ type reader struct {
 	// watch is called with the real path of each directory before it is listed; it may be nil.
 	watch func(resolved string)
 
+	// base is what the configuration files hold, without what the clusters have.
+	base  *assembly
 	state State
 	// begun is true once there is a State.
 	begun bool
@@ -42,35 +44,58 @@ func newReader(paths []string, options Options, watch func(string)) *reader {
 	return r
 }
 
-// refresh reads what changed: all that looks different with all, otherwise what is in directories that are marked dirty, and
-// the forced paths. It says whether there is another State now. An error says that a root cannot be read at first.
+// refresh reads what changed: all that looks different with all, otherwise what notifications marked, and the forced paths. It
+// says whether there is another State now. An error says that a root cannot be read at first.
 func (r *reader) refresh(all bool, forced map[string]bool) (changed bool, err error) {
-	for path := range r.again {
-		forced[path] = true
-	}
-	clear(r.again)
-	r.retry = 0
+	r.readAgain(forced)
+	configured := r.base == nil
 	seen := map[string]bool{}
 	for _, root := range r.roots {
-		if err := root.refresh(r, all, forced, seen); err != nil {
+		changed, err := root.refresh(r, all, forced, seen)
+		if err != nil {
 			return false, err
 		}
+		configured = configured || changed
 	}
-	a := r.assemble()
-	r.refreshClusters(a, all, forced)
+	if configured {
+		r.base = r.assemble()
+	}
+	clustered := r.refreshClusters(all, forced)
 	maps.DeleteFunc(r.settling, func(path string, _ *settling) bool { return !r.again[path] })
-	a.addClusters(r.clusters)
-	return r.publish(a), nil
+	return r.publish(configured || clustered), nil
 }
 
-// refreshClusters follows the clusters whose objects are files.
-func (r *reader) refreshClusters(a *assembly, all bool, forced map[string]bool) {
+// readAgain has the files read that were not still the last time.
+func (r *reader) readAgain(forced map[string]bool) {
+	r.retry = 0
+	for path := range r.again {
+		forced[path] = true
+		for _, t := range r.trees() {
+			t.changed = t.changed || below(path, t.root)
+		}
+	}
+	clear(r.again)
+}
+
+func (r *reader) trees() []*tree {
+	out := make([]*tree, 0, len(r.roots)+len(r.clusters))
+	for _, root := range r.roots {
+		out = append(out, root.tree)
+	}
+	for _, c := range r.clusters {
+		out = append(out, c.tree)
+	}
+	return out
+}
+
+// refreshClusters follows the clusters whose objects are files. It says whether one came or went, or has other Services or problems.
+func (r *reader) refreshClusters(all bool, forced map[string]bool) (changed bool) {
 	present := map[string]bool{}
-	for name, m := range a.cfg.MemberClusters {
+	for name, m := range r.base.cfg.MemberClusters {
 		if m.Spec.Source.Type != v1alpha1.ClusterSourceObjects || m.Spec.Source.Objects == nil {
 			continue
 		}
-		root := a.rootOf[name]
+		root := r.base.rootOf[name]
 		directory, ok := root.resolve(m.Spec.Source.Objects.Directory)
 		if !ok {
 			continue // Validation has refused such a path.
@@ -78,31 +103,33 @@ func (r *reader) refreshClusters(a *assembly, all bool, forced map[string]bool) 
 		present[name] = true
 		c := r.clusters[name]
 		if c == nil || c.tree.root != directory {
-			c = newCluster(name, directory, r.MaxFiles, r.watch)
+			c, changed = newCluster(name, directory, r.MaxFiles, r.watch), true
 			r.clusters[name] = c
 		}
-		c.refresh(r, root.realBase(), all, forced)
+		changed = c.refresh(r, root.realBase(), all, forced) || changed
 	}
 	for name := range r.clusters {
 		if !present[name] {
 			delete(r.clusters, name)
+			changed = true
 		}
 	}
+	return changed
 }
 
 // mark notes what a notification is about: a real path. It says whether that is of any concern.
-func (r *reader) mark(resolved string, written bool) bool {
+func (r *reader) mark(resolved string) bool {
 	concerned := false
 	mark := func(t *tree, directories map[string][]string) {
-		inside := directories[filepath.Dir(resolved)]
-		for _, path := range directories[resolved] {
-			t.dirty[path], concerned = true, true
-		}
-		if len(inside) == 0 {
+		itself, inside := directories[resolved], directories[filepath.Dir(resolved)]
+		if len(itself)+len(inside) == 0 {
 			return
 		}
-		concerned = true
-		if written && t.touch(resolved, inside) {
+		t.changed, concerned = true, true
+		for _, path := range itself {
+			t.dirty[path] = true
+		}
+		if len(inside) > 0 && t.touch(resolved, inside) {
 			return
 		}
 		for _, path := range inside {

@@ -20,6 +20,8 @@ type root struct {
 	// directories are the real ones that were found, with the listings that they concern.
 	directories map[string][]string
 	problems    []api.Problem
+	// size is how many objects the files have.
+	size int
 	// excluded are the directories of clusters' objects.
 	excluded []string
 }
@@ -37,27 +39,34 @@ func newRoot(path string, limit int, watch func(string)) *root {
 	return r
 }
 
-// refresh reads what changed below the root. seen are the real files that an earlier root has.
-func (r *root) refresh(reader *reader, all bool, forced, seen map[string]bool) error {
+// refresh reads what changed below the root, and says whether that is anything. seen are the real files that an earlier root has.
+func (r *root) refresh(reader *reader, all bool, forced, seen map[string]bool) (changed bool, err error) {
+	if !all && !r.tree.changed {
+		return false, nil
+	}
+	r.tree.changed = false
+	problems := r.problems
 	// What is read can say that some directory is no configuration; what is left is then walked again, from memory. Two files
 	// that exclude each other could go on like that for ever.
 	for again, rounds := true, 0; again && rounds < 8; all, rounds = false, rounds+1 {
 		walked, err := r.tree.walk(all)
 		if err != nil {
-			return r.freeze(reader, errRoot(r.tree.root, reasonOf(err)))
+			err = r.freeze(reader, errRoot(r.tree.root, reasonOf(err)))
+			return !slices.Equal(problems, r.problems), err
 		}
 		if len(walked.files) == 1 && walked.files[0].path == r.tree.root {
 			r.base = filepath.Dir(r.tree.root)
 		}
 		r.directories, r.problems = walked.directories, walked.problems
 		before := r.excluded
-		r.read(reader, slices.DeleteFunc(walked.files, func(f found) bool { return seen[f.resolved] }), forced)
+		read := r.read(reader, slices.DeleteFunc(walked.files, func(f found) bool { return seen[f.resolved] }), forced)
+		changed = changed || read
 		again = !slices.Equal(before, r.excluded)
 	}
 	for _, f := range r.files {
 		seen[f.resolved] = true
 	}
-	return nil
+	return changed || !slices.Equal(problems, r.problems), nil
 }
 
 // freeze keeps what was read of the root. Where that is nothing, it returns the error.
@@ -65,14 +74,15 @@ func (r *root) freeze(reader *reader, err error) error {
 	if !reader.begun {
 		return err
 	}
+	r.tree.changed = true
 	reader.retryIn(frozenRetry)
 	r.problems = []api.Problem{unreadable(r.tree.root, err.Error()+"; what was read of it stays in force", "bring the directory back, or let podway read it")}
 	return nil
 }
 
 // read reads the files that changed. Those that name the directories of clusters' objects come first: what is in such a directory
-// is no configuration.
-func (r *root) read(reader *reader, files []found, forced map[string]bool) {
+// is no configuration. It says whether any did.
+func (r *root) read(reader *reader, files []found, forced map[string]bool) (changed bool) {
 	present := make(map[string]bool, len(files))
 	later := map[string][]byte{}
 	for _, f := range files {
@@ -93,20 +103,38 @@ func (r *root) read(reader *reader, files []found, forced map[string]bool) {
 		} else {
 			later[f.path] = text.bytes
 		}
-		r.files[f.path] = next
+		r.put(next, reader.MaxObjects)
+		changed = true
 	}
-	r.exclude()
+	if changed {
+		r.exclude()
+	}
 	for path, text := range later {
 		if !r.isExcluded(path) {
-			r.files[path].content = parse(path, text, r.files[path].content)
+			r.put(&tracked[content]{found: r.files[path].found, content: parse(path, text, r.files[path].content)}, reader.MaxObjects)
 		}
 	}
 	for path := range r.files {
 		if !present[path] || r.isExcluded(path) {
+			r.size -= r.files[path].content.size()
 			delete(r.files, path)
+			changed = true
 		}
 	}
-	r.exclude()
+	if changed {
+		r.exclude()
+	}
+	return changed
+}
+
+// put takes up a file. One that brings too many objects keeps its last good content.
+func (r *root) put(next *tracked[content], limit int) {
+	known := r.files[next.path].contentOrNil()
+	if size := r.size - known.size() + next.content.size(); size > limit && next.content.size() > known.size() {
+		next.content = known.frozen(next.path, tooManyObjects(size, limit))
+	}
+	r.size += next.content.size() - known.size()
+	r.files[next.path] = next
 }
 
 func (t *tracked[T]) contentOrNil() *T {

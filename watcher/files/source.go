@@ -111,8 +111,7 @@ func (s *Source) note(event fsnotify.Event, forced map[string]bool) (concerned, 
 		s.unwatchBelow(event.Name)
 	}
 	forced[event.Name] = true
-	written := event.Op&^(fsnotify.Write|fsnotify.Chmod) == 0
-	return s.reader.mark(event.Name, written), s.links[event.Name]
+	return s.reader.mark(event.Name), s.links[event.Name]
 }
 
 func (s *Source) refresh(all bool, forced map[string]bool) error {

@@ -28,6 +28,8 @@ type tree struct {
 
 	listings map[string]*listing
 	dirty    map[string]bool
+	// changed is true where something is dirty, or a listing was brought up to date by a notification.
+	changed bool
 	// rootInfo is the directory of the last walk; full is true where it had anything.
 	rootInfo fs.FileInfo
 	full     bool
@@ -148,23 +150,32 @@ func isEmpty(directory string) bool {
 	return errors.Is(err, io.EOF)
 }
 
-// touch notes that a file was written, by its real path. It returns false where the tree does not know the file, so
-// that its directory is to be listed again.
+// touch brings the listings of some directories up to date with one file, by its real path. It returns false where that needs a look at the whole
+// directory: anything but a plain file that lies there itself.
 func (t *tree) touch(resolved string, directories []string) bool {
+	info, err := os.Lstat(resolved)
+	gone := errors.Is(err, fs.ErrNotExist)
+	if err != nil && !gone || err == nil && !info.Mode().IsRegular() {
+		return false
+	}
 	for _, directory := range directories {
 		known := t.listings[directory]
-		if known == nil {
+		if known == nil || known.failed != nil || known.resolved != filepath.Dir(resolved) {
 			return false
 		}
-		i := slices.IndexFunc(known.files, func(f found) bool { return f.resolved == resolved })
-		if i < 0 {
-			return false
+		path := filepath.Join(directory, filepath.Base(resolved))
+		i, there := slices.BinarySearchFunc(known.files, path, func(f found, path string) int { return strings.Compare(f.path, path) })
+		switch {
+		case there && known.files[i].resolved != resolved, slices.Contains(known.subs, path):
+			return false // It was a symbolic link, or a directory.
+		case gone && there:
+			known.files = slices.Delete(known.files, i, i+1)
+		case gone || !isConfigFile(path) || strings.HasPrefix(filepath.Base(path), "."):
+		case there:
+			known.files[i].stamp = stampOf(info)
+		default:
+			known.files = slices.Insert(known.files, i, found{path: path, resolved: resolved, stamp: stampOf(info)})
 		}
-		info, err := os.Stat(resolved)
-		if err != nil || !info.Mode().IsRegular() {
-			return false
-		}
-		known.files[i].stamp = stampOf(info)
 	}
 	return true
 }
