@@ -93,11 +93,11 @@ func TestRejectionIsReportedOnceWithItsOwners(t *testing.T) {
 func TestRejectedNameInTheMessageIsTheCulpritAndTheOthersAreSentAgain(t *testing.T) {
 	for _, typeURL := range []string{clusterType, listenerType, secretType} {
 		t.Run(shortType(typeURL), func(t *testing.T) {
-			make := map[string]func(string, int) *api.Resource{
+			made := map[string]func(string, int) *api.Resource{
 				clusterType: cluster, secretType: secret,
 				listenerType: func(name string, seed int) *api.Resource { return listener(name, seed) },
 			}[typeURL]
-			w := newWorld(t, quick(), make("x/a", 1), make("x/b", 1), make("x/b2", 1), make("x/c", 1))
+			w := newWorld(t, quick(), made("x/a", 1), made("x/b", 1), made("x/b2", 1), made("x/c", 1))
 			c := w.delta()
 			c.subscribe(typeURL, "x/a", "x/b", "x/b2", "x/c")
 			r := c.see(typeURL, "x/a", "x/b", "x/b2", "x/c")

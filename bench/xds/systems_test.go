@@ -92,7 +92,7 @@ func linearCache(tb testing.TB, clusters int) *system {
 	}
 	linear := cache.NewLinearCache(resource.EndpointType, cache.WithInitialResources(initial))
 	ctx, cancel := context.WithCancel(context.Background())
-	server := grpc.NewServer(grpc.SharedWriteBuffer(true))
+	server := grpc.NewServer()
 	discoveryv3.RegisterAggregatedDiscoveryServiceServer(server, gcp.NewServer(ctx, linear, nil))
 	first := names(1)[0]
 	return run(tb, server, func(seed int) {
@@ -111,7 +111,7 @@ type floor struct {
 func floorProbe(tb testing.TB, clusters int) *system {
 	tb.Helper()
 	f := &floor{streams: map[chan []byte]bool{}}
-	server := grpc.NewServer(grpc.SharedWriteBuffer(true), grpc.ForceServerCodecV2(raw{}), grpc.UnknownServiceHandler(func(_ any, stream grpc.ServerStream) error {
+	server := grpc.NewServer(grpc.ForceServerCodecV2(raw{}), grpc.UnknownServiceHandler(func(_ any, stream grpc.ServerStream) error {
 		return f.serve(stream, clusters)
 	}))
 	first := names(1)[0]
