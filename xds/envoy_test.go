@@ -33,7 +33,7 @@ import (
 const (
 	frontName = "gateway/edge/public/8080"
 	// envoyPatience is for what a real Envoy does on a busy machine.
-	envoyPatience = 30 * time.Second
+	envoyPatience = 2 * time.Minute
 )
 
 // fleet is a server with real Envoys and real backends.

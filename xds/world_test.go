@@ -29,7 +29,7 @@ import (
 
 const (
 	gateway  = "edge/public"
-	patience = 20 * time.Second
+	patience = 2 * time.Minute
 	// otherType is one that podway does not serve.
 	otherType = "type.googleapis.com/envoy.service.runtime.v3.Runtime"
 )

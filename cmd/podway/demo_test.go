@@ -12,6 +12,7 @@ import (
 	"regexp"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -48,11 +49,18 @@ func TestDemoKeepsUpUntilItIsInterrupted(t *testing.T) {
 	defer interrupt(nil)
 	var out logBuffer
 	var play sync.WaitGroup
+	var ended atomic.Bool
 	var err error
 	play.Go(func() {
+		defer ended.Store(true)
 		err = runDemo(ctx, demoConfig{Port: demoPortForTest(t), Directory: directory, Keep: true}, &out)
 	})
-	eventually(t, "the demo to stay up", func() bool { return strings.Contains(out.String(), "/stdout.log ") })
+	up := func() bool { return strings.Contains(out.String(), "/stdout.log ") }
+	eventually(t, "the demo to stay up", func() bool { return up() || ended.Load() })
+	if !up() {
+		play.Wait()
+		t.Fatalf("the demo ended with %v:\n%s", err, out.String())
+	}
 	line := regexp.MustCompile(`curl (http://\S+/anything)`).FindStringSubmatch(out.String())
 	require.NotNil(t, line, out.String())
 	response, getErr := http.Get(line[1])

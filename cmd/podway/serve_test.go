@@ -55,8 +55,8 @@ func startServe(t *testing.T, prepare func(directory string)) *runningServe {
 	case <-ready:
 	case err := <-s.ended:
 		t.Fatalf("serve ended with %v", err)
-	case <-time.After(30 * time.Second):
-		t.Fatal("not ready after 30 s")
+	case <-time.After(2 * time.Minute):
+		t.Fatal("not ready after 2 minutes")
 	}
 	t.Cleanup(func() {
 		if err := s.stop(); err != nil {
@@ -73,8 +73,8 @@ func (s *runningServe) stop() error {
 	case err := <-s.ended:
 		s.ended <- err
 		return err
-	case <-time.After(30 * time.Second):
-		s.Error("serve did not end within 30 s")
+	case <-time.After(2 * time.Minute):
+		s.Error("serve did not end within 2 minutes")
 		return nil
 	}
 }
@@ -97,14 +97,14 @@ func (s *runningServe) get(path string) (int, string) {
 // eventually polls until the condition holds.
 func eventually(t *testing.T, what string, condition func() bool) {
 	t.Helper()
-	limit := time.After(30 * time.Second)
+	limit := time.After(2 * time.Minute)
 	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()
 	for !condition() {
 		select {
 		case <-tick.C:
 		case <-limit:
-			t.Fatalf("%s did not happen within 30 s", what)
+			t.Fatalf("%s did not happen within 2 minutes", what)
 		}
 	}
 }

@@ -129,8 +129,8 @@ func (w *world) startServe(xdsAddress string) *servePlane {
 	case w.xdsAddress = <-ready:
 	case <-plane.ended:
 		w.Fatalf("podway serve ended:\n%s", w.log.String())
-	case <-time.After(30 * time.Second):
-		w.Fatalf("podway serve is not ready after 30 s:\n%s", w.log.String())
+	case <-time.After(2 * time.Minute):
+		w.Fatalf("podway serve is not ready after 2 minutes:\n%s", w.log.String())
 	}
 	return plane
 }

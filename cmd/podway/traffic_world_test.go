@@ -113,8 +113,8 @@ func (w *world) startPlane() {
 	case w.xdsAddress = <-ready:
 	case <-ended:
 		w.Fatalf("serve ended with %v", err)
-	case <-time.After(30 * time.Second):
-		w.Fatalf("not ready after 30 s:\n%s", w.log.String())
+	case <-time.After(2 * time.Minute):
+		w.Fatalf("not ready after 2 minutes:\n%s", w.log.String())
 	}
 }
 

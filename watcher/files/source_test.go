@@ -20,7 +20,7 @@ type follower struct {
 	last   State
 }
 
-const patience = 20 * time.Second
+const patience = 2 * time.Minute
 
 // follow runs a Source until the test ends. It does not look around by itself, so that a test sees what notifications do.
 func follow(t *testing.T, dir string, change ...func(*Config)) *follower {
