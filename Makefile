@@ -34,6 +34,10 @@ demo: build envoy ## Watch two clusters, a tunnel and a real Envoy at work
 envoy: ## Fetch the Envoy that podway is tested with, unless $ENVOY or PATH has one
 	@scripts/envoy.sh
 
+.PHONY: kube
+kube: ## Build the real etcd, kube-apiserver and controller-manager that `make test-clusters` starts
+	@scripts/kube.sh
+
 .PHONY: test
 test: envoy ## Run all tests, those with a real Envoy too
 	go test -timeout 30m $(TESTFLAGS) ./...
