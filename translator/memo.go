@@ -52,7 +52,7 @@ func (in *input) look(key readKey) any {
 	case readMember:
 		return in.cfg.MemberClusters[key.name.Cluster]
 	case readSynced:
-		return in.cfg.Synced[key.name.Cluster]
+		return in.cfg.Synced[key.name.Cluster].Covers(key.name.Namespace)
 	case readService:
 		return in.cfg.Services[key.name]
 	case readSecret:
@@ -108,8 +108,8 @@ func (r *reader) member(name string) *v1alpha1.MemberCluster {
 	return r.note(readKey{kind: readMember, name: pods.ServiceKey{Cluster: name}}).(*v1alpha1.MemberCluster)
 }
 
-func (r *reader) synced(cluster string) bool {
-	return r.note(readKey{kind: readSynced, name: pods.ServiceKey{Cluster: cluster}}).(bool)
+func (r *reader) synced(cluster, namespace string) bool {
+	return r.note(readKey{kind: readSynced, name: pods.ServiceKey{Cluster: cluster, Namespace: namespace}}).(bool)
 }
 
 func (r *reader) service(key pods.ServiceKey) *pods.Service {

@@ -59,7 +59,7 @@ type picture struct {
 var testNow = time.Date(2030, 1, 1, 0, 0, 0, 0, time.UTC)
 
 func (p *picture) live(key pods.ServiceKey) *pods.Set {
-	if !p.cfg.Synced[key.Cluster] {
+	if !p.cfg.Synced[key.Cluster].Covers(key.Namespace) {
 		return nil
 	}
 	if set := p.sets[key]; set != nil {
@@ -114,7 +114,7 @@ func newPicture(docs [][]byte) (*picture, error) {
 			Secrets:           map[types.NamespacedName]*corev1.Secret{},
 			ConfigMaps:        map[types.NamespacedName]*corev1.ConfigMap{},
 			Services:          map[pods.ServiceKey]*pods.Service{},
-			Synced:            map[string]bool{},
+			Synced:            map[string]*snapshot.Scope{},
 			Now:               testNow,
 		},
 		sets:     map[pods.ServiceKey]*pods.Set{},
@@ -156,7 +156,9 @@ func (p *picture) add(doc []byte) error {
 			if p.accepted(m.Validate()) {
 				p.cfg.MemberClusters[head.Name] = m
 				_, unsynced := head.Annotations["podway.dev/unsynced"]
-				p.cfg.Synced[head.Name] = !unsynced
+				if !unsynced {
+					p.cfg.Synced[head.Name] = snapshot.Everything
+				}
 			}
 		})
 	case "GatewayParameters":
@@ -220,7 +222,7 @@ func (p *picture) accepted(problems []api.Problem) bool {
 func (p *picture) join() {
 	var joiner podslices.Joiner
 	for key, service := range p.services {
-		if !p.cfg.Synced[key.Cluster] {
+		if !p.cfg.Synced[key.Cluster].Covers(key.Namespace) {
 			continue
 		}
 		p.cfg.Services[key] = podslices.Service(key.Cluster, service)

@@ -42,7 +42,7 @@ func (p *tunnelPlanner) readService(i int) (*entry, *api.Problem) {
 		}
 	}
 	switch {
-	case service == nil && p.synced(spec.Cluster):
+	case service == nil && p.synced(spec.Cluster, spec.Namespace):
 		return nil, serviceProblem(codeMissingService, field+".name",
 			fmt.Sprintf("cluster %s has no Service %s/%s", spec.Cluster, spec.Namespace, spec.Name), "create the Service, or correct the reference")
 	case service == nil:

@@ -33,8 +33,8 @@ type Config struct {
 
 	// Services are those of all member clusters that have synced.
 	Services map[pods.ServiceKey]*pods.Service
-	// Synced are the member clusters whose Services are known. In any other a missing Service means nothing.
-	Synced map[string]bool
+	// Synced says of which namespaces of each member cluster the Services are known. Anywhere else a missing Service means nothing.
+	Synced map[string]*Scope
 
 	// Problems are those that the source itself found: files that do not parse, objects that are refused.
 	Problems []api.Problem

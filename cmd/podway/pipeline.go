@@ -158,7 +158,7 @@ func (p *pipeline) describe() *pipelineState {
 		state.Endpoints += countEndpoints(endpoints.Resource)
 	}
 	for name := range p.cfg.MemberClusters {
-		if !p.cfg.Synced[name] {
+		if p.cfg.Synced[name].IsEmpty() {
 			state.Unsynced = append(state.Unsynced, name)
 		}
 	}

@@ -16,7 +16,7 @@ const codeClusterNotRead = "ClusterNotRead"
 func unreadClusters(cfg *snapshot.Config) []api.Problem {
 	var problems []api.Problem
 	for name, cluster := range cfg.MemberClusters {
-		if cluster.Spec.Source.Type != v1alpha1.ClusterSourceKubeconfig || cfg.Synced[name] {
+		if cluster.Spec.Source.Type != v1alpha1.ClusterSourceKubeconfig || cfg.Synced[name] != nil {
 			continue
 		}
 		problems = append(problems, cfg.Locate(api.Problem{

@@ -36,7 +36,7 @@ func (r *reader) assemble() *assembly {
 		Secrets:           map[types.NamespacedName]*corev1.Secret{},
 		ConfigMaps:        map[types.NamespacedName]*corev1.ConfigMap{},
 		Services:          map[pods.ServiceKey]*pods.Service{},
-		Synced:            map[string]bool{},
+		Synced:            map[string]*snapshot.Scope{},
 		Origins:           map[api.ObjectRef]*snapshot.Origin{},
 	}}
 	for _, root := range r.roots {
@@ -66,10 +66,12 @@ func (a *assembly) add(root *root, path string, o *placed) {
 // with is the picture of the configuration with what was read of the member clusters.
 func (a *assembly) with(clusters map[string]*cluster) *snapshot.Config {
 	cfg := *a.cfg
-	cfg.Services, cfg.Synced = map[pods.ServiceKey]*pods.Service{}, map[string]bool{}
+	cfg.Services, cfg.Synced = map[pods.ServiceKey]*pods.Service{}, map[string]*snapshot.Scope{}
 	cfg.Origins, cfg.Problems = maps.Clone(cfg.Origins), slices.Clone(cfg.Problems)
 	for name, c := range clusters {
-		cfg.Synced[name] = c.synced
+		if c.synced {
+			cfg.Synced[name] = snapshot.Everything
+		}
 		cfg.Problems = append(cfg.Problems, c.problems...)
 		maps.Copy(cfg.Services, c.index.services)
 		maps.Copy(cfg.Origins, c.index.origins)

@@ -56,7 +56,7 @@ items:
 	require.Contains(t, config.ConfigMaps, types.NamespacedName{Namespace: "default", Name: "ca"}, "an object without a namespace is in default")
 	require.WithinDuration(t, time.Now(), config.Now, time.Minute)
 
-	require.Equal(t, map[string]bool{"east": true}, config.Synced)
+	require.True(t, config.Synced["east"].All)
 	require.Equal(t, []pods.ServicePort{{Name: "http", Port: 8000, Protocol: "TCP"}}, config.Services[httpbin].Ports)
 	require.Equal(t, 3, config.Origins[api.ObjectRef{Cluster: "east", Kind: "Service", Namespace: "default", Name: "httpbin"}].Line)
 	set := state.Pods[httpbin]
@@ -239,7 +239,7 @@ func TestObjectsOutsideAreRefused(t *testing.T) {
 	require.Equal(t, []string{
 		"east: error Unreadable: MemberCluster east spec.source.objects.directory: the objects of cluster east cannot be read: a symbolic link leads out of the configuration directory; put them into that directory below the configuration directory",
 	}, problemsOf(state, dir))
-	require.Equal(t, map[string]bool{"east": false}, state.Config.Synced)
+	require.Empty(t, state.Config.Synced)
 }
 
 func TestObjectsOfARefusedClusterAreNoConfiguration(t *testing.T) {

@@ -1,0 +1,37 @@
+package snapshot
+
+import "slices"
+
+// Scope is a part of a member cluster: all of its namespaces, or some. It is immutable. A nil Scope is nothing.
+type Scope struct {
+	// All is true for every namespace.
+	All bool
+	// Namespaces are sorted, and empty with All.
+	Namespaces []string
+}
+
+// Everything is the Scope of a whole cluster.
+var Everything = &Scope{All: true}
+
+// Covers says whether a namespace is in the Scope.
+func (s *Scope) Covers(namespace string) bool {
+	if s == nil {
+		return false
+	}
+	if s.All {
+		return true
+	}
+	_, found := slices.BinarySearch(s.Namespaces, namespace)
+	return found
+}
+
+// IsEmpty is true where no namespace is in the Scope.
+func (s *Scope) IsEmpty() bool { return s == nil || !s.All && len(s.Namespaces) == 0 }
+
+// Equal says whether two Scopes are the same.
+func (s *Scope) Equal(other *Scope) bool {
+	if s.IsEmpty() || other.IsEmpty() {
+		return s.IsEmpty() == other.IsEmpty()
+	}
+	return s.All == other.All && slices.Equal(s.Namespaces, other.Namespaces)
+}
