@@ -1,0 +1,80 @@
+package access
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+	"time"
+
+	"k8s.io/apimachinery/pkg/util/validation"
+)
+
+// Options say what access is wanted.
+type Options struct {
+	// Cluster is the name of the MemberCluster.
+	Cluster string
+	// Namespaces are those that podway may read; none means all of the cluster.
+	Namespaces []string
+	// ServiceAccount is what podway will be; default podway-CLUSTER.
+	ServiceAccount string
+	// Namespace is where the ServiceAccount is; default DefaultNamespace. It is made where it is not there.
+	Namespace string
+	// TokenLifetime is MinTokenLifetime to MaxTokenLifetime; 0 is DefaultTokenLifetime. The API server may give less.
+	TokenLifetime time.Duration
+	// Server is the URL that podway is to reach the API server by; empty for the administrator's own.
+	Server string
+	// Force takes over fields of the manifests that somebody else has set.
+	Force bool
+}
+
+// complete sets the defaults and checks the rest.
+func (o Options) complete() (Options, error) {
+	if reasons := validation.IsDNS1123Subdomain(o.Cluster); len(reasons) > 0 {
+		return o, fmt.Errorf("%q cannot be the name of a MemberCluster: %s", o.Cluster, reasons[0])
+	}
+	if o.ServiceAccount == "" {
+		o.ServiceAccount = defaultServiceAccount(o.Cluster)
+	}
+	// Its roles are named after it.
+	if reasons := validation.IsDNS1123Subdomain(o.ServiceAccount + suffixIdentity); len(reasons) > 0 {
+		return o, fmt.Errorf("%q cannot be the name of a ServiceAccount: %s", o.ServiceAccount, reasons[0])
+	}
+	if o.Namespace == "" {
+		o.Namespace = DefaultNamespace
+	}
+	o.Namespaces = slices.Compact(slices.Sorted(slices.Values(o.Namespaces)))
+	for _, namespace := range append([]string{o.Namespace}, o.Namespaces...) {
+		if reasons := validation.IsDNS1123Label(namespace); len(reasons) > 0 {
+			return o, fmt.Errorf("%q cannot be the name of a namespace: %s", namespace, reasons[0])
+		}
+	}
+	if o.TokenLifetime == 0 {
+		o.TokenLifetime = DefaultTokenLifetime
+	}
+	if o.TokenLifetime < MinTokenLifetime || o.TokenLifetime > MaxTokenLifetime {
+		return o, fmt.Errorf("the lifetime of a token must be %s to %s, but is %s", Spell(MinTokenLifetime), Spell(MaxTokenLifetime), Spell(o.TokenLifetime))
+	}
+	if strings.Contains(o.Server, "@") {
+		return o, errors.New("the server must be https://HOST:PORT, without a user or a password")
+	}
+	return o, nil
+}
+
+// Spell writes a duration as a person would: 30 days, 10m, 1h30m.
+func Spell(d time.Duration) string {
+	const day = 24 * time.Hour
+	switch {
+	case d >= 2*day:
+		return fmt.Sprintf("%d days", int(math.Round(d.Hours()/24)))
+	case d >= time.Minute:
+		d = d.Round(time.Minute)
+		text := strings.TrimSuffix(d.String(), "0s")
+		if strings.HasSuffix(text, "h0m") {
+			text = strings.TrimSuffix(text, "0m")
+		}
+		return text
+	}
+	return d.Round(time.Millisecond).String()
+}
