@@ -21,6 +21,8 @@ type Service struct {
 	Selector map[string]string
 	// ExternalName is true for a Service of that type: it has no Pods.
 	ExternalName bool
+	// IPv6 is true where the Service's first IP family is IPv6.
+	IPv6 bool
 }
 
 // ServicePort is one port of a Service.
@@ -42,6 +44,8 @@ type ServicePort struct {
 type Set struct {
 	Key  ServiceKey
 	Pods []Pod
+	// Unlabeled is true while the labels of the Pods are asked for and not known yet: which Pods a selector takes is Unknown.
+	Unlabeled bool
 }
 
 // Pod is one address of a Pod behind a Service. For an endpoint with no
