@@ -6,6 +6,8 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+
+	"github.com/podway/podway/watcher"
 )
 
 func TestReadyzSaysWhyItIsNotReady(t *testing.T) {
