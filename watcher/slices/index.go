@@ -98,8 +98,8 @@ func (x *Index) PutService(name types.NamespacedName, service *pods.Service) {
 func (x *Index) PutSlice(name types.NamespacedName, slice *Slice, now time.Time) {
 	before := x.slices[name]
 	if before.SameContent(slice) {
-		if slice != nil {
-			x.slices[name].Changed = slice.Changed
+		if slice != nil && !slice.Changed.Equal(before.Changed) {
+			x.renew(before, slice.Changed)
 		}
 		return
 	}
@@ -125,6 +125,17 @@ func (x *Index) PutSlice(name types.NamespacedName, slice *Slice, now time.Time)
 	}
 	if was, ok := before.Of(); ok {
 		x.drop(was, x.entry(was))
+	}
+}
+
+// renew replaces a slice that is as it was but for the time of its change.
+func (x *Index) renew(before *Slice, changed time.Time) {
+	renewed := *before
+	renewed.Changed = changed
+	x.slices[before.Key()] = &renewed
+	if of, ok := before.Of(); ok {
+		endpoints := x.entry(of).slices
+		endpoints[slices.Index(endpoints, before)] = &renewed
 	}
 }
 
@@ -265,6 +276,17 @@ func (x *Index) Sets() map[pods.ServiceKey]*pods.Set {
 	return out
 }
 
+// Sizes are how many Services have a Set, and Pods in them.
+func (x *Index) Sizes() (services, podCount int) {
+	for _, e := range x.entries {
+		if e.set != nil {
+			services++
+			podCount += len(e.set.Pods)
+		}
+	}
+	return services, podCount
+}
+
 // Keep replaces a Set that was made by an equal one that is published already, so that nobody takes it for a change.
 func (x *Index) Keep(published *pods.Set) {
 	name := types.NamespacedName{Namespace: published.Key.Namespace, Name: published.Key.Name}
@@ -273,17 +295,16 @@ func (x *Index) Keep(published *pods.Set) {
 	}
 }
 
-// ChangedAt is the latest time at which a change was seen that led to a Service's slices; zero where none says.
-func (x *Index) ChangedAt(name types.NamespacedName) (latest time.Time) {
-	if e := x.entries[name]; e != nil {
-		for _, s := range e.slices {
-			if s.Changed.After(latest) {
-				latest = s.Changed
-			}
-		}
+// KeepService replaces a Service by an equal one that is published already.
+func (x *Index) KeepService(published *pods.Service) {
+	name := types.NamespacedName{Namespace: published.Key.Namespace, Name: published.Key.Name}
+	if e := x.entries[name]; e != nil && e.service != nil && EqualServices(e.service, published) {
+		e.service = published
 	}
-	return latest
 }
+
+// Slice is a slice as it was last put; nil where there is none.
+func (x *Index) Slice(name types.NamespacedName) *Slice { return x.slices[name] }
 
 // SliceNames are the names of all slices of the namespaces.
 func (x *Index) SliceNames(in func(namespace string) bool) []types.NamespacedName {
