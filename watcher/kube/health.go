@@ -3,6 +3,8 @@ package kube
 import (
 	"fmt"
 	"time"
+
+	"github.com/podway/podway/api/snapshot"
 )
 
 // Phase says how far a cluster is followed.
@@ -30,6 +32,8 @@ type Health struct {
 	Reason string
 	// Synced is true once all of the scope has been seen whole.
 	Synced bool
+	// Scope is the part that has been seen whole.
+	Scope *snapshot.Scope
 	// UID of the cluster's kube-system namespace; "" where it is not known.
 	UID string
 	// LastEvent is when anything was last heard of the cluster's objects; zero for never.
@@ -40,7 +44,7 @@ type Health struct {
 
 // same says whether two Healths tell a person the same.
 func (h Health) same(other Health) bool {
-	return h.Phase == other.Phase && h.Reason == other.Reason && h.Synced == other.Synced && h.UID == other.UID
+	return h.Phase == other.Phase && h.Reason == other.Reason && h.Synced == other.Synced && h.UID == other.UID && h.Scope.Equal(other.Scope)
 }
 
 // Health says how the Session is now.
@@ -55,6 +59,7 @@ func (s *Session) Health() Health {
 		some = some || u.synced()
 		h.Synced = h.Synced && u.synced()
 	}
+	h.Scope = s.syncedScope()
 	reason, refused := s.trouble(failure, silence)
 	switch {
 	case refused:
@@ -70,6 +75,21 @@ func (s *Session) Health() Health {
 		h.Reason = "waiting for the first complete list"
 	}
 	return h
+}
+
+// syncedScope is the part of the cluster that has been seen whole. s.mu is held.
+func (s *Session) syncedScope() *snapshot.Scope {
+	scope := &snapshot.Scope{}
+	for _, u := range s.units {
+		switch {
+		case !u.synced():
+		case u.namespace == "":
+			return snapshot.Everything
+		default:
+			scope.Namespaces = append(scope.Namespaces, u.namespace)
+		}
+	}
+	return scope
 }
 
 // trouble says what is wrong, "" for nothing, and whether the server was there and refuses. s.mu is held.
