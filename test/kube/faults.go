@@ -29,10 +29,11 @@ func (c *Cluster) Kill() {
 	c.fault("killing the API server", func() error { return c.server.kill() })
 }
 
-// Freeze stops the API server from doing anything: connections are accepted by the kernel, nothing is answered, nothing is closed.
+// Freeze stops the API server from doing anything: connections are accepted by the kernel, nothing is answered, nothing is closed. It
+// returns once that is so.
 func (c *Cluster) Freeze() {
 	c.t.Helper()
-	c.fault("freezing the API server", func() error { return c.server.signal(syscall.SIGSTOP) })
+	c.fault("freezing the API server", func() error { return c.server.freeze() })
 }
 
 // Thaw lets a frozen API server go on where it was.

@@ -97,6 +97,8 @@ func (c *Cluster) create(ctx context.Context, object Object) error {
 	if err != nil {
 		return err
 	}
+	object.SetResourceVersion("") // it may be a copy of one of another cluster
+	object.SetUID("")
 	return into(object, client.Post().NamespaceIfScoped(object.GetNamespace(), object.GetNamespace() != "").Resource(resource).Body(object).Do(ctx))
 }
 

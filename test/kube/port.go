@@ -53,3 +53,12 @@ func bindShared(socket int) (int, error) {
 func (p *port) address() string { return fmt.Sprintf("127.0.0.1:%d", p.number) }
 
 func (p *port) close() error { return unix.Close(p.socket) }
+
+// sharePort lets a listener of this process listen on a port that was reserved.
+func sharePort(_, _ string, raw syscall.RawConn) error {
+	var failed error
+	err := raw.Control(func(descriptor uintptr) {
+		failed = unix.SetsockoptInt(int(descriptor), unix.SOL_SOCKET, unix.SO_REUSEPORT, 1)
+	})
+	return errors.Join(err, failed)
+}

@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"runtime"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"syscall"
@@ -77,6 +78,28 @@ func (p *process) signal(signal syscall.Signal) error {
 	return nil
 }
 
+// freeze stops the process from doing anything, and returns once it does nothing.
+func (p *process) freeze() error {
+	if p.ended() {
+		return fmt.Errorf("%s does not run", p.name)
+	}
+	if err := p.signal(syscall.SIGSTOP); err != nil {
+		return err
+	}
+	poll := time.NewTicker(time.Millisecond)
+	defer poll.Stop()
+	for {
+		if done, err := stopped(p.process.Pid); done || err != nil {
+			return err
+		}
+		select {
+		case <-p.done:
+			return fmt.Errorf("%s ended", p.name)
+		case <-poll.C:
+		}
+	}
+}
+
 // kill ends the process as a crash does, and waits for that. Nil and ended ones are fine.
 func (p *process) kill() error {
 	if p == nil {
@@ -130,7 +153,9 @@ func (p *process) tail() string {
 	if err != nil {
 		return ":\n  its log: " + err.Error()
 	}
-	lines := strings.Split(strings.TrimSpace(content), "\n")
+	lines := slices.DeleteFunc(strings.Split(strings.TrimSpace(content), "\n"), func(line string) bool {
+		return strings.Contains(line, "Warning: controller is disabled") // the controller manager says so of each that is not wanted
+	})
 	return ":\n  " + strings.Join(lines[max(0, len(lines)-tailLines):], "\n  ")
 }
 
