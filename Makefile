@@ -42,6 +42,10 @@ kube: ## Build the real etcd, kube-apiserver and controller-manager that `make t
 test: envoy ## Run all tests, those with a real Envoy too
 	go test -timeout 30m $(TESTFLAGS) ./...
 
+.PHONY: test-clusters
+test-clusters: envoy kube ## Run the tests against real API servers
+	go test -tags clusters -timeout 40m $(TESTFLAGS) ./test/clusters/...
+
 .PHONY: race
 race: envoy ## Run all tests under the race detector
 	CGO_ENABLED=1 go test -race -timeout 30m $(TESTFLAGS) ./...
@@ -78,7 +82,7 @@ lint: $(TOOLS)/.built ## Run the linters of .golangci.yml
 
 .PHONY: vet
 vet: ## Run go vet
-	go vet ./...
+	go vet -tags clusters ./...
 
 .PHONY: fuzz
 fuzz: ## Run each fuzz test for a while (FUZZTIME=10s)

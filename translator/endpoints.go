@@ -39,7 +39,7 @@ func (p *Plan) Endpoints(tunnel types.NamespacedName, live pods.Live) Endpoints 
 			continue
 		}
 		set := live(entry.key)
-		if set == nil || entry.pending {
+		if set == nil || entry.pending || entry.selector != nil && set.Unlabeled {
 			partial = true
 			continue
 		}

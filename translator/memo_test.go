@@ -112,6 +112,35 @@ func TestUsersAreTheTunnelsOfAService(t *testing.T) {
 	require.True(t, Translate(mustPicture(t, goldens(t)["tunnel-pod-selector"]).cfg, nil).Services()[east].Labels)
 }
 
+// TestUsesAreThePodsThatAreTaken leaves out those of weight 0, of drained clusters and of clusters that are not known.
+func TestUsesAreThePodsThatAreTaken(t *testing.T) {
+	east := pods.ServiceKey{Cluster: "east", Namespace: "default", Name: "httpbin"}
+	for _, test := range []struct {
+		picture, tunnel string
+		// want is each Service with the selector after it, in the tunnel's order.
+		want []string
+	}{
+		{"tunnel-weights", "equal", []string{"east:default/httpbin"}},
+		{"tunnel-weights", "sum", []string{"east:default/httpbin", "east:default/also-httpbin"}},
+		{"tunnel-drained", "half", []string{"east:default/httpbin"}},
+		{"tunnel-drained", "all", nil},
+		{"tunnel-unknown", "half", []string{"east:default/httpbin"}},
+		{"tunnel-tls-problems", "missing-key", nil},
+		{"tunnel-weights", "never-heard-of", nil},
+	} {
+		var got []string
+		for _, use := range Translate(mustPicture(t, goldens(t)[test.picture]).cfg, nil).Uses(edge(test.tunnel)) {
+			got = append(got, use.Service.String())
+			require.Nil(t, use.Selector)
+		}
+		require.Equal(t, test.want, got, test)
+	}
+	split := Translate(mustPicture(t, goldens(t)["tunnel-pod-selector"]).cfg, nil).Uses(edge("split"))
+	require.Len(t, split, 2)
+	require.Equal(t, []pods.ServiceKey{east, east}, []pods.ServiceKey{split[0].Service, split[1].Service})
+	require.Equal(t, "version=v1 version=v2", split[0].Selector.String()+" "+split[1].Selector.String())
+}
+
 func TestEndpointsOfATunnelThatIsNotInForce(t *testing.T) {
 	p := mustPicture(t, goldens(t)["tunnel-tls-problems"])
 	plan := Translate(p.cfg, nil)

@@ -49,7 +49,7 @@ type picture struct {
 	sets map[pods.ServiceKey]*pods.Set
 
 	services map[pods.ServiceKey]*corev1.Service
-	slices   map[pods.ServiceKey][]*discoveryv1.EndpointSlice
+	slices   map[pods.ServiceKey][]*podslices.Slice
 	labels   map[string]map[types.NamespacedName]map[string]string
 	// unvalidated takes also objects that their own validation refuses.
 	unvalidated bool
@@ -119,7 +119,7 @@ func newPicture(docs [][]byte) (*picture, error) {
 		},
 		sets:     map[pods.ServiceKey]*pods.Set{},
 		services: map[pods.ServiceKey]*corev1.Service{},
-		slices:   map[pods.ServiceKey][]*discoveryv1.EndpointSlice{},
+		slices:   map[pods.ServiceKey][]*podslices.Slice{},
 		labels:   map[string]map[types.NamespacedName]map[string]string{},
 	}
 	for _, doc := range docs {
@@ -192,7 +192,7 @@ func (p *picture) add(doc []byte) error {
 	case "EndpointSlice":
 		return decode(doc, func(s *discoveryv1.EndpointSlice) {
 			service.Name = s.Labels[discoveryv1.LabelServiceName]
-			p.slices[service] = append(p.slices[service], s)
+			p.slices[service] = append(p.slices[service], podslices.NewSlice(s))
 		})
 	case "Pod":
 		if p.labels[cluster] == nil {
@@ -226,7 +226,7 @@ func (p *picture) join() {
 			continue
 		}
 		p.cfg.Services[key] = podslices.Service(key.Cluster, service)
-		p.sets[key] = joiner.Join(key.Cluster, service, p.slices[key], func(pod types.NamespacedName) map[string]string {
+		p.sets[key] = joiner.Join(p.cfg.Services[key], p.slices[key], func(pod types.NamespacedName) map[string]string {
 			return p.labels[key.Cluster][pod]
 		})
 	}

@@ -83,6 +83,22 @@ func (p *Plan) Services() map[pods.ServiceKey]Need { return p.services }
 // Users are the tunnels whose Endpoints may change when the Pods of the Service do, sorted.
 func (p *Plan) Users(service pods.ServiceKey) []types.NamespacedName { return p.users[service] }
 
+// Uses are the Pods that a tunnel in force takes, in the order of its spec.services. Those of a service that is of weight 0, drained, or
+// of a cluster of which nothing is known yet are not among them.
+func (p *Plan) Uses(tunnel types.NamespacedName) []pods.Use {
+	plan := p.tunnels[tunnel]
+	if plan == nil || plan.refused {
+		return nil
+	}
+	var uses []pods.Use
+	for i := range plan.entries {
+		if entry := &plan.entries[i]; !entry.pending && !entry.drained && entry.weight > 0 {
+			uses = append(uses, pods.Use{Service: entry.key, Selector: entry.selector})
+		}
+	}
+	return uses
+}
+
 // input is what all parts of one translation read.
 type input struct {
 	cfg     *snapshot.Config

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/podway/podway/api/pods"
 	"github.com/podway/podway/api/snapshot"
@@ -18,20 +19,69 @@ import (
 // safe for concurrent use.
 type Lanes struct {
 	changed chan struct{}
+	observe Observer
 
 	mu      sync.RWMutex
-	config  *snapshot.Config
-	fresh   bool // config was put since the last Take
+	base    *snapshot.Config
+	facts   map[string]*Facts
+	fresh   bool // base or facts were put since the last Take
 	sets    map[pods.ServiceKey]*pods.Set
-	pending map[pods.ServiceKey]struct{}
+	pending map[pods.ServiceKey]Stamp
 }
 
-// NewLanes makes empty Lanes.
-func NewLanes() *Lanes {
+// Observer is told of each Set before anybody else is, one after the other: before is nil where the Service was not known, after where it has gone.
+// It must not call Lanes.
+type Observer func(key pods.ServiceKey, before, after *pods.Set)
+
+// Facts are what is known of a member cluster with an API server, its Pods aside. They are immutable.
+type Facts struct {
+	// Scope is the part of the cluster whose Services are known.
+	Scope *snapshot.Scope
+	// Services are all in the Scope.
+	Services map[pods.ServiceKey]*pods.Service
+}
+
+// Stamp says when what led to a Set was first seen. Zero times are not known.
+type Stamp struct {
+	// Triggered is when the cluster saw the change of a Pod or Service: an EndpointSlice's annotation
+	// endpoints.kubernetes.io/last-change-trigger-time.
+	Triggered time.Time
+	// Read is when the watch event was read off the connection.
+	Read time.Time
+}
+
+// Older returns the earlier of each time that is known.
+func (s Stamp) Older(other Stamp) Stamp {
+	earlier := func(a, b time.Time) time.Time {
+		if a.IsZero() || !b.IsZero() && b.Before(a) {
+			return b
+		}
+		return a
+	}
+	return Stamp{Triggered: earlier(s.Triggered, other.Triggered), Read: earlier(s.Read, other.Read)}
+}
+
+// Batch is what changed between two Takes.
+type Batch struct {
+	// Config is nil where it is the one of the last Take.
+	Config *snapshot.Config
+	// Changed are the Services whose Sets changed, sorted.
+	Changed []pods.ServiceKey
+	// Stamps are those that are known of the changed Services.
+	Stamps map[pods.ServiceKey]Stamp
+}
+
+// NewLanes makes empty Lanes. observe may be nil.
+func NewLanes(observe Observer) *Lanes {
+	if observe == nil {
+		observe = func(pods.ServiceKey, *pods.Set, *pods.Set) {}
+	}
 	return &Lanes{
 		changed: make(chan struct{}, 1),
+		observe: observe,
+		facts:   map[string]*Facts{},
 		sets:    map[pods.ServiceKey]*pods.Set{},
-		pending: map[pods.ServiceKey]struct{}{},
+		pending: map[pods.ServiceKey]Stamp{},
 	}
 }
 
@@ -40,24 +90,76 @@ func NewLanes() *Lanes {
 // where it did not change, as may the others.
 func (l *Lanes) Put(config *snapshot.Config, changed map[pods.ServiceKey]*pods.Set, gone []pods.ServiceKey) {
 	l.mu.Lock()
-	if config != nil && config != l.config {
-		l.config, l.fresh = config, true
+	defer l.mu.Unlock()
+	if config != nil && config != l.base {
+		l.base, l.fresh = config, true
 	}
+	l.put(changed, gone, nil)
+}
+
+// PutCluster puts what changed of a member cluster with an API server. facts are nil where they did not change; stamps may be nil.
+func (l *Lanes) PutCluster(name string, facts *Facts, changed map[pods.ServiceKey]*pods.Set, gone []pods.ServiceKey, stamps map[pods.ServiceKey]Stamp) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if facts != nil && facts != l.facts[name] {
+		l.facts[name], l.fresh = facts, true
+	}
+	l.put(changed, gone, stamps)
+}
+
+// RemoveCluster forgets a member cluster and all of its Pods.
+func (l *Lanes) RemoveCluster(name string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.facts[name] == nil {
+		return
+	}
+	delete(l.facts, name)
+	l.fresh = true
+	var gone []pods.ServiceKey
+	for key := range l.sets {
+		if key.Cluster == name {
+			gone = append(gone, key)
+		}
+	}
+	l.put(nil, gone, nil)
+}
+
+// Touch has the endpoints of Services made again though no Pod changed.
+func (l *Lanes) Touch(keys []pods.ServiceKey) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, key := range keys {
+		l.mark(key, nil)
+	}
+	l.wake()
+}
+
+// put takes up Sets, and wakes the consumer. l.mu is held.
+func (l *Lanes) put(changed map[pods.ServiceKey]*pods.Set, gone []pods.ServiceKey, stamps map[pods.ServiceKey]Stamp) {
 	for key, set := range changed {
-		if l.sets[key] != set {
+		if before := l.sets[key]; before != set {
+			l.observe(key, before, set)
 			l.sets[key] = set
-			l.pending[key] = struct{}{}
+			l.mark(key, stamps)
 		}
 	}
 	for _, key := range gone {
-		if _, ok := l.sets[key]; ok {
+		if before, ok := l.sets[key]; ok {
+			l.observe(key, before, nil)
 			delete(l.sets, key)
-			l.pending[key] = struct{}{}
+			l.mark(key, stamps)
 		}
 	}
-	wake := l.fresh || len(l.pending) > 0
-	l.mu.Unlock()
-	if !wake {
+	l.wake()
+}
+
+func (l *Lanes) mark(key pods.ServiceKey, stamps map[pods.ServiceKey]Stamp) {
+	l.pending[key] = l.pending[key].Older(stamps[key])
+}
+
+func (l *Lanes) wake() {
+	if !l.fresh && len(l.pending) == 0 {
 		return
 	}
 	select {
@@ -66,35 +168,61 @@ func (l *Lanes) Put(config *snapshot.Config, changed map[pods.ServiceKey]*pods.S
 	}
 }
 
-// PutConfig puts the latest configuration.
-func (l *Lanes) PutConfig(config *snapshot.Config) { l.Put(config, nil, nil) }
-
-// PutPods puts the latest Sets of some Services, and names those of which nothing is known any more.
-func (l *Lanes) PutPods(changed map[pods.ServiceKey]*pods.Set, gone []pods.ServiceKey) {
-	l.Put(nil, changed, gone)
-}
-
 // Changed has a value when there may be something to take. It is never closed.
 func (l *Lanes) Changed() <-chan struct{} { return l.changed }
 
-// Take returns the configuration, nil where it is the one of the last Take, and
-// the Services whose Sets changed since then, sorted.
-func (l *Lanes) Take() (config *snapshot.Config, changed []pods.ServiceKey) {
+// Take returns what changed since the last Take.
+func (l *Lanes) Take() Batch {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.fresh {
-		config, l.fresh = l.config, false
+	var batch Batch
+	if l.fresh && l.base != nil {
+		batch.Config, l.fresh = l.merged(), false
 	}
 	if len(l.pending) == 0 {
-		return config, nil
+		return batch
 	}
-	changed = make([]pods.ServiceKey, 0, len(l.pending))
-	for key := range l.pending {
-		changed = append(changed, key)
+	batch.Changed = make([]pods.ServiceKey, 0, len(l.pending))
+	batch.Stamps = make(map[pods.ServiceKey]Stamp)
+	for key, stamp := range l.pending {
+		batch.Changed = append(batch.Changed, key)
+		if stamp != (Stamp{}) {
+			batch.Stamps[key] = stamp
+		}
 	}
 	clear(l.pending)
-	slices.SortFunc(changed, compareKeys)
-	return config, changed
+	slices.SortFunc(batch.Changed, compareKeys)
+	return batch
+}
+
+// merged is the configuration with the facts of the clusters that it has. l.mu is held.
+func (l *Lanes) merged() *snapshot.Config {
+	if len(l.facts) == 0 {
+		return l.base
+	}
+	size := len(l.base.Services)
+	for _, facts := range l.facts {
+		size += len(facts.Services)
+	}
+	out := *l.base
+	out.Services = make(map[pods.ServiceKey]*pods.Service, size)
+	out.Synced = make(map[string]*snapshot.Scope, len(l.base.Synced)+len(l.facts))
+	for name, scope := range l.base.Synced {
+		out.Synced[name] = scope
+	}
+	for key, service := range l.base.Services {
+		out.Services[key] = service
+	}
+	for name, facts := range l.facts {
+		if l.base.MemberClusters[name] == nil || l.base.Synced[name] != nil {
+			continue // it has gone, or its source is another one now: it will be removed in a moment
+		}
+		out.Synced[name] = facts.Scope
+		for key, service := range facts.Services {
+			out.Services[key] = service
+		}
+	}
+	return &out
 }
 
 // Live returns the latest Set of a Service, nil where nothing is known of it. It is a pods.Live.

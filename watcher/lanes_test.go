@@ -4,12 +4,14 @@ import (
 	"fmt"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 
 	"github.com/podway/podway/api/pods"
 	"github.com/podway/podway/api/snapshot"
+	"github.com/podway/podway/api/v1alpha1"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -33,29 +35,29 @@ func woken(l *Lanes) bool {
 }
 
 func TestLatestWinsAndChangesPileUp(t *testing.T) {
-	l := NewLanes()
+	l := NewLanes(nil)
 	require.False(t, woken(l))
 	first, second := &snapshot.Config{}, &snapshot.Config{}
-	l.PutConfig(first)
+	l.Put(first, nil, nil)
 	l.Put(second, set("b"), nil)
-	l.PutPods(set("a"), nil)
+	l.Put(nil, set("a"), nil)
 	again := set("a")
-	l.PutPods(again, nil)
+	l.Put(nil, again, nil)
 	require.True(t, woken(l))
 	require.False(t, woken(l), "one wake-up is enough for all")
 
-	config, changed := l.Take()
-	require.Same(t, second, config)
-	require.Equal(t, []pods.ServiceKey{key("a"), key("b")}, changed)
+	batch := l.Take()
+	require.Same(t, second, batch.Config)
+	require.Equal(t, []pods.ServiceKey{key("a"), key("b")}, batch.Changed)
 	require.Same(t, again[key("a")], l.Live(key("a")))
 
-	config, changed = l.Take()
-	require.Nil(t, config)
-	require.Empty(t, changed)
+	batch = l.Take()
+	require.Nil(t, batch.Config)
+	require.Empty(t, batch.Changed)
 }
 
 func TestWhatDidNotChangeWakesNobody(t *testing.T) {
-	l := NewLanes()
+	l := NewLanes(nil)
 	config, sets := &snapshot.Config{}, set("a")
 	l.Put(config, sets, nil)
 	l.Take()
@@ -66,35 +68,91 @@ func TestWhatDidNotChangeWakesNobody(t *testing.T) {
 }
 
 func TestGoneServiceIsUnknown(t *testing.T) {
-	l := NewLanes()
+	l := NewLanes(nil)
 	require.Nil(t, l.Live(key("a")))
-	l.PutPods(set("a"), nil)
+	l.Put(nil, set("a"), nil)
 	l.Take()
-	l.PutPods(nil, []pods.ServiceKey{key("a")})
-	_, changed := l.Take()
-	require.Equal(t, []pods.ServiceKey{key("a")}, changed)
+	l.Put(nil, nil, []pods.ServiceKey{key("a")})
+	require.Equal(t, []pods.ServiceKey{key("a")}, l.Take().Changed)
 	require.Nil(t, l.Live(key("a")))
 }
 
 func TestNothingIsLostBetweenGoroutines(t *testing.T) {
-	l := NewLanes()
+	l := NewLanes(nil)
 	const sources, services = 4, 50
 	var wg sync.WaitGroup
 	for s := range sources {
 		wg.Go(func() {
 			for i := range services {
-				l.PutPods(set(fmt.Sprintf("%d-%d", s, i)), nil)
+				l.Put(nil, set(fmt.Sprintf("%d-%d", s, i)), nil)
 			}
 		})
 	}
 	seen := map[pods.ServiceKey]bool{}
 	for len(seen) < sources*services {
 		<-l.Changed()
-		_, changed := l.Take()
-		for _, k := range changed {
+		for _, k := range l.Take().Changed {
 			seen[k] = true
 			require.NotNil(t, l.Live(k))
 		}
 	}
 	wg.Wait()
+}
+
+func TestFactsOfAClusterJoinTheConfiguration(t *testing.T) {
+	l := NewLanes(nil)
+	facts := &Facts{Scope: &snapshot.Scope{Namespaces: []string{"default"}}, Services: map[pods.ServiceKey]*pods.Service{key("a"): {Key: key("a")}}}
+	l.PutCluster("east", facts, set("a"), nil, nil)
+	require.Nil(t, l.Take().Config, "facts alone are no configuration")
+
+	base := &snapshot.Config{MemberClusters: map[string]*v1alpha1.MemberCluster{"east": {}}}
+	l.Put(base, nil, nil)
+	config := l.Take().Config
+	require.Equal(t, facts.Services, config.Services)
+	require.True(t, config.Synced["east"].Covers("default"))
+	require.False(t, config.Synced["east"].Covers("other"))
+	require.Nil(t, base.Services, "the source's own picture stays as it is")
+
+	l.PutCluster("east", facts, nil, nil, nil)
+	require.Nil(t, l.Take().Config)
+	l.RemoveCluster("east")
+	batch := l.Take()
+	require.Empty(t, batch.Config.Services)
+	require.Equal(t, []pods.ServiceKey{key("a")}, batch.Changed)
+	require.Nil(t, l.Live(key("a")))
+}
+
+func TestFactsOfAClusterThatIsNotConfiguredAreNotServed(t *testing.T) {
+	l := NewLanes(nil)
+	l.Put(&snapshot.Config{}, nil, nil)
+	l.PutCluster("east", &Facts{Scope: snapshot.Everything, Services: map[pods.ServiceKey]*pods.Service{key("a"): {}}}, nil, nil, nil)
+	require.Empty(t, l.Take().Config.Services)
+}
+
+func TestTheOldestStampOfAServiceCounts(t *testing.T) {
+	l := NewLanes(nil)
+	at := time.Now()
+	stamp := func(read time.Duration) map[pods.ServiceKey]Stamp {
+		return map[pods.ServiceKey]Stamp{key("a"): {Read: at.Add(read)}}
+	}
+	l.PutCluster("east", nil, set("a"), nil, stamp(2*time.Second))
+	l.PutCluster("east", nil, set("a"), nil, stamp(time.Second))
+	l.PutCluster("east", nil, set("a"), nil, nil)
+	require.Equal(t, at.Add(time.Second), l.Take().Stamps[key("a")].Read)
+	l.PutCluster("east", nil, set("a"), nil, nil)
+	require.Empty(t, l.Take().Stamps)
+}
+
+func TestObserverSeesEachChangeFirst(t *testing.T) {
+	var seen []string
+	l := NewLanes(func(k pods.ServiceKey, before, after *pods.Set) {
+		seen = append(seen, fmt.Sprintf("%s %t %t", k.Name, before != nil, after != nil))
+	})
+	l.Put(nil, set("a"), nil)
+	l.Put(nil, set("a"), nil)
+	l.Put(nil, nil, []pods.ServiceKey{key("a"), key("never")})
+	require.Equal(t, []string{"a false true", "a true true", "a true false"}, seen)
+	l.Take()
+	l.Touch([]pods.ServiceKey{key("a")})
+	require.Equal(t, []pods.ServiceKey{key("a")}, l.Take().Changed)
 }

@@ -196,7 +196,7 @@ func TestDeltaPublishThatChangesNothingSendsNothing(t *testing.T) {
 	c.subscribe(endpointType, "a")
 	c.want(endpointType, "a")
 	w.set(cluster("a", 1), endpoints("a", 1))
-	w.server.SetEndpoints(nil)
+	w.server.SetEndpoints(nil, nil)
 	w.set(endpoints("a", 1), cluster("a", 1))
 	c.quiet()
 }

@@ -300,7 +300,7 @@ func TestRealEnvoyRejectsOneAssignmentAndTakesTheOthers(t *testing.T) {
 		rejected := <-f.rejected
 		require.Equal(t, api.ResourceKey{Type: endpointType, Name: "d"}, rejected.Key)
 		require.Contains(t, rejected.Message, "LoadBalancingWeight")
-		f.server.SetEndpoints([]*api.Resource{endpoints("d", one)})
+		f.server.SetEndpoints([]*api.Resource{endpoints("d", one)}, nil)
 		answers(t, url+"/d", "one")
 		require.Empty(t, f.rejected)
 		eventually(t, func() bool { return idle(f.server, 5) }, "all is acknowledged")

@@ -130,7 +130,7 @@ func TestClientThatNeverReadsHoldsUpNobody(t *testing.T) {
 	reader.want(endpointType, "a")
 	for i := range 50 {
 		big[0] = i + 10_000
-		w.server.SetEndpoints([]*api.Resource{endpoints("a", big...)})
+		w.server.SetEndpoints([]*api.Resource{endpoints("a", big...)}, nil)
 		reader.want(endpointType, "a")
 	}
 	reader.quiet()
@@ -148,7 +148,7 @@ func TestClientThatNeverAcknowledgesIsBounded(t *testing.T) {
 	c.subscribe(endpointType, "d")
 	c.subscribe(endpointType, "e")
 	for i := range 100 {
-		w.server.SetEndpoints([]*api.Resource{endpoints("a", i+2), endpoints("d", i+2)})
+		w.server.SetEndpoints([]*api.Resource{endpoints("a", i+2), endpoints("d", i+2)}, nil)
 	}
 	c.quiet()
 }

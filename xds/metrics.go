@@ -16,7 +16,13 @@ type metrics struct {
 	bytes      *prometheus.CounterVec
 	rejections *prometheus.CounterVec
 	current    *prometheus.HistogramVec
+	// triggered and read are from a Pod's change, and from podway's first sight of it, to an Envoy's acknowledgement.
+	triggered prometheus.Histogram
+	read      prometheus.Histogram
 }
+
+// lagBuckets (seconds) are fine where podway itself is at work, and reach to where a person is called.
+var lagBuckets = []float64{.0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30}
 
 func newMetrics(registerer prometheus.Registerer) *metrics {
 	byType := []string{"type"}
@@ -42,8 +48,19 @@ func newMetrics(registerer prometheus.Registerer) *metrics {
 		current: register(registerer, prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Name:    "podway_xds_publish_to_ack_seconds",
 			Help:    "Time from a change of a resource to its acknowledgement by an Envoy, by resource type.",
-			Buckets: []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30},
+			Buckets: lagBuckets,
 		}, byType)),
+		triggered: register(registerer, prometheus.NewHistogram(prometheus.HistogramOpts{
+			Name: "podway_endpoints_trigger_to_ack_seconds",
+			Help: "Time from the change of a Pod or Service that its EndpointSlice names, by the member cluster's clock, to the " +
+				"acknowledgement of the endpoints by an Envoy.",
+			Buckets: lagBuckets,
+		})),
+		read: register(registerer, prometheus.NewHistogram(prometheus.HistogramOpts{
+			Name:    "podway_endpoints_event_to_ack_seconds",
+			Help:    "Time from the watch event to the acknowledgement of the endpoints by an Envoy.",
+			Buckets: lagBuckets,
+		})),
 	}
 }
 
@@ -64,6 +81,14 @@ func (m *metrics) sent(typeURL string, bytes int) {
 	m.bytes.WithLabelValues(shortType(typeURL)).Add(float64(bytes))
 }
 
-func (m *metrics) acked(typeURL string, after time.Duration) {
-	m.current.WithLabelValues(shortType(typeURL)).Observe(after.Seconds())
+// acked notes that an Envoy has acknowledged a change that was published at some time.
+func (m *metrics) acked(r *record, published time.Time) {
+	now := time.Now()
+	m.current.WithLabelValues(shortType(r.key.Type)).Observe(now.Sub(published).Seconds())
+	if !r.seen.Triggered.IsZero() {
+		m.triggered.Observe(now.Sub(r.seen.Triggered).Seconds())
+	}
+	if !r.seen.Read.IsZero() {
+		m.read.Observe(now.Sub(r.seen.Read).Seconds())
+	}
 }

@@ -228,12 +228,12 @@ func TestRejectionOfAVersionThatWasReplacedMeanwhileIsNotThatOfTheNewOne(t *test
 func TestRejectedEndpointsHoldBackAChangeOfTheirCluster(t *testing.T) {
 	w := newWorld(t, quick(), settledResources()...)
 	c := settled(w)
-	w.server.SetEndpoints([]*api.Resource{endpoints("a", 2)})
+	w.server.SetEndpoints([]*api.Resource{endpoints("a", 2)}, nil)
 	c.nack(c.see(endpointType, "a"), "bad")
 	c.quiet()
 	w.set(append(settledResources()[2:], cluster("a", 2), endpoints("a", 2))...)
 	c.quiet()
-	w.server.SetEndpoints([]*api.Resource{endpoints("a", 3)})
+	w.server.SetEndpoints([]*api.Resource{endpoints("a", 3)}, nil)
 	c.want(clusterType, "a")
 	c.want(endpointType, "a")
 }

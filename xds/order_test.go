@@ -233,7 +233,7 @@ func TestEndpointsAreSentAgainAfterAChangedCluster(t *testing.T) {
 func TestEndpointsAreSentAgainAfterAChangedClusterThoughTheLastAreNotAcknowledged(t *testing.T) {
 	w := newWorld(t, quick(), settledResources()...)
 	c := settled(w)
-	w.server.SetEndpoints([]*api.Resource{endpoints("a", 2)})
+	w.server.SetEndpoints([]*api.Resource{endpoints("a", 2)}, nil)
 	c.see(endpointType, "a")
 	w.set(append(settledResources()[2:], cluster("a", 2), endpoints("a", 2))...)
 	c.see(clusterType, "a")

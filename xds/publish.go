@@ -155,14 +155,15 @@ func (s *Server) retire(v *view, now time.Time) {
 }
 
 // SetEndpoints replaces ClusterLoadAssignments by name in every view that has
-// them. Its work is in proportion to the change, not to what is served.
-func (s *Server) SetEndpoints(changed []*api.Resource) {
+// them. Its work is in proportion to the change, not to what is served. seen says of some, by name, when what led to them was first seen;
+// it serves to measure, and may be nil.
+func (s *Server) SetEndpoints(changed []*api.Resource, seen map[string]Seen) {
 	s.publisher.mu.Lock()
 	defer s.publisher.mu.Unlock()
 	now := time.Now()
 	woken := map[*view]bool{}
 	for _, source := range changed {
-		if err := s.setEndpoints(source, now, woken); err != nil {
+		if err := s.setEndpoints(source, seen[source.Name], now, woken); err != nil {
 			s.log.Error("A resource cannot be sent", "error", err)
 		}
 	}
@@ -173,7 +174,7 @@ func (s *Server) SetEndpoints(changed []*api.Resource) {
 	}
 }
 
-func (s *Server) setEndpoints(source *api.Resource, now time.Time, woken map[*view]bool) error {
+func (s *Server) setEndpoints(source *api.Resource, seen Seen, now time.Time, woken map[*view]bool) error {
 	if source.Type != endpointType {
 		return fmt.Errorf("%s %s is not a ClusterLoadAssignment", messageName(source.Type), source.Name)
 	}
@@ -186,6 +187,7 @@ func (s *Server) setEndpoints(source *api.Resource, now time.Time, woken map[*vi
 	if err != nil {
 		return err
 	}
+	r.seen = seen
 	for _, v := range users {
 		v.mu.Lock()
 		if before := v.record(endpointType, source.Name); before != nil {

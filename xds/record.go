@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	clusterv3 "github.com/envoyproxy/go-control-plane/envoy/config/cluster/v3"
 	endpointv3 "github.com/envoyproxy/go-control-plane/envoy/config/endpoint/v3"
@@ -31,9 +32,19 @@ type record struct {
 	// assignment is the name of the ClusterLoadAssignment that a Cluster takes its endpoints from; empty for other
 	// types and clusters.
 	assignment string
+	// seen says when what led to this version was first seen.
+	seen Seen
 	// ready is true for a Cluster that can take traffic as soon as its ClusterLoadAssignment is accepted: it waits for
 	// no health check and no secret.
 	ready bool
+}
+
+// Seen says when a change was first seen, on its way to a resource. Zero times are not known.
+type Seen struct {
+	// Triggered is when the Pod or Service changed, as its cluster says.
+	Triggered time.Time
+	// Read is when podway read of it.
+	Read time.Time
 }
 
 // newRecord encodes a resource. The bytes are deterministic within one build of podway, so replicas agree on versions.

@@ -225,9 +225,9 @@ func TestMetricsCountByType(t *testing.T) {
 	config.Registerer = registry
 	w := newWorld(t, config, settledResources()...)
 	c := settled(w)
-	w.server.SetEndpoints([]*api.Resource{endpoints("a", 2)})
+	w.server.SetEndpoints([]*api.Resource{endpoints("a", 2)}, nil)
 	c.want(endpointType, "a")
-	w.server.SetEndpoints([]*api.Resource{endpoints("a", 3)})
+	w.server.SetEndpoints([]*api.Resource{endpoints("a", 3)}, nil)
 	c.nack(c.see(endpointType, "a"), "bad")
 	c.quiet()
 	all := gathered(t, registry)

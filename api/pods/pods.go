@@ -3,7 +3,11 @@
 // it has been published by a watcher.
 package pods
 
-import "net/netip"
+import (
+	"net/netip"
+
+	"k8s.io/apimachinery/pkg/labels"
+)
 
 // ServiceKey names a Service in a member cluster.
 type ServiceKey struct {
@@ -21,6 +25,8 @@ type Service struct {
 	Selector map[string]string
 	// ExternalName is true for a Service of that type: it has no Pods.
 	ExternalName bool
+	// IPv6 is true where the Service's first IP family is IPv6.
+	IPv6 bool
 }
 
 // ServicePort is one port of a Service.
@@ -42,6 +48,8 @@ type ServicePort struct {
 type Set struct {
 	Key  ServiceKey
 	Pods []Pod
+	// Unlabeled is true while the labels of the Pods are asked for and not known yet: which Pods a selector takes is Unknown.
+	Unlabeled bool
 }
 
 // Pod is one address of a Pod behind a Service. For an endpoint with no
@@ -80,3 +88,15 @@ func (p *Pod) Port(name string) (int32, bool) {
 // cluster has not synced yet, so that nothing is known of the Service: an
 // Unknown part of a tunnel. A Service that is known to have no Pods has an empty Set.
 type Live func(ServiceKey) *Set
+
+// Use says which Pods a tunnel takes: those of a Service, or some of them.
+type Use struct {
+	Service ServiceKey
+	// Selector of the Pods by their own labels; nil takes all.
+	Selector labels.Selector
+}
+
+// Takes says whether a Pod of the Service is among them. One whose labels are not known is not, where there is a Selector.
+func (u *Use) Takes(pod *Pod) bool {
+	return u.Selector == nil || (pod.Labels != nil && u.Selector.Matches(labels.Set(pod.Labels)))
+}

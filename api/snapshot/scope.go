@@ -35,3 +35,11 @@ func (s *Scope) Equal(other *Scope) bool {
 	}
 	return s.All == other.All && slices.Equal(s.Namespaces, other.Namespaces)
 }
+
+// Contains says whether all of another Scope is in this one.
+func (s *Scope) Contains(other *Scope) bool {
+	if other.IsEmpty() || s != nil && s.All {
+		return true
+	}
+	return !other.All && !slices.ContainsFunc(other.Namespaces, func(namespace string) bool { return !s.Covers(namespace) })
+}

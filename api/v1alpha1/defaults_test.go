@@ -44,6 +44,10 @@ func TestDefaults(t *testing.T) {
 			name: "member cluster", object: &MemberCluster{}, in: "{source: {type: Kubeconfig, kubeconfig: {secretRef: {namespace: a, name: b}}}}",
 			want: "{trafficPolicy: Active, source: {type: Kubeconfig, kubeconfig: {secretRef: {namespace: a, name: b, key: kubeconfig}}}}",
 		},
+		{
+			name: "a brake is filled in by the flags", object: &MemberCluster{}, in: "{source: {type: Objects}, brake: {percent: 50}}",
+			want: "{trafficPolicy: Active, source: {type: Objects}, brake: {percent: 50}}",
+		},
 		{name: "parameters", object: &GatewayParameters{}, in: "{}", want: "{listenAddress: 0.0.0.0}"},
 		{name: "access log", object: &GatewayParameters{}, in: "{accessLog: {}}", want: "{listenAddress: 0.0.0.0, accessLog: {path: /dev/stdout, format: JSON}}"},
 	} {

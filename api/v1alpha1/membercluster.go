@@ -2,6 +2,7 @@ package v1alpha1
 
 import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
 )
 
 // MemberCluster is a Kubernetes cluster whose Pods tunnels may use.
@@ -44,6 +45,27 @@ type MemberClusterSpec struct {
 	// +kubebuilder:validation:MaxItems=256
 	// +optional
 	AllowedTunnels []AllowedTunnels `json:"allowedTunnels,omitempty"`
+	// Brake says when Pods of this cluster that lost readiness without being deleted stay in a tunnel.
+	// +optional
+	Brake *Brake `json:"brake,omitempty"`
+}
+
+// Brake keeps Pods in a tunnel where more than a share of its Pods in one cluster lose readiness within 10 s without being deleted: that is
+// rather a broken probe or a lost node than Pods that cannot serve. Fields that are not set are as the flags of podway serve say.
+type Brake struct {
+	// Percent of the tunnel's Pods in the cluster: when more than these lose readiness, they stay. 1 to 100; 100 switches the brake off.
+	// +kubebuilder:validation:Minimum=1
+	// +kubebuilder:validation:Maximum=100
+	// +optional
+	Percent *int32 `json:"percent,omitempty"`
+	// MinPods is the least number of Pods that must have lost readiness, 1 to 100000.
+	// +kubebuilder:validation:Minimum=1
+	// +kubebuilder:validation:Maximum=100000
+	// +optional
+	MinPods *int32 `json:"minPods,omitempty"`
+	// Limit after which Pods that are still not ready leave the tunnel all the same, more than 0 and at most 24h.
+	// +optional
+	Limit *gatewayv1.Duration `json:"limit,omitempty"`
 }
 
 // ClusterSource is where a cluster's objects come from.

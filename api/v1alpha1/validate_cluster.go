@@ -4,6 +4,7 @@ import (
 	"path"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/podway/podway/api"
 )
@@ -23,7 +24,25 @@ func (m *MemberCluster) Validate() []api.Problem {
 		c.namespaces(field+".from", m.Spec.AllowedTunnels[i].From, "namespaces of tunnels")
 		c.namespaces(field+".to", m.Spec.AllowedTunnels[i].To, "namespaces of this cluster")
 	}
+	if m.Spec.Brake != nil {
+		c.brake("spec.brake", m.Spec.Brake)
+	}
 	return c.problems
+}
+
+// maxBrakeLimit is how long Pods that are not ready may be kept: an outage of a day is no half-truth any more.
+const maxBrakeLimit = 24 * time.Hour
+
+func (c *checker) brake(field string, brake *Brake) {
+	between(c, field+".percent", brake.Percent, 1, 100)
+	between(c, field+".minPods", brake.MinPods, 1, 100000)
+	c.duration(field+".limit", brake.Limit, positive)
+	if brake.Limit == nil {
+		return
+	}
+	if limit, err := ParseDuration(*brake.Limit); err == nil && limit > maxBrakeLimit {
+		c.refuse(api.CodeOutOfRange, field+".limit", "set it to at most 24h", "the duration %s is more than 24h", string(*brake.Limit))
+	}
 }
 
 // source checks that the field that the type names is set, and no other.

@@ -265,6 +265,9 @@ func TestMemberClusterValidation(t *testing.T) {
 	allowed := func(entry string) string {
 		return "{source: {type: Objects, objects: {directory: east}}, allowedTunnels: [" + entry + "]}"
 	}
+	braked := func(brake string) string {
+		return "{source: {type: Objects, objects: {directory: east}}, brake: " + brake + "}"
+	}
 	for _, test := range []validationCase{
 		{name: "objects", spec: source("type: Objects, objects: {directory: clusters/east}")},
 		{name: "a file", spec: source("type: Kubeconfig, kubeconfig: {file: east.kubeconfig}")},
@@ -289,6 +292,22 @@ func TestMemberClusterValidation(t *testing.T) {
 		{name: "policy", spec: "{source: {type: Objects, objects: {directory: a}}, trafficPolicy: Stopped, clusterUID: " + strings.Repeat("x", 65) + "}", want: []string{
 			"error OutOfRange: spec.clusterUID: the value has 65 bytes, and at most 64 may be; shorten it to at most 64 bytes",
 			`error InvalidValue: spec.trafficPolicy: "Stopped" is none of the values that the field may have; use Active or Drained`,
+		}},
+		{name: "brake", spec: braked("{percent: 1, minPods: 100000, limit: 24h}")},
+		{name: "brake off", spec: braked("{percent: 100}")},
+		{name: "a brake as the flags say", spec: braked("{}")},
+		{name: "too little of a brake", spec: braked("{percent: 0, minPods: 0, limit: 0s}"), want: []string{
+			"error OutOfRange: spec.brake.percent: 0 is not within 1 to 100; set it to a number from 1 to 100",
+			"error OutOfRange: spec.brake.minPods: 0 is not within 1 to 100000; set it to a number from 1 to 100000",
+			"error OutOfRange: spec.brake.limit: the duration 0s is not more than 0; set it to more than 0",
+		}},
+		{name: "too much of a brake", spec: braked("{percent: 101, minPods: 100001, limit: 24h1ms}"), want: []string{
+			"error OutOfRange: spec.brake.percent: 101 is not within 1 to 100; set it to a number from 1 to 100",
+			"error OutOfRange: spec.brake.minPods: 100001 is not within 1 to 100000; set it to a number from 1 to 100000",
+			"error OutOfRange: spec.brake.limit: the duration 24h1ms is more than 24h; set it to at most 24h",
+		}},
+		{name: "a brake's limit", spec: braked("{limit: 1d}"), want: []string{
+			`error InvalidValue: spec.brake.limit: "1d" is not a duration; write a duration as Gateway API does: up to 4 numbers of at most 5 digits with h, m, s or ms, such as 1m30s`,
 		}},
 		{name: "everybody", spec: allowed("{from: ['*'], to: ['*']}")},
 		{name: "nobody", spec: allowed("{from: [], to: []}"), want: []string{

@@ -76,7 +76,7 @@ func podway(tb testing.TB, clusters int) *system {
 	first := names(1)[0]
 	return &system{
 		address: listener.Addr().String(),
-		publish: func(seed int) { server.SetEndpoints([]*api.Resource{endpoints(assignment(first, seed))}) },
+		publish: func(seed int) { server.SetEndpoints([]*api.Resource{endpoints(assignment(first, seed))}, nil) },
 		stop: func() {
 			cancel()
 			require.NoError(tb, <-done)

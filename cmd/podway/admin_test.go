@@ -6,6 +6,8 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+
+	"github.com/podway/podway/watcher"
 )
 
 func TestReadyzSaysWhyItIsNotReady(t *testing.T) {
@@ -22,7 +24,7 @@ func TestReadyzSaysWhyItIsNotReady(t *testing.T) {
 		}
 	}
 	check(http.StatusServiceUnavailable, "not ready: the configuration has not been read whole yet\n")
-	ready.pipeline.apply(t.Context(), b.state.Config, nil, b.live)
+	ready.pipeline.apply(t.Context(), watcher.Batch{Config: b.state.Config}, b.live)
 	check(http.StatusServiceUnavailable, "not ready: the xDS port is not open yet\n")
 	ready.serving.Store(true)
 	check(http.StatusOK, "ready: 1 Gateways, 2 tunnels, 4 endpoints\n")

@@ -51,7 +51,7 @@ func serve(ctx context.Context, cfg serveConfig) error {
 }
 
 func newControlPlane(cfg serveConfig) *controlPlane {
-	c := &controlPlane{cfg: cfg, lanes: watcher.NewLanes()}
+	c := &controlPlane{cfg: cfg, lanes: watcher.NewLanes(nil)}
 	board := newProblemBoard(cfg.Log)
 	rejected := newRejections(board)
 	registry := newRegistry(&c.ready, board)
@@ -114,9 +114,9 @@ func (c *controlPlane) runPipeline(ctx context.Context, first chan<- struct{}) e
 			continue
 		case <-c.lanes.Changed():
 		}
-		cfg, changed := c.lanes.Take()
+		batch := c.lanes.Take()
 		waiting := c.pipeline.state.Load() == nil
-		c.pipeline.apply(ctx, cfg, changed, c.lanes.Live)
+		c.pipeline.apply(ctx, batch, c.lanes.Live)
 		if waiting && c.pipeline.state.Load() != nil {
 			close(first)
 		}

@@ -18,12 +18,14 @@ import (
 	"github.com/podway/podway/api/pods"
 	"github.com/podway/podway/api/snapshot"
 	"github.com/podway/podway/translator"
+	"github.com/podway/podway/watcher"
+	"github.com/podway/podway/xds"
 )
 
 // publisher is what the pipeline hands resources to: an *xds.Server.
 type publisher interface {
 	SetViews(views map[string][]*api.Resource)
-	SetEndpoints(changed []*api.Resource)
+	SetEndpoints(changed []*api.Resource, seen map[string]xds.Seen)
 }
 
 // pipeline joins a watcher's lanes to the translator, and the translator to
@@ -59,14 +61,13 @@ func newPipeline(server publisher, board *problemBoard, rejected *rejections, lo
 	return &pipeline{server: server, board: board, rejected: rejected, log: log, endpoints: map[types.NamespacedName]translator.Endpoints{}}
 }
 
-// apply brings the server up to date. cfg is nil where the configuration did
-// not change; changed are the Services whose Pods did.
-func (p *pipeline) apply(ctx context.Context, cfg *snapshot.Config, changed []pods.ServiceKey, live pods.Live) {
+// apply brings the server up to date.
+func (p *pipeline) apply(ctx context.Context, batch watcher.Batch, live pods.Live) {
 	switch {
-	case cfg != nil:
-		p.applyConfig(ctx, cfg, changed, live)
+	case batch.Config != nil:
+		p.applyConfig(ctx, batch.Config, batch.Changed, live)
 	case p.plan != nil:
-		p.applyPods(ctx, changed, live)
+		p.applyPods(ctx, batch, live)
 	}
 }
 
@@ -116,11 +117,11 @@ func (p *pipeline) checkDates(ctx context.Context, now time.Time, live pods.Live
 
 // applyPods makes the endpoints of the tunnels that use the changed Services, and hands on those that are not what they were.
 // Its work is in proportion to those tunnels.
-func (p *pipeline) applyPods(ctx context.Context, changed []pods.ServiceKey, live pods.Live) {
+func (p *pipeline) applyPods(ctx context.Context, batch watcher.Batch, live pods.Live) {
 	var resources []*api.Resource
 	problemsChanged := false
 	count := p.state.Load().Endpoints
-	for _, tunnel := range usersOf(p.plan, changed) {
+	for _, tunnel := range usersOf(p.plan, batch.Changed) {
 		previous, inForce := p.endpoints[tunnel]
 		if !inForce {
 			continue
@@ -137,7 +138,7 @@ func (p *pipeline) applyPods(ctx context.Context, changed []pods.ServiceKey, liv
 	}
 	if len(resources) > 0 {
 		p.rejected.changed(resources)
-		p.server.SetEndpoints(resources)
+		p.server.SetEndpoints(resources, p.seen(batch))
 		state := *p.state.Load()
 		state.Endpoints = count
 		p.state.Store(&state)
@@ -146,6 +147,22 @@ func (p *pipeline) applyPods(ctx context.Context, changed []pods.ServiceKey, liv
 	if problemsChanged {
 		p.publishEndpointProblems()
 	}
+}
+
+// seen says, by the name of the tunnels' endpoints, when what changed was first seen.
+func (p *pipeline) seen(batch watcher.Batch) map[string]xds.Seen {
+	stamps := map[string]watcher.Stamp{}
+	for service, stamp := range batch.Stamps {
+		for _, tunnel := range p.plan.Users(service) {
+			name := translator.TunnelResource(tunnel)
+			stamps[name] = stamps[name].Older(stamp)
+		}
+	}
+	seen := make(map[string]xds.Seen, len(stamps))
+	for name, stamp := range stamps {
+		seen[name] = xds.Seen(stamp)
+	}
+	return seen
 }
 
 // describe says what is served after a configuration has been applied.

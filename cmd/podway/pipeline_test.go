@@ -12,6 +12,7 @@ import (
 
 	"github.com/podway/podway/api"
 	"github.com/podway/podway/api/pods"
+	"github.com/podway/podway/watcher"
 	"github.com/podway/podway/watcher/files"
 	"github.com/podway/podway/xds"
 )
@@ -23,7 +24,9 @@ type recorder struct {
 }
 
 func (r *recorder) SetViews(views map[string][]*api.Resource) { r.views = append(r.views, views) }
-func (r *recorder) SetEndpoints(changed []*api.Resource)      { r.endpoints = append(r.endpoints, changed) }
+func (r *recorder) SetEndpoints(changed []*api.Resource, _ map[string]xds.Seen) {
+	r.endpoints = append(r.endpoints, changed)
+}
 
 // logBuffer is a log that a test reads while others write.
 type logBuffer struct {
@@ -63,7 +66,7 @@ func newBench(t *testing.T) *bench {
 	log := slog.New(slog.NewTextHandler(b.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	b.board = newProblemBoard(log)
 	b.pipeline = newPipeline(b.sent, b.board, newRejections(b.board), log)
-	b.pipeline.apply(t.Context(), state.Config, nil, b.live)
+	b.pipeline.apply(t.Context(), watcher.Batch{Config: state.Config}, b.live)
 	return b
 }
 
@@ -76,7 +79,7 @@ func (b *bench) setPods(key pods.ServiceKey, change func(*pods.Set)) {
 	set.Pods = append([]pods.Pod(nil), set.Pods...)
 	change(&set)
 	b.state.Pods[key] = &set
-	b.pipeline.apply(b.Context(), nil, []pods.ServiceKey{key}, b.live)
+	b.pipeline.apply(b.Context(), watcher.Batch{Changed: []pods.ServiceKey{key}}, b.live)
 }
 
 func (b *bench) resource(view, kind, name string) *api.Resource {
@@ -138,7 +141,7 @@ func TestSameConfigurationKeepsEveryPointer(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	b.pipeline.apply(t.Context(), again.Config, nil, b.live)
+	b.pipeline.apply(t.Context(), watcher.Batch{Config: again.Config}, b.live)
 	before, after := b.sent.views[0]["edge/front"], b.sent.views[1]["edge/front"]
 	if len(before) != len(after) {
 		t.Fatalf("%d resources became %d", len(before), len(after))
@@ -153,7 +156,7 @@ func TestSameConfigurationKeepsEveryPointer(t *testing.T) {
 func TestPodsBeforeTheFirstConfigurationWait(t *testing.T) {
 	b := newBench(t)
 	fresh := newPipeline(&recorder{}, b.board, newRejections(b.board), b.pipeline.log)
-	fresh.apply(t.Context(), nil, []pods.ServiceKey{eastHello}, b.live)
+	fresh.apply(t.Context(), watcher.Batch{Changed: []pods.ServiceKey{eastHello}}, b.live)
 	if fresh.state.Load() != nil {
 		t.Error("a state was published without a configuration")
 	}
@@ -229,7 +232,7 @@ func TestACertificateThatExpiresMeanwhileIsTold(t *testing.T) {
 		t.Fatal(err)
 	}
 	b.state = state
-	b.pipeline.apply(t.Context(), state.Config, nil, b.live)
+	b.pipeline.apply(t.Context(), watcher.Batch{Config: state.Config}, b.live)
 	states := len(b.sent.views)
 	b.pipeline.checkDates(t.Context(), state.Config.Now, b.live)
 	if len(b.sent.views) != states {

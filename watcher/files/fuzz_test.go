@@ -64,7 +64,7 @@ func FuzzObjects(f *testing.F) {
 			}
 			x.replace("a.yaml", c.files["a.yaml"].content.items, nil)
 			x.join()
-			if len(x.slices)+len(x.users)+len(x.sets)+len(x.holders)+len(x.origins)+len(x.repeated)+len(x.touched) > 0 {
+			if len(x.sets)+len(x.holders)+len(x.origins)+len(x.repeated)+len(x.touched) > 0 || !x.joined.IsEmpty() {
 				t.Fatalf("something is left of a file that is gone: %+v", x)
 			}
 		}

@@ -1,9 +1,10 @@
 package files
 
 import (
+	"maps"
 	"slices"
+	"time"
 
-	discoveryv1 "k8s.io/api/discovery/v1"
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/podway/podway/api"
@@ -23,12 +24,10 @@ type index struct {
 	// repeated are the keys with several places.
 	repeated map[itemKey]bool
 
-	slices   map[types.NamespacedName]map[types.NamespacedName]bool // Service to the names of its EndpointSlices
-	users    map[types.NamespacedName]map[types.NamespacedName]int  // Pod to the Services whose slices name it, and how many do
+	joined   *join.Index
 	services map[pods.ServiceKey]*pods.Service
 	sets     map[pods.ServiceKey]*pods.Set
 	origins  map[api.ObjectRef]*snapshot.Origin
-	joiner   join.Joiner
 }
 
 // holding is an object in a file.
@@ -38,9 +37,10 @@ type holding struct {
 }
 
 func newIndex(cluster string) *index {
+	joined := join.NewIndex(cluster)
+	joined.FollowAllLabels()
 	return &index{
-		cluster: cluster, holders: map[itemKey][]holding{}, touched: map[itemKey]*item{}, repeated: map[itemKey]bool{},
-		slices: map[types.NamespacedName]map[types.NamespacedName]bool{}, users: map[types.NamespacedName]map[types.NamespacedName]int{},
+		cluster: cluster, holders: map[itemKey][]holding{}, touched: map[itemKey]*item{}, repeated: map[itemKey]bool{}, joined: joined,
 		services: map[pods.ServiceKey]*pods.Service{}, sets: map[pods.ServiceKey]*pods.Set{}, origins: map[api.ObjectRef]*snapshot.Origin{},
 	}
 }
@@ -123,133 +123,59 @@ func (x *index) remove(path string, h held) {
 
 // join joins what changed since the last one. It says whether a Service or its place is another one now.
 func (x *index) join() (changed bool) {
-	services := map[types.NamespacedName]bool{}
 	for key, before := range x.touched {
 		if now := x.item(key); now != before {
-			x.change(key, before, now, services)
+			changed = x.change(key, now) || changed
 		}
-	}
-	// Which Pods the slices name is known only now.
-	for key, before := range x.touched {
-		if key.kind == kindPod && x.item(key) != before {
-			for service := range x.users[key.NamespacedName] {
-				services[service] = true
-			}
-		}
-	}
-	for name := range services {
-		changed = x.rejoin(name) || changed
-	}
-	for key := range x.touched {
 		changed = x.locate(key) || changed
 	}
 	clear(x.touched)
+	found := x.joined.Join(time.Time{}, func(string) bool { return true })
+	maps.Copy(x.sets, found.Sets)
+	for _, key := range found.Gone {
+		delete(x.sets, key)
+	}
 	return changed
 }
 
-// change notes which Services an object's change concerns.
-func (x *index) change(key itemKey, before, now *item, services map[types.NamespacedName]bool) {
+// change takes up an object, nil where it has gone, and says whether a Service changed.
+func (x *index) change(key itemKey, now *item) (changed bool) {
 	switch key.kind {
 	case kindService:
-		services[key.NamespacedName] = true
+		return x.changeService(key.NamespacedName, now)
 	case kindEndpointSlice:
-		if before != nil {
-			x.forget(before.endpoint, services)
-		}
+		var slice *join.Slice
 		if now != nil {
-			x.learn(now.endpoint, services)
+			slice = now.endpoint
 		}
+		// Files are read together: no Pod is between two slices.
+		x.joined.PutSlice(key.NamespacedName, slice, time.Time{})
+	case kindPod:
+		var labels map[string]string
+		if now != nil {
+			labels = now.labels
+		}
+		x.joined.PutLabels(key.NamespacedName, labels)
 	}
+	return false
 }
 
-// learn takes up an EndpointSlice.
-func (x *index) learn(slice *discoveryv1.EndpointSlice, services map[types.NamespacedName]bool) {
-	service, ok := join.ServiceOf(slice)
-	if !ok {
-		return
-	}
-	services[service] = true
-	if x.slices[service] == nil {
-		x.slices[service] = map[types.NamespacedName]bool{}
-	}
-	x.slices[service][types.NamespacedName{Namespace: slice.Namespace, Name: slice.Name}] = true
-	for pod := range podsOf(slice) {
-		if x.users[pod] == nil {
-			x.users[pod] = map[types.NamespacedName]int{}
-		}
-		x.users[pod][service]++
-	}
-}
-
-// forget lets go of an EndpointSlice.
-func (x *index) forget(slice *discoveryv1.EndpointSlice, services map[types.NamespacedName]bool) {
-	service, ok := join.ServiceOf(slice)
-	if !ok {
-		return
-	}
-	services[service] = true
-	delete(x.slices[service], types.NamespacedName{Namespace: slice.Namespace, Name: slice.Name})
-	if len(x.slices[service]) == 0 {
-		delete(x.slices, service)
-	}
-	for pod := range podsOf(slice) {
-		if x.users[pod][service]--; x.users[pod][service] <= 0 {
-			delete(x.users[pod], service)
-		}
-		if len(x.users[pod]) == 0 {
-			delete(x.users, pod)
-		}
-	}
-}
-
-func podsOf(slice *discoveryv1.EndpointSlice) map[types.NamespacedName]bool {
-	out := make(map[types.NamespacedName]bool, len(slice.Endpoints))
-	for i := range slice.Endpoints {
-		if ref := slice.Endpoints[i].TargetRef; ref != nil && ref.Kind == kindPod {
-			namespace := ref.Namespace
-			if namespace == "" {
-				namespace = slice.Namespace
-			}
-			out[types.NamespacedName{Namespace: namespace, Name: ref.Name}] = true
-		}
-	}
-	return out
-}
-
-// rejoin joins a Service again, and says whether the Service itself changed. What comes out equal keeps its pointer.
-func (x *index) rejoin(name types.NamespacedName) (changed bool) {
+func (x *index) changeService(name types.NamespacedName, now *item) (changed bool) {
 	key := pods.ServiceKey{Cluster: x.cluster, Namespace: name.Namespace, Name: name.Name}
-	i := x.item(itemKey{kind: kindService, NamespacedName: name})
-	if i == nil {
-		_, changed = x.services[key]
+	var service *pods.Service
+	if now != nil {
+		service = join.Service(x.cluster, now.service)
+	}
+	x.joined.PutService(name, service)
+	if join.EqualServices(service, x.services[key]) {
+		return false
+	}
+	if service == nil {
 		delete(x.services, key)
-		delete(x.sets, key)
-		return changed
+	} else {
+		x.services[key] = service
 	}
-	if service := join.Service(x.cluster, i.service); !join.EqualServices(service, x.services[key]) {
-		x.services[key], changed = service, true
-	}
-	if set := x.joiner.Join(x.cluster, i.service, x.endpoints(name), x.labels); !join.EqualSets(set, x.sets[key]) {
-		x.sets[key] = set
-	}
-	return changed
-}
-
-func (x *index) endpoints(service types.NamespacedName) []*discoveryv1.EndpointSlice {
-	out := make([]*discoveryv1.EndpointSlice, 0, len(x.slices[service]))
-	for name := range x.slices[service] {
-		if i := x.item(itemKey{kind: kindEndpointSlice, NamespacedName: name}); i != nil {
-			out = append(out, i.endpoint)
-		}
-	}
-	return out
-}
-
-func (x *index) labels(pod types.NamespacedName) map[string]string {
-	if i := x.item(itemKey{kind: kindPod, NamespacedName: pod}); i != nil {
-		return i.labels
-	}
-	return nil
+	return true
 }
 
 // locate notes where a Service is, and says whether that is another place now.

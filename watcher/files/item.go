@@ -15,6 +15,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/podway/podway/api"
+	join "github.com/podway/podway/watcher/slices"
 )
 
 // item is one object of a member cluster, reduced to what podway reads.
@@ -25,7 +26,7 @@ type item struct {
 	line int
 	// One of these is set, or problem.
 	service  *corev1.Service
-	endpoint *discoveryv1.EndpointSlice
+	endpoint *join.Slice
 	// labels are those of a Pod, never nil for one.
 	labels  map[string]string
 	problem *api.Problem
@@ -79,9 +80,9 @@ func itemOfJSON(text []byte, depth int) *item {
 	case kindPod:
 		out.setLabels(e.Metadata.Labels)
 	case kindService:
-		out.decode(text, &out.service)
+		out.decodeService(text)
 	case kindEndpointSlice:
-		out.decode(text, &out.endpoint)
+		out.decodeSlice(text)
 	}
 	return out
 }
@@ -132,19 +133,26 @@ func (i *item) setLabels(labels map[string]string) {
 	i.labels = labels
 }
 
-// decode decodes the whole of an object, and lets go of what nobody reads.
-func (i *item) decode(text []byte, into any) {
-	if err := json.Unmarshal(text, into); err != nil {
+// decodeService decodes a Service, and lets go of what nobody reads.
+func (i *item) decodeService(text []byte) {
+	service := &corev1.Service{}
+	if err := json.Unmarshal(text, service); err != nil {
 		i.problem = undecodableItem(err)
-		i.service, i.endpoint = nil, nil
 		return
 	}
-	if s := i.service; s != nil {
-		s.Namespace, s.ManagedFields, s.Annotations, s.Status = i.key.Namespace, nil, nil, corev1.ServiceStatus{}
+	service.Namespace, service.ManagedFields, service.Annotations, service.Status = i.key.Namespace, nil, nil, corev1.ServiceStatus{}
+	i.service = service
+}
+
+// decodeSlice decodes an EndpointSlice, and keeps what is read of it.
+func (i *item) decodeSlice(text []byte) {
+	slice := &discoveryv1.EndpointSlice{}
+	if err := json.Unmarshal(text, slice); err != nil {
+		i.problem = undecodableItem(err)
+		return
 	}
-	if e := i.endpoint; e != nil {
-		e.Namespace, e.ManagedFields, e.Annotations = i.key.Namespace, nil, nil
-	}
+	slice.Namespace = i.key.Namespace
+	i.endpoint = join.NewSlice(slice)
 }
 
 func undecodableItem(err error) *api.Problem {

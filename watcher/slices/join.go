@@ -2,12 +2,9 @@ package slices
 
 import (
 	"cmp"
-	"net/netip"
 	"slices"
 	"strings"
 
-	corev1 "k8s.io/api/core/v1"
-	discoveryv1 "k8s.io/api/discovery/v1"
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/podway/podway/api/pods"
@@ -28,83 +25,48 @@ type Joiner struct {
 
 // candidate is one endpoint on its way into a Set.
 type candidate struct {
-	pods.Pod
+	*pods.Pod
 	preferred bool
 	slice     string
 }
 
-// Join makes the Set of a Service of a cluster from its EndpointSlices, in any
-// order. Slices with FQDNs, endpoints without a usable address and slices
-// without ports are left out: nothing can be sent there. Of an endpoint only
-// the first address counts, as Kubernetes says: all of them are one backend.
-// labels may be nil where nobody asks for them.
-func (j *Joiner) Join(cluster string, service *corev1.Service, endpoints []*discoveryv1.EndpointSlice, labels Labels) *pods.Set {
-	set := &pods.Set{Key: pods.ServiceKey{Cluster: cluster, Namespace: service.Namespace, Name: service.Name}}
-	if service.Spec.Type == corev1.ServiceTypeExternalName {
+// Join makes the Set of a Service from its Slices, in any order. labels may be nil where nobody asks for them. A Set may share its Pods with a
+// Slice: both are immutable.
+func (j *Joiner) Join(service *pods.Service, endpoints []*Slice, labels Labels) *pods.Set {
+	set := &pods.Set{Key: service.Key}
+	if service.ExternalName {
 		return set
 	}
-	j.collect(endpoints, preferredFamily(service))
+	if len(endpoints) == 1 && labels == nil {
+		set.Pods = endpoints[0].Pods
+		return set
+	}
+	j.collect(endpoints, service.IPv6)
 	j.dropOtherFamily()
 	j.dedupe()
 	if len(j.kept) > 0 {
 		set.Pods = make([]pods.Pod, len(j.kept))
 	}
 	for i := range j.kept {
-		set.Pods[i] = j.kept[i].Pod
-		if pod := &set.Pods[i]; labels != nil && pod.Name != "" {
+		set.Pods[i] = *j.kept[i].Pod
+		pod := &set.Pods[i]
+		pod.Ports = j.sharedPorts(pod.Ports)
+		if labels != nil && pod.Name != "" {
 			pod.Labels = labels(types.NamespacedName{Namespace: pod.Namespace, Name: pod.Name})
 		}
 	}
 	slices.SortFunc(set.Pods, comparePods)
-	// What is kept for the next Join must not keep this one's strings alive.
+	// What is kept for the next Join must not keep this one's Pods alive.
 	clear(j.found)
 	clear(j.order)
 	clear(j.kept)
 	clear(j.ports)
+	j.ports = j.ports[:0]
 	return set
 }
 
-// preferredFamily is the Service's first IP family, IPv4 where it names none.
-func preferredFamily(service *corev1.Service) discoveryv1.AddressType {
-	if len(service.Spec.IPFamilies) > 0 && service.Spec.IPFamilies[0] == corev1.IPv6Protocol {
-		return discoveryv1.AddressTypeIPv6
-	}
-	return discoveryv1.AddressTypeIPv4
-}
-
-func (j *Joiner) collect(endpoints []*discoveryv1.EndpointSlice, family discoveryv1.AddressType) {
-	j.found, j.ports = j.found[:0], j.ports[:0]
-	for _, slice := range endpoints {
-		if slice.AddressType != discoveryv1.AddressTypeIPv4 && slice.AddressType != discoveryv1.AddressTypeIPv6 {
-			continue
-		}
-		ports := j.sharedPorts(slice.Ports)
-		if len(ports) == 0 {
-			continue
-		}
-		for i := range slice.Endpoints {
-			pod, ok := endpointPod(slice, &slice.Endpoints[i])
-			if !ok {
-				continue
-			}
-			pod.Ports = ports
-			j.found = append(j.found, candidate{Pod: pod, preferred: slice.AddressType == family, slice: slice.Name})
-		}
-	}
-}
-
-// sharedPorts converts a slice's ports, sorted; equal ports of other slices of the same Service are shared. A port
-// without a number stands for all ports, which says nothing about where to send.
-func (j *Joiner) sharedPorts(in []discoveryv1.EndpointPort) []pods.Port {
-	ports := make([]pods.Port, 0, len(in))
-	for _, port := range in {
-		if port.Port == nil || *port.Port < 1 || *port.Port > 65535 {
-			continue
-		}
-		ports = append(ports, pods.Port{Name: value(port.Name), Number: *port.Port})
-	}
-	slices.SortFunc(ports, comparePorts)
-	ports = slices.Compact(ports)
+// sharedPorts is the first of equal ports of the Slices of one Service.
+func (j *Joiner) sharedPorts(ports []pods.Port) []pods.Port {
 	for _, known := range j.ports {
 		if slices.Equal(known, ports) {
 			return known
@@ -114,32 +76,13 @@ func (j *Joiner) sharedPorts(in []discoveryv1.EndpointPort) []pods.Port {
 	return ports
 }
 
-// endpointPod converts one endpoint, and says whether anything can be sent to it.
-func endpointPod(slice *discoveryv1.EndpointSlice, endpoint *discoveryv1.Endpoint) (pods.Pod, bool) {
-	if len(endpoint.Addresses) == 0 {
-		return pods.Pod{}, false
-	}
-	address, err := netip.ParseAddr(endpoint.Addresses[0])
-	if err != nil || address.Zone() != "" || address.IsUnspecified() {
-		return pods.Pod{}, false
-	}
-	conditions := &endpoint.Conditions
-	ready := conditions.Ready == nil || *conditions.Ready
-	pod := pods.Pod{
-		Namespace: slice.Namespace, Node: value(endpoint.NodeName), Zone: value(endpoint.Zone),
-		Address: address.Unmap(),
-		Ready:   ready, Serving: ready, Terminating: conditions.Terminating != nil && *conditions.Terminating,
-	}
-	if conditions.Serving != nil {
-		pod.Serving = *conditions.Serving
-	}
-	if ref := endpoint.TargetRef; ref != nil && ref.Kind == "Pod" {
-		pod.Name, pod.UID = ref.Name, string(ref.UID)
-		if ref.Namespace != "" {
-			pod.Namespace = ref.Namespace
+func (j *Joiner) collect(endpoints []*Slice, ipv6 bool) {
+	j.found = j.found[:0]
+	for _, slice := range endpoints {
+		for i := range slice.Pods {
+			j.found = append(j.found, candidate{Pod: &slice.Pods[i], preferred: slice.IPv6 == ipv6, slice: slice.Name})
 		}
 	}
-	return pod, true
 }
 
 // dropOtherFamily leaves one family of the endpoints that no targetRef ties together: nothing says which two addresses
@@ -162,7 +105,7 @@ func (j *Joiner) dedupe() {
 	slices.SortFunc(j.order, compareCandidates)
 	group := 0
 	for _, c := range j.order {
-		if len(j.kept) == 0 || !sameBackend(&j.kept[group].Pod, &c.Pod) {
+		if len(j.kept) == 0 || !sameBackend(j.kept[group].Pod, c.Pod) {
 			group = len(j.kept)
 		}
 		if !slices.ContainsFunc(j.kept[group:], func(k *candidate) bool { return sharePort(k.Ports, c.Ports) }) {
@@ -174,12 +117,24 @@ func (j *Joiner) dedupe() {
 // compareCandidates puts those of one backend together, the best first.
 func compareCandidates(a, b *candidate) int {
 	return cmp.Or(
-		compareIdentity(&a.Pod, &b.Pod),
+		compareIdentity(a.Pod, b.Pod),
 		trueFirst(a.preferred, b.preferred),
-		trueFirst(a.Ready, b.Ready), trueFirst(a.Serving, b.Serving), trueFirst(!a.Terminating, !b.Terminating),
-		a.Address.Compare(b.Address), slices.CompareFunc(a.Ports, b.Ports, comparePorts),
+		compareUse(a.Pod, b.Pod),
 		strings.Compare(a.slice, b.slice),
 		strings.Compare(a.Node, b.Node), strings.Compare(a.Zone, b.Zone),
+	)
+}
+
+// compareBest puts the Pods of one backend in one slice together, the best first.
+func compareBest(a, b pods.Pod) int {
+	return cmp.Or(compareIdentity(&a, &b), compareUse(&a, &b), strings.Compare(a.Node, b.Node), strings.Compare(a.Zone, b.Zone))
+}
+
+// compareUse puts what is of more use first.
+func compareUse(a, b *pods.Pod) int {
+	return cmp.Or(
+		trueFirst(a.Ready, b.Ready), trueFirst(a.Serving, b.Serving), trueFirst(!a.Terminating, !b.Terminating),
+		a.Address.Compare(b.Address), slices.CompareFunc(a.Ports, b.Ports, comparePorts),
 	)
 }
 
@@ -220,11 +175,4 @@ func trueFirst(a, b bool) int {
 		return -1
 	}
 	return 1
-}
-
-func value(s *string) string {
-	if s == nil {
-		return ""
-	}
-	return *s
 }

@@ -59,6 +59,14 @@ var yes, no = ptr(true), ptr(false)
 
 func ptr[T any](v T) *T { return &v }
 
+func compact(in ...*discoveryv1.EndpointSlice) []*Slice {
+	out := make([]*Slice, len(in))
+	for i := range in {
+		out[i] = NewSlice(in[i])
+	}
+	return out
+}
+
 // lines says what a set holds, a line for each Pod.
 func lines(set *pods.Set) []string {
 	var out []string
@@ -209,7 +217,7 @@ func TestJoin(t *testing.T) {
 			var j Joiner
 			for range 10 {
 				rand.Shuffle(len(test.slices), func(a, b int) { test.slices[a], test.slices[b] = test.slices[b], test.slices[a] })
-				require.Equal(t, test.want, lines(j.Join("east", test.service, test.slices, nil)))
+				require.Equal(t, test.want, lines(j.Join(Service("east", test.service), compact(test.slices...), nil)))
 			}
 		})
 	}
@@ -223,7 +231,7 @@ func TestJoinFillsInAllOfAPod(t *testing.T) {
 		return map[string]string{"version": "v2"}
 	}
 	var j Joiner
-	got := j.Join("east", service(), []*discoveryv1.EndpointSlice{slice("1", endpoint, discoveryv1.Endpoint{Addresses: []string{"192.0.2.1"}})}, labels)
+	got := j.Join(Service("east", service()), compact(slice("1", endpoint, discoveryv1.Endpoint{Addresses: []string{"192.0.2.1"}})), labels)
 	require.Equal(t, pods.ServiceKey{Cluster: "east", Namespace: "default", Name: "httpbin"}, got.Key)
 	require.Equal(t, pods.Pod{
 		Namespace: "default", Name: "a", UID: "uid-a", Node: "node-1", Zone: "zone-1", Address: netip.MustParseAddr("10.0.0.1"),
@@ -234,13 +242,13 @@ func TestJoinFillsInAllOfAPod(t *testing.T) {
 
 func TestEqualPortsAreShared(t *testing.T) {
 	var j Joiner
-	got := j.Join("east", service(), []*discoveryv1.EndpointSlice{slice("1", pod("a", "10.0.0.1")), slice("2", pod("b", "10.0.0.2"))}, nil)
+	got := j.Join(Service("east", service()), compact(slice("1", pod("a", "10.0.0.1")), slice("2", pod("b", "10.0.0.2"))), nil)
 	require.Same(t, &got.Pods[0].Ports[0], &got.Pods[1].Ports[0])
 	// A Joiner that is used again leaves what it made before alone.
 	other := slice("1", pod("x", "10.0.0.9"))
 	other.Ports = ports("http", 1)
 	before := lines(got)
-	j.Join("east", service(), []*discoveryv1.EndpointSlice{other}, nil)
+	j.Join(Service("east", service()), compact(other), nil)
 	require.Equal(t, before, lines(got))
 }
 
@@ -261,7 +269,7 @@ func TestService(t *testing.T) {
 func TestEqualSets(t *testing.T) {
 	var j Joiner
 	join := func(e discoveryv1.Endpoint) *pods.Set {
-		return j.Join("east", service(), []*discoveryv1.EndpointSlice{slice("1", e)}, nil)
+		return j.Join(Service("east", service()), compact(slice("1", e)), nil)
 	}
 	a := join(pod("a", "10.0.0.1"))
 	require.True(t, EqualSets(a, join(pod("a", "10.0.0.1"))))
@@ -270,11 +278,13 @@ func TestEqualSets(t *testing.T) {
 	require.False(t, EqualSets(a, nil))
 }
 
-func TestServiceOf(t *testing.T) {
-	name, ok := ServiceOf(slice("1"))
+func TestSliceSaysWhichServiceItIsOf(t *testing.T) {
+	name, ok := NewSlice(slice("1")).Of()
 	require.True(t, ok)
 	require.Equal(t, types.NamespacedName{Namespace: "default", Name: "httpbin"}, name)
-	_, ok = ServiceOf(&discoveryv1.EndpointSlice{})
+	_, ok = NewSlice(&discoveryv1.EndpointSlice{}).Of()
+	require.False(t, ok)
+	_, ok = (*Slice)(nil).Of()
 	require.False(t, ok)
 }
 
@@ -288,7 +298,8 @@ func BenchmarkJoin1000Pods(b *testing.B) {
 		in = append(in, one)
 	}
 	var j Joiner
+	joined, compacted := Service("east", service()), compact(in...)
 	for b.Loop() {
-		j.Join("east", service(), in, nil)
+		j.Join(joined, compacted, nil)
 	}
 }

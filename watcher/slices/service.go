@@ -5,8 +5,6 @@ import (
 	"slices"
 
 	corev1 "k8s.io/api/core/v1"
-	discoveryv1 "k8s.io/api/discovery/v1"
-	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/podway/podway/api/pods"
 )
@@ -17,6 +15,7 @@ func Service(cluster string, service *corev1.Service) *pods.Service {
 		Key:          pods.ServiceKey{Cluster: cluster, Namespace: service.Namespace, Name: service.Name},
 		Selector:     service.Spec.Selector,
 		ExternalName: service.Spec.Type == corev1.ServiceTypeExternalName,
+		IPv6:         len(service.Spec.IPFamilies) > 0 && service.Spec.IPFamilies[0] == corev1.IPv6Protocol,
 	}
 	for _, port := range service.Spec.Ports {
 		p := pods.ServicePort{Name: port.Name, Port: port.Port, Protocol: string(port.Protocol)}
@@ -36,7 +35,7 @@ func EqualServices(a, b *pods.Service) bool {
 	if a == nil || b == nil {
 		return a == b
 	}
-	return a.Key == b.Key && a.ExternalName == b.ExternalName &&
+	return a.Key == b.Key && a.ExternalName == b.ExternalName && a.IPv6 == b.IPv6 &&
 		slices.Equal(a.Ports, b.Ports) && maps.Equal(a.Selector, b.Selector)
 }
 
@@ -45,7 +44,7 @@ func EqualSets(a, b *pods.Set) bool {
 	if a == nil || b == nil {
 		return a == b
 	}
-	return a.Key == b.Key && slices.EqualFunc(a.Pods, b.Pods, equalPods)
+	return a.Key == b.Key && a.Unlabeled == b.Unlabeled && slices.EqualFunc(a.Pods, b.Pods, equalPods)
 }
 
 func equalPods(a, b pods.Pod) bool {
@@ -53,11 +52,4 @@ func equalPods(a, b pods.Pod) bool {
 		a.Ready == b.Ready && a.Serving == b.Serving && a.Terminating == b.Terminating &&
 		a.Node == b.Node && a.Zone == b.Zone &&
 		slices.Equal(a.Ports, b.Ports) && maps.Equal(a.Labels, b.Labels) && (a.Labels == nil) == (b.Labels == nil)
-}
-
-// ServiceOf names the Service that an EndpointSlice belongs to, and says whether
-// it belongs to any: the label kubernetes.io/service-name.
-func ServiceOf(slice *discoveryv1.EndpointSlice) (types.NamespacedName, bool) {
-	name := slice.Labels[discoveryv1.LabelServiceName]
-	return types.NamespacedName{Namespace: slice.Namespace, Name: name}, name != ""
 }

@@ -1,0 +1,99 @@
+package kubetest
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+)
+
+// issuer names the clusters' own service account tokens.
+const issuer = "https://kubernetes.default.svc"
+
+// startServer runs the API server. It says nothing about whether it is ready.
+func (c *Cluster) startServer(flags []string) error {
+	args := []string{
+		"--etcd-servers=http://" + c.etcdPort.address(),
+		"--bind-address=127.0.0.1", "--secure-port=" + strconv.Itoa(c.serverPort.number), "--permit-port-sharing",
+		// In a network namespace with a loopback device alone, none would be found.
+		"--advertise-address=127.0.0.1", "--endpoint-reconciler-type=none",
+		"--tls-cert-file=" + c.file("server.crt"), "--tls-private-key-file=" + c.file("server.key"),
+		"--token-auth-file=" + c.file("tokens.csv"), "--authorization-mode=RBAC",
+		"--service-account-issuer=" + issuer, "--service-account-extend-token-expiration=false",
+		"--service-account-signing-key-file=" + c.file("accounts.key"), "--service-account-key-file=" + c.file("accounts.key"),
+		// Pods could not be made before a controller had given their namespace its default ServiceAccount.
+		"--disable-admission-plugins=ServiceAccount",
+		"--service-cluster-ip-range=10.96.0.0/16,fd00:96::/108", "--profiling=false",
+	}
+	args = append(append(args, c.ServerFlags...), flags...)
+	server, err := startProcess("kube-apiserver", c.file("kube-apiserver.log"), c.binaries.server, args...)
+	if err != nil {
+		return fmt.Errorf("%s: %w", c.Name, err)
+	}
+	c.server = server
+	return nil
+}
+
+// startControllers runs a controller manager with the controllers that are wanted; none if that is so. It waits for the API server by itself.
+func (c *Cluster) startControllers() error {
+	if len(c.Controllers) == 0 {
+		return nil
+	}
+	if err := c.write("controllers.kubeconfig", c.Kubeconfig(c.AdminToken())); err != nil {
+		return err
+	}
+	controllers, err := startProcess("kube-controller-manager", c.file("kube-controller-manager.log"), c.binaries.controllers,
+		"--kubeconfig="+c.file("controllers.kubeconfig"), "--controllers="+strings.Join(c.Controllers, ","),
+		"--leader-elect=false", "--secure-port=0", "--profiling=false", "--kube-api-qps=2000", "--kube-api-burst=4000",
+		"--concurrent-service-endpoint-syncs=10")
+	if err != nil {
+		return fmt.Errorf("%s: %w", c.Name, err)
+	}
+	c.controllers = controllers
+	return nil
+}
+
+// waitReady blocks until the API server says that it is ready, its own namespaces are there, and the node.
+func (c *Cluster) waitReady(ctx context.Context) error {
+	poll := time.NewTicker(20 * time.Millisecond)
+	defer poll.Stop()
+	for {
+		err := c.ready(ctx)
+		if err == nil {
+			return nil
+		}
+		for _, p := range []*process{c.etcd, c.server, c.controllers} {
+			if crashed := p.crashed(); crashed != nil {
+				return fmt.Errorf("%s: %w", c.Name, crashed)
+			}
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("%s: waiting until the API server is ready: %w; %w%s", c.Name, context.Cause(ctx), err, c.tails())
+		case <-poll.C:
+		}
+	}
+}
+
+// ready asks once, and makes the node.
+func (c *Cluster) ready(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	client := c.reached().client
+	if _, err := client.Discovery().RESTClient().Get().AbsPath("/readyz").DoRaw(ctx); err != nil {
+		return err
+	}
+	for _, name := range []string{"kube-system", "default"} {
+		if _, err := c.readNamespace(ctx, name); err != nil {
+			return err
+		}
+	}
+	// The controller of EndpointSlices passes over Pods on nodes that it does not know.
+	if err := c.create(ctx, Node(NodeName, Zone)); err != nil && !apierrors.IsAlreadyExists(err) {
+		return err
+	}
+	return nil
+}

@@ -1,0 +1,239 @@
+package fleet
+
+import (
+	"context"
+	"log/slog"
+	"slices"
+	"sync"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/podway/podway/api"
+	"github.com/podway/podway/api/snapshot"
+	"github.com/podway/podway/api/v1alpha1"
+	"github.com/podway/podway/watcher/credential"
+	"github.com/podway/podway/watcher/kube"
+)
+
+// member is one cluster. Its goroutine has the attempts; what others say and ask is under the lock.
+type member struct {
+	fleet  *Fleet
+	name   string
+	log    *slog.Logger
+	wake   chan struct{}
+	ended  chan struct{}
+	cancel context.CancelFunc // by fleet.mu
+
+	// active is the attempt that counts; candidate is to take its place once it has synced. Both may be nil.
+	active, candidate *attempt
+
+	mu sync.Mutex
+	wanted
+	// labels are the namespaces whose Pods' labels are asked for.
+	labels map[string]bool
+	// known is what was remembered, or published by an attempt that has ended.
+	known  kube.Known
+	origin origin
+	told   Status
+	// refusal is why the credential that is configured cannot be used.
+	refusal []api.Problem
+	renewal renewal
+}
+
+// wanted is what the configuration says.
+type wanted struct {
+	cluster *v1alpha1.MemberCluster
+	secrets map[types.NamespacedName]*corev1.Secret
+}
+
+func newMember(f *Fleet, name string) *member {
+	return &member{
+		fleet: f, name: name, log: f.log.With("cluster", name), wake: make(chan struct{}, 1), ended: make(chan struct{}),
+		told: Status{Name: name, State: Unknown, Since: time.Now()},
+	}
+}
+
+func (m *member) poke() {
+	select {
+	case m.wake <- struct{}{}:
+	default: // it is awake already, or about to be
+	}
+}
+
+// configure takes up what the configuration says.
+func (m *member) configure(cluster *v1alpha1.MemberCluster, secrets map[types.NamespacedName]*corev1.Secret, labels map[string]bool) {
+	m.mu.Lock()
+	m.wanted, m.labels = wanted{cluster: cluster, secrets: secrets}, labels
+	m.mu.Unlock()
+	m.poke()
+}
+
+func (m *member) follow(labels map[string]bool) {
+	m.mu.Lock()
+	m.labels = labels
+	m.mu.Unlock()
+	m.poke()
+}
+
+// remove ends the member, and forgets all that was known of the cluster.
+func (m *member) remove() {
+	m.fleet.mu.Lock()
+	cancel := m.cancel
+	m.fleet.mu.Unlock()
+	if cancel != nil {
+		cancel()
+		<-m.ended
+	}
+	m.fleet.config.Lanes.RemoveCluster(m.name)
+	if m.fleet.config.Keeper != nil {
+		m.fleet.config.Keeper.Forget(m.name)
+	}
+	m.log.Info("Cluster removed")
+}
+
+// run follows the cluster until the context ends.
+func (m *member) run(ctx context.Context) {
+	ticker := time.NewTicker(lookEvery)
+	defer ticker.Stop()
+	defer func() {
+		m.endCandidate()
+		if m.active != nil {
+			m.endActive()
+		}
+	}()
+	for {
+		m.look(ctx)
+		m.update()
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+		case <-m.wake:
+		}
+	}
+}
+
+// look compares what is wanted with what there is.
+func (m *member) look(ctx context.Context) {
+	m.mu.Lock()
+	cluster, secrets, labels := m.cluster, m.secrets, m.labels
+	m.mu.Unlock()
+	loaded, problems := credential.Load(cluster, m.fleet.config.Directory, secrets)
+	m.mu.Lock()
+	m.refusal = problems
+	m.mu.Unlock()
+	if loaded != nil {
+		m.pursue(ctx, target{credential: loaded, scope: scopeOf(cluster), uid: cluster.Spec.ClusterUID})
+	}
+	for _, a := range []*attempt{m.active, m.candidate} {
+		if a != nil {
+			a.follow(labels)
+		}
+	}
+	m.takeOver()
+	m.renew(ctx, cluster)
+}
+
+// pursue starts an attempt at the target, unless there is one.
+func (m *member) pursue(ctx context.Context, to target) {
+	if m.active.isFor(to) {
+		m.endCandidate()
+		return
+	}
+	if m.candidate.isFor(to) {
+		return
+	}
+	m.endCandidate()
+	next, err := m.attempt(to)
+	if err != nil {
+		m.mu.Lock()
+		m.refusal = append(m.refusal, m.problem(credential.CodeInvalidKubeconfig, api.Error, fieldCredential(m.cluster), err.Error(),
+			"correct the kubeconfig, or make one: podway clusters authorize "+m.name+" --kubeconfig ADMIN"))
+		m.mu.Unlock()
+		return
+	}
+	if m.active == nil {
+		m.log.Info("Connecting to a cluster", "server", to.credential.Server)
+		next.session.Publish(m.known)
+		m.setActive(next)
+	} else {
+		m.log.Info("Trying a changed credential or scope", "server", to.credential.Server)
+		m.mu.Lock()
+		m.candidate = next
+		m.mu.Unlock()
+	}
+	next.start(ctx)
+}
+
+// takeOver puts the candidate in force once it has synced. Where the active one never saw all of its scope, as much as that one saw is enough.
+func (m *member) takeOver() {
+	if m.candidate == nil {
+		return
+	}
+	next, now := m.candidate.session.Health(), m.active.session.Health()
+	asGood := !now.Synced && !next.Scope.IsEmpty() && next.Scope.Contains(now.Scope)
+	if !next.Synced && !asGood {
+		return
+	}
+	a := m.candidate
+	m.mu.Lock()
+	m.candidate = nil
+	m.mu.Unlock()
+	m.endActive()
+	a.session.Publish(m.known)
+	m.setActive(a)
+	m.log.Info("The changed credential or scope is in force", "server", a.credential().Server)
+}
+
+func (m *member) setActive(a *attempt) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.active = a
+}
+
+// endActive ends the active attempt, and keeps what it knew.
+func (m *member) endActive() {
+	old := m.active
+	old.stop()
+	known, from := old.session.Snapshot(), origin{uid: old.session.Health().UID, source: old.credential().Fingerprint()}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.active, m.known, m.origin = nil, known, from
+}
+
+func (m *member) endCandidate() {
+	old := m.candidate
+	if old == nil {
+		return
+	}
+	old.stop()
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.candidate = nil
+}
+
+// change hands on what the active attempt learned.
+func (m *member) change(c kube.Change) {
+	m.fleet.config.Lanes.PutCluster(m.name, c.Facts, c.Sets, c.Gone, c.Stamps)
+	m.fleet.metrics.changes.WithLabelValues(m.name).Add(float64(len(c.Sets) + len(c.Gone)))
+	m.remember()
+	m.poke()
+}
+
+// scopeOf is what a cluster lets tunnels use.
+func scopeOf(cluster *v1alpha1.MemberCluster) *snapshot.Scope {
+	scope := &snapshot.Scope{}
+	for _, allowed := range cluster.Spec.AllowedTunnels {
+		for _, namespace := range allowed.To {
+			if namespace == "*" {
+				return snapshot.Everything
+			}
+			scope.Namespaces = append(scope.Namespaces, namespace)
+		}
+	}
+	slices.Sort(scope.Namespaces)
+	scope.Namespaces = slices.Compact(scope.Namespaces)
+	return scope
+}

@@ -1,0 +1,106 @@
+package fleet
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/podway/podway/api"
+)
+
+// The codes of Problems of clusters.
+const (
+	// CodeClusterUnknown is a cluster that has not been seen whole yet.
+	CodeClusterUnknown = "ClusterUnknown"
+	// CodeClusterStale is a cluster whose watch is away.
+	CodeClusterStale = "ClusterStale"
+	// CodeClusterRefused is a cluster that refuses podway, or that podway refuses.
+	CodeClusterRefused = "ClusterRefused"
+	// CodeCandidateNotInForce is a changed credential or scope that is not in force.
+	CodeCandidateNotInForce = "CandidateNotInForce"
+	// CodeTokenNotRenewed is a token that podway could not renew, or not keep.
+	CodeTokenNotRenewed = "TokenNotRenewed"
+	// CodeCredentialExpires is a credential that nobody renews, and that ends soon.
+	CodeCredentialExpires = "CredentialExpires"
+)
+
+const (
+	// toldAfter is how long a cluster may be away before it is a Problem.
+	toldAfter = 2 * time.Second
+	// expiresSoon is when the end of a credential that podway cannot renew becomes a Problem.
+	expiresSoon = 7 * 24 * time.Hour
+)
+
+// problems are those of the cluster now.
+func (m *member) problems() []api.Problem {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	out := append([]api.Problem(nil), m.refusal...)
+	if m.active != nil {
+		for i := range out {
+			if out[i].Severity == api.Error {
+				out[i].Message += "; the credential that was in force before still is"
+			}
+		}
+	}
+	out = append(out, m.stateProblems()...)
+	return append(out, m.credentialProblems()...)
+}
+
+// stateProblems say why the cluster is not Live. m.mu is held.
+func (m *member) stateProblems() []api.Problem {
+	if m.active == nil || time.Since(m.told.Since) < toldAfter {
+		return nil
+	}
+	stays := "no Pod of it is known"
+	if services, pods := m.active.session.Sizes(); services > 0 || !m.known.Scope.IsEmpty() {
+		if services == 0 {
+			pods = countPods(m.known)
+		}
+		stays = fmt.Sprintf("its %d Pods that were last known stay in force", pods)
+	}
+	check := fmt.Sprintf("see podway clusters check %s --config DIR", m.name)
+	switch m.told.State {
+	case Unknown:
+		return []api.Problem{m.problem(CodeClusterUnknown, api.Warning, "spec.source",
+			"the cluster has not been seen whole yet: "+m.told.Reason, "see that its API server can be reached: "+check)}
+	case Stale:
+		return []api.Problem{m.problem(CodeClusterStale, api.Warning, "spec.source",
+			fmt.Sprintf("the cluster is away %s: %s; %s", since(m.told.Since), m.told.Reason, stays), "see that its API server can be reached: "+check)}
+	case Refused:
+		return []api.Problem{m.problem(CodeClusterRefused, api.Error, "spec.source",
+			fmt.Sprintf("%s; %s", m.told.Reason, stays), "give podway a credential that may do this, for the right cluster: "+check)}
+	}
+	return nil
+}
+
+// credentialProblems say what is wrong with changes and renewals of credentials. m.mu is held.
+func (m *member) credentialProblems() []api.Problem {
+	var out []api.Problem
+	if m.active == nil {
+		return nil
+	}
+	if m.candidate != nil {
+		if next := m.candidate.session.Health(); next.Reason != "" && time.Since(m.candidate.begun) > toldAfter {
+			out = append(out, m.problem(CodeCandidateNotInForce, api.Error, fieldCredential(m.cluster),
+				"the changed credential or scope is not in force: "+next.Reason+"; the one before still is",
+				fmt.Sprintf("correct it, or take the change back; see podway clusters check %s --config DIR", m.name)))
+		}
+	}
+	used := m.active.credential()
+	left := time.Until(used.Expires)
+	switch {
+	case m.renewal.failure != nil:
+		out = append(out, m.problem(CodeTokenNotRenewed, api.Warning, fieldCredential(m.cluster),
+			fmt.Sprintf("the token ends at %s and could not be renewed: %v", used.Expires.UTC().Format(time.RFC3339), m.renewal.failure),
+			fmt.Sprintf("let the ServiceAccount create its own tokens, or make a new credential: podway clusters authorize %s --kubeconfig ADMIN", m.name)))
+	case m.renewal.unsaved != nil:
+		out = append(out, m.problem(CodeTokenNotRenewed, api.Warning, fieldCredential(m.cluster),
+			fmt.Sprintf("the token was renewed, but could not be kept: %v; after a restart podway begins with the old one", m.renewal.unsaved),
+			"let podway write the kubeconfig, or replace the token before the old one ends"))
+	case !used.Expires.IsZero() && renewAt(used).IsZero() && left < expiresSoon:
+		out = append(out, m.problem(CodeCredentialExpires, api.Warning, fieldCredential(m.cluster),
+			fmt.Sprintf("the credential ends at %s, and podway cannot renew one of this kind", used.Expires.UTC().Format(time.RFC3339)),
+			fmt.Sprintf("replace it in time, or use one that is renewed: podway clusters authorize %s --kubeconfig ADMIN", m.name)))
+	}
+	return out
+}

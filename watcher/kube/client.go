@@ -1,0 +1,171 @@
+package kube
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"net/http"
+	"net/url"
+	"sync/atomic"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
+	metainternal "k8s.io/apimachinery/pkg/apis/meta/internalversion/scheme"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/runtime/serializer"
+	"k8s.io/client-go/rest"
+)
+
+const (
+	dialTimeout      = 3 * time.Second
+	handshakeTimeout = 5 * time.Second
+	// pingAfter is how long a connection may be silent before the server is asked for a sign of life, and pingTimeout how long
+	// that may take before the connection is given up.
+	pingAfter   = time.Second
+	pingTimeout = 6 * time.Second
+	// silentAfter is when a server that was asked and has not answered is no longer taken to be there.
+	silentAfter = 2 * time.Second
+)
+
+const protobuf = "application/vnd.kubernetes.protobuf"
+
+var (
+	clientScheme = newScheme()
+	clientCodecs = serializer.NewCodecFactory(clientScheme)
+	parameters   = runtime.NewParameterCodec(clientScheme)
+)
+
+func newScheme() *runtime.Scheme {
+	scheme := runtime.NewScheme()
+	for _, add := range []func(*runtime.Scheme) error{corev1.AddToScheme, discoveryv1.AddToScheme} {
+		if err := add(scheme); err != nil {
+			panic(err) // only for two types of one name
+		}
+	}
+	metav1.AddToGroupVersion(scheme, schema.GroupVersion{Version: "v1"})
+	return scheme
+}
+
+// Client speaks to one API server over connections of its own, so that no other cluster's trouble is this one's. It is safe for concurrent use.
+type Client struct {
+	core, discovery, metadata *rest.RESTClient
+	transport                 *http.Transport
+	token                     atomic.Pointer[string]
+	agent                     string
+
+	// dials counts the connections that were opened.
+	dials atomic.Int64
+	// heard is when anything was last read off any connection, in Unix nanoseconds; 0 for never.
+	heard atomic.Int64
+	// pinged is true once the server speaks HTTP/2, where silence means something.
+	pinged atomic.Bool
+}
+
+// NewClient makes a client of what a kubeconfig says. It opens no connection. Of the configuration it uses Host, TLSClientConfig, BearerToken,
+// UserAgent and Proxy; anything that would run a program or read a file is not for here.
+func NewClient(config *rest.Config) (*Client, error) {
+	tlsConfig, err := rest.TLSConfigFor(config)
+	if err != nil {
+		return nil, fmt.Errorf("reading the certificates of the credential: %w", err)
+	}
+	c := &Client{agent: config.UserAgent}
+	c.SetToken(config.BearerToken)
+	c.transport = &http.Transport{
+		Proxy: config.Proxy, DialContext: c.dial, TLSClientConfig: tlsConfig, TLSHandshakeTimeout: handshakeTimeout,
+		ForceAttemptHTTP2: true, MaxIdleConnsPerHost: 4, IdleConnTimeout: 90 * time.Second,
+		HTTP2: &http.HTTP2Config{SendPingTimeout: pingAfter, PingTimeout: pingTimeout},
+	}
+	own := &http.Client{Transport: roundTripper{c}}
+	c.core, err = restClient(config.Host, "/api", corev1.SchemeGroupVersion, clientCodecs.WithoutConversion(), own)
+	if err == nil {
+		c.discovery, err = restClient(config.Host, "/apis", discoveryv1.SchemeGroupVersion, clientCodecs.WithoutConversion(), own)
+	}
+	if err == nil {
+		c.metadata, err = restClient(config.Host, "/api", corev1.SchemeGroupVersion, metainternal.Codecs.WithoutConversion(), own)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("reading the server's address %q: %w", config.Host, err)
+	}
+	return c, nil
+}
+
+func restClient(host, path string, version schema.GroupVersion, codecs runtime.NegotiatedSerializer, own *http.Client) (*rest.RESTClient, error) {
+	return rest.RESTClientForConfigAndClient(&rest.Config{
+		Host: host, APIPath: path, QPS: -1, WarningHandler: rest.NoWarnings{},
+		ContentConfig: rest.ContentConfig{
+			GroupVersion: &version, NegotiatedSerializer: codecs,
+			ContentType: protobuf, AcceptContentTypes: protobuf + ",application/json",
+		},
+	}, own)
+}
+
+// SetToken replaces the bearer token of all requests to come; "" sends none.
+func (c *Client) SetToken(token string) { c.token.Store(&token) }
+
+// Close closes connections that are not in use. Those in use end with their requests.
+func (c *Client) Close() { c.transport.CloseIdleConnections() }
+
+// silence is how long the server has not said anything though it was asked; 0 where that says nothing.
+func (c *Client) silence(now time.Time) time.Duration {
+	heard := c.heard.Load()
+	if heard == 0 || !c.pinged.Load() {
+		return 0
+	}
+	if silent := now.Sub(time.Unix(0, heard)); silent > silentAfter {
+		return silent
+	}
+	return 0
+}
+
+func (c *Client) dial(ctx context.Context, network, address string) (net.Conn, error) {
+	conn, err := (&net.Dialer{Timeout: dialTimeout, KeepAlive: 15 * time.Second}).DialContext(ctx, network, address)
+	if err != nil {
+		return nil, err
+	}
+	c.dials.Add(1)
+	return &connection{Conn: conn, client: c}, nil
+}
+
+// connection notes when anything was read.
+type connection struct {
+	net.Conn
+	client *Client
+}
+
+func (c *connection) Read(p []byte) (int, error) {
+	n, err := c.Conn.Read(p)
+	if n > 0 {
+		c.client.heard.Store(time.Now().UnixNano())
+	}
+	return n, err
+}
+
+// roundTripper adds to each request what identifies podway.
+type roundTripper struct{ client *Client }
+
+func (r roundTripper) RoundTrip(request *http.Request) (*http.Response, error) {
+	request = request.Clone(request.Context())
+	if token := *r.client.token.Load(); token != "" {
+		request.Header.Set("Authorization", "Bearer "+token)
+	}
+	if r.client.agent != "" {
+		request.Header.Set("User-Agent", r.client.agent)
+	}
+	response, err := r.client.transport.RoundTrip(request)
+	if response != nil && response.ProtoMajor == 2 {
+		r.client.pinged.Store(true)
+	}
+	return response, err
+}
+
+// Server is the address of an API server as a person knows it: without path or query.
+func Server(config *rest.Config) string {
+	parsed, err := url.Parse(config.Host)
+	if err != nil || parsed.Host == "" {
+		return config.Host
+	}
+	return parsed.Scheme + "://" + parsed.Host
+}

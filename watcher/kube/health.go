@@ -1,0 +1,135 @@
+package kube
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/podway/podway/api/snapshot"
+)
+
+// Phase says how far a cluster is followed.
+type Phase string
+
+// The phases.
+const (
+	// Connecting: not all of it has been seen whole yet.
+	Connecting Phase = "Connecting"
+	// Live: every watch is open.
+	Live Phase = "Live"
+	// Stale: it has been seen whole, and a watch is away.
+	Stale Phase = "Stale"
+	// Refused: the server does not accept the credential, does not permit what is needed, or is that of another cluster.
+	Refused Phase = "Refused"
+)
+
+// grace is how long a watch may take to be opened again before the cluster is Stale: servers end watches every few minutes.
+const grace = 1500 * time.Millisecond
+
+// Health is how a Session is.
+type Health struct {
+	Phase Phase
+	// Reason says why it is not Live.
+	Reason string
+	// Synced is true once all of the scope has been seen whole.
+	Synced bool
+	// Scope is the part that has been seen whole.
+	Scope *snapshot.Scope
+	// UID of the cluster's kube-system namespace; "" where it is not known.
+	UID string
+	// LastEvent is when anything was last heard of the cluster's objects; zero for never.
+	LastEvent time.Time
+	// Relists counts complete lists after the first.
+	Relists int
+}
+
+// same says whether two Healths tell a person the same.
+func (h Health) same(other Health) bool {
+	return h.Phase == other.Phase && h.Reason == other.Reason && h.Synced == other.Synced && h.UID == other.UID && h.Scope.Equal(other.Scope)
+}
+
+// Health says how the Session is now.
+func (s *Session) Health() Health {
+	failure, uid := s.gate.state()
+	silence := s.client.silence(time.Now())
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	h := Health{Synced: true, UID: uid, LastEvent: s.lastEvent, Relists: s.relists}
+	some := false
+	for _, u := range s.units {
+		some = some || u.synced()
+		h.Synced = h.Synced && u.synced()
+	}
+	h.Scope = s.syncedScope()
+	reason, refused := s.trouble(failure, silence)
+	switch {
+	case refused:
+		h.Phase, h.Reason = Refused, reason
+	case reason == "" && h.Synced:
+		h.Phase = Live
+	case some:
+		h.Phase, h.Reason = Stale, reason
+	default:
+		h.Phase, h.Reason = Connecting, reason
+	}
+	if h.Phase != Live && h.Reason == "" {
+		h.Reason = "waiting for the first complete list"
+	}
+	return h
+}
+
+// syncedScope is the part of the cluster that has been seen whole. s.mu is held.
+func (s *Session) syncedScope() *snapshot.Scope {
+	scope := &snapshot.Scope{}
+	for _, u := range s.units {
+		switch {
+		case !u.synced():
+		case u.namespace == "":
+			return snapshot.Everything
+		default:
+			scope.Namespaces = append(scope.Namespaces, u.namespace)
+		}
+	}
+	return scope
+}
+
+// trouble says what is wrong, "" for nothing, and whether the server was there and refuses. s.mu is held.
+func (s *Session) trouble(failure error, silence time.Duration) (reason string, refused bool) {
+	if failure != nil {
+		return plain(failure), isRefusal(failure)
+	}
+	for _, source := range s.all() {
+		if source.failure != nil && isRefusal(source.failure) {
+			return plain(source.failure), true
+		}
+	}
+	if silence > 0 {
+		return fmt.Sprintf("the server has not answered for %d s", int(silence.Seconds())), false
+	}
+	for _, source := range s.all() {
+		late := time.Since(source.since) > grace
+		switch {
+		case source.synced && source.streaming && !source.listing:
+		case source.failure != nil:
+			return plain(source.failure), false
+		case !source.synced && source.resource == podMetadata && late:
+			return "waiting for the labels of the Pods in namespace " + source.namespace, false
+		case source.synced && source.listing && late:
+			return fmt.Sprintf("waiting for a complete list of %s", source.resource), false
+		case source.synced && late:
+			return fmt.Sprintf("the watch of %s is away", source.resource), false
+		}
+	}
+	return "", false
+}
+
+// all are the sources, in a fixed order as far as there is one.
+func (s *Session) all() []*source {
+	var out []*source
+	for _, u := range s.units {
+		out = append(out, u.services, u.slices)
+	}
+	for _, source := range s.labels {
+		out = append(out, source)
+	}
+	return out
+}

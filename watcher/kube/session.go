@@ -1,0 +1,346 @@
+package kube
+
+import (
+	"context"
+	"log/slog"
+	"maps"
+	"sync"
+	"time"
+
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/podway/podway/api/pods"
+	"github.com/podway/podway/api/snapshot"
+	"github.com/podway/podway/watcher"
+	join "github.com/podway/podway/watcher/slices"
+)
+
+// Config says what to follow.
+type Config struct {
+	// Cluster is the name of the MemberCluster.
+	Cluster string
+	// Scope is the part of the cluster to follow.
+	Scope *snapshot.Scope
+	// UID that the cluster's kube-system namespace must have; "" for any.
+	UID string
+	// OnChange is called with each change once Publish was called, by the goroutine that called Run.
+	OnChange func(Change)
+	// OnHealth is called, by the same goroutine, when Health says something else than before.
+	OnHealth func(Health)
+	// Logger; default slog.Default().
+	Logger *slog.Logger
+}
+
+// Change is what changed of a cluster. It is immutable.
+type Change struct {
+	// Facts are nil where only Pods changed.
+	Facts *watcher.Facts
+	// Sets are those that changed; Gone are the Services that are no more; Stamps says when the changes were first seen.
+	Sets   map[pods.ServiceKey]*pods.Set
+	Gone   []pods.ServiceKey
+	Stamps map[pods.ServiceKey]watcher.Stamp
+}
+
+// Known is what was known of a cluster before a Session knows better. It is immutable.
+type Known struct {
+	Scope    *snapshot.Scope
+	Services map[pods.ServiceKey]*pods.Service
+	Sets     map[pods.ServiceKey]*pods.Set
+}
+
+// Session follows a cluster with one credential. Its state is its own until Publish says that it counts.
+type Session struct {
+	config Config
+	client *Client
+	gate   *gate
+	log    *slog.Logger
+	begun  time.Time
+	// wakes the goroutine of Run.
+	wake chan struct{}
+	// sources counts those that run.
+	sources sync.WaitGroup
+
+	mu     sync.Mutex
+	ctx    context.Context // of Run; nil before
+	units  []*unit
+	labels map[string]*source // pods by namespace
+	index  *join.Index
+	stamps map[pods.ServiceKey]watcher.Stamp
+	// published is true once changes are handed on.
+	published bool
+	// known is what was published before, of namespaces that are not synced yet.
+	known Known
+	// facts that were published last.
+	facts     *watcher.Facts
+	lastEvent time.Time
+	relists   int
+}
+
+// unit is a part of the cluster that is followed on its own: a namespace, or all.
+type unit struct {
+	namespace        string
+	services, slices *source
+	// counted is true once its first complete state has been joined.
+	counted bool
+}
+
+func (u *unit) synced() bool { return u.services.synced && u.slices.synced }
+
+// New makes a Session. It opens no connection.
+func New(client *Client, config Config) *Session {
+	if config.Logger == nil {
+		config.Logger = slog.Default()
+	}
+	s := &Session{
+		config: config, client: client, gate: &gate{client: client, uid: config.UID}, log: config.Logger, begun: time.Now(),
+		wake: make(chan struct{}, 1), labels: map[string]*source{},
+		index: join.NewIndex(config.Cluster), stamps: map[pods.ServiceKey]watcher.Stamp{},
+	}
+	namespaces := config.Scope.Namespaces
+	if config.Scope.All {
+		namespaces = []string{""}
+	}
+	for _, namespace := range namespaces {
+		s.units = append(s.units, &unit{
+			namespace: namespace,
+			services:  &source{session: s, resource: services, namespace: namespace},
+			slices:    &source{session: s, resource: endpointSlices, namespace: namespace},
+		})
+	}
+	return s
+}
+
+// Run follows the cluster until the context ends. It returns once all of its goroutines have ended.
+func (s *Session) Run(ctx context.Context) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer s.client.Close()
+	defer s.sources.Wait()
+	defer cancel()
+	s.mu.Lock()
+	s.ctx = ctx
+	for _, u := range s.units {
+		s.start(u.services)
+		s.start(u.slices)
+	}
+	for _, source := range s.labels {
+		s.start(source)
+	}
+	s.mu.Unlock()
+	s.loop(ctx)
+	return nil
+}
+
+// start runs a source; s.mu is held. Before Run it waits for that.
+func (s *Session) start(source *source) {
+	if s.ctx == nil || s.ctx.Err() != nil {
+		return
+	}
+	ctx, cancel := context.WithCancel(s.ctx)
+	source.stop, source.since = cancel, time.Now()
+	s.sources.Go(func() { source.run(ctx) })
+}
+
+// healthEvery is how often the passing of time alone is looked at: a server that has fallen silent, a watch that does not come back.
+const healthEvery = 250 * time.Millisecond
+
+func (s *Session) loop(ctx context.Context) {
+	ticker := time.NewTicker(healthEvery)
+	defer ticker.Stop()
+	var again <-chan time.Time
+	var told Health
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-again:
+		case <-ticker.C:
+		case <-s.wake:
+		}
+		change, at := s.take(time.Now())
+		if again = nil; !at.IsZero() {
+			again = time.After(time.Until(at))
+		}
+		if change != nil && s.config.OnChange != nil {
+			s.config.OnChange(*change)
+		}
+		if health := s.Health(); !health.same(told) {
+			told = health
+			if s.config.OnHealth != nil {
+				s.config.OnHealth(health)
+			}
+		}
+	}
+}
+
+func (s *Session) poke() {
+	select {
+	case s.wake <- struct{}{}:
+	default: // it is awake already, or about to be
+	}
+}
+
+// Publish has what the Session knows, and learns from now on, handed to OnChange. known is what was handed on before of the cluster: of namespaces
+// that are not synced yet it stays in force.
+func (s *Session) Publish(known Known) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.published, s.known = true, known
+	s.poke()
+}
+
+// take joins what changed. at is when to join again in any case, zero for never.
+func (s *Session) take(now time.Time) (*Change, time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.published {
+		return nil, time.Time{}
+	}
+	found := s.index.Join(now, s.joined)
+	change := &Change{Sets: found.Sets, Gone: found.Gone}
+	fresh := s.facts == nil || found.Services
+	for _, u := range s.units {
+		if u.synced() && !u.counted {
+			s.count(u, change)
+			fresh = true
+		}
+	}
+	if fresh {
+		change.Facts = s.newFacts()
+		s.facts = change.Facts
+	}
+	if change.Facts == nil && len(change.Sets)+len(change.Gone) == 0 {
+		clear(s.stamps)
+		return nil, found.Again
+	}
+	change.Stamps = make(map[pods.ServiceKey]watcher.Stamp, len(s.stamps))
+	for key := range change.Sets {
+		if stamp, ok := s.stamps[key]; ok {
+			change.Stamps[key] = stamp
+		}
+	}
+	clear(s.stamps)
+	return change, found.Again
+}
+
+// joined says whether a namespace is known whole.
+func (s *Session) joined(namespace string) bool {
+	u := s.unit(namespace)
+	return u != nil && u.synced()
+}
+
+func (s *Session) unit(namespace string) *unit {
+	for _, u := range s.units {
+		if u.namespace == "" || u.namespace == namespace {
+			return u
+		}
+	}
+	return nil
+}
+
+func (u *unit) covers(namespace string) bool { return u.namespace == "" || u.namespace == namespace }
+
+// count takes up a unit that is known whole for the first time: what was published before and is as it was is no change, and what was
+// and is no more has gone.
+func (s *Session) count(u *unit, change *Change) {
+	u.counted = true
+	for key, service := range s.known.Services {
+		if u.covers(key.Namespace) {
+			s.index.KeepService(service)
+		}
+	}
+	now := s.index.Sets()
+	for key, before := range s.known.Sets {
+		if !u.covers(key.Namespace) {
+			continue
+		}
+		set, there := now[key]
+		switch {
+		case !there:
+			change.Gone = append(change.Gone, key)
+		case join.EqualSets(set, before):
+			s.index.Keep(before)
+			delete(change.Sets, key)
+		}
+	}
+	drop := func(key pods.ServiceKey) bool { return u.covers(key.Namespace) }
+	// The maps are others' too.
+	s.known.Services, s.known.Sets = maps.Clone(s.known.Services), maps.Clone(s.known.Sets)
+	maps.DeleteFunc(s.known.Services, func(key pods.ServiceKey, _ *pods.Service) bool { return drop(key) })
+	maps.DeleteFunc(s.known.Sets, func(key pods.ServiceKey, _ *pods.Set) bool { return drop(key) })
+}
+
+// newFacts are the Services of all units that are known whole, and of the others what was known before.
+func (s *Session) newFacts() *watcher.Facts {
+	facts := &watcher.Facts{Services: s.index.Services(s.joined)}
+	scope := &snapshot.Scope{}
+	for _, u := range s.units {
+		if u.namespace == "" {
+			if u.synced() {
+				facts.Scope = snapshot.Everything
+			} else {
+				facts.Scope = s.known.Scope
+				maps.Copy(facts.Services, s.known.Services)
+			}
+			return facts
+		}
+		if u.synced() || s.known.Scope.Covers(u.namespace) {
+			scope.Namespaces = append(scope.Namespaces, u.namespace)
+		}
+	}
+	for key, service := range s.known.Services {
+		if s.unit(key.Namespace) != nil {
+			facts.Services[key] = service
+		}
+	}
+	facts.Scope = scope
+	return facts
+}
+
+// Sizes are how many Services are known, and Pods behind them.
+func (s *Session) Sizes() (services, podCount int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.index.Sizes()
+}
+
+// Snapshot is all that is published of the cluster.
+func (s *Session) Snapshot() Known {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	known := Known{Sets: s.index.Sets()}
+	maps.Copy(known.Sets, s.known.Sets)
+	if s.facts != nil {
+		known.Scope, known.Services = s.facts.Scope, s.facts.Services
+	}
+	return known
+}
+
+// FollowLabels says in which namespaces the labels of Pods are asked for.
+func (s *Session) FollowLabels(namespaces map[string]bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for namespace, source := range s.labels {
+		if !namespaces[namespace] {
+			if source.stop != nil {
+				source.stop()
+			}
+			delete(s.labels, namespace)
+			s.index.FollowLabels(namespace, false)
+		}
+	}
+	for namespace := range namespaces {
+		if s.labels[namespace] == nil && s.unit(namespace) != nil {
+			source := &source{session: s, resource: podMetadata, namespace: namespace}
+			s.labels[namespace] = source
+			s.index.FollowLabels(namespace, true)
+			s.start(source)
+		}
+	}
+	s.poke()
+}
+
+// stamp notes when a Service's change was first seen. s.mu is held.
+func (s *Session) stamp(name types.NamespacedName, stamp watcher.Stamp) {
+	key := pods.ServiceKey{Cluster: s.config.Cluster, Namespace: name.Namespace, Name: name.Name}
+	s.stamps[key] = s.stamps[key].Older(stamp)
+}

@@ -1,0 +1,223 @@
+package kube
+
+import (
+	"context"
+	"time"
+
+	"github.com/go-logr/logr"
+	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	utilwait "k8s.io/apimachinery/pkg/util/wait"
+	"k8s.io/apimachinery/pkg/watch"
+	"k8s.io/client-go/rest"
+	"k8s.io/client-go/tools/cache"
+	"k8s.io/klog/v2"
+)
+
+// The resources that are watched.
+const (
+	services       = "services"
+	endpointSlices = "endpointslices"
+	podMetadata    = "pods"
+)
+
+// onlyMetadata asks the server to leave out all of an object but its metadata.
+const onlyMetadata = protobuf + ";as=PartialObjectMetadata;g=meta.k8s.io;v=v1,application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
+
+// source watches one resource of a unit, by a reflector of client-go.
+type source struct {
+	session  *Session
+	resource string
+	// namespace is "" for all.
+	namespace string
+
+	// What follows is guarded by session.mu.
+	// synced is true once there was a complete list; streaming while a watch is open; listing from the begin of a list to its end.
+	synced, streaming, listing bool
+	// since is when streaming last changed.
+	since time.Time
+	// failure is why the last request failed; nil once one went well. failures counts those without a success between.
+	failure  error
+	failures int
+	stop     context.CancelFunc
+}
+
+// run follows the resource until the context ends.
+func (s *source) run(ctx context.Context) {
+	// The reflector's own words are for its developers: what goes wrong is told through the session's health.
+	ctx = klog.NewContext(ctx, logr.Discard())
+	quiet := logr.Discard()
+	reflector := cache.NewReflectorWithOptions(s, nil, s, cache.ReflectorOptions{
+		Logger: &quiet, Name: s.session.config.Cluster + "/" + s.resource, TypeDescription: s.resource,
+		// The pauses that matter are those of the gate and of pause.
+		Backoff: &utilwait.Backoff{Duration: 10 * time.Millisecond, Factor: 2, Jitter: 0.5, Steps: 4, Cap: 100 * time.Millisecond},
+	})
+	reflector.RunWithContext(ctx)
+}
+
+func (s *source) request(options *metav1.ListOptions) *rest.Request {
+	client := s.session.client
+	request := client.core.Get()
+	switch s.resource {
+	case endpointSlices:
+		// Slices without a Service are not for anybody here.
+		options.LabelSelector = discoveryv1.LabelServiceName
+		request = client.discovery.Get()
+	case podMetadata:
+		request = client.metadata.Get().SetHeader("Accept", onlyMetadata)
+	}
+	return request.NamespaceIfScoped(s.namespace, s.namespace != "").Resource(s.resource).VersionedParams(options, parameters).MaxRetries(0)
+}
+
+func (s *source) newList() runtime.Object {
+	switch s.resource {
+	case endpointSlices:
+		return &discoveryv1.EndpointSliceList{}
+	case podMetadata:
+		return &metav1.PartialObjectMetadataList{}
+	}
+	return &corev1.ServiceList{}
+}
+
+// List is for cache.ListerWatcher.
+func (s *source) List(options metav1.ListOptions) (runtime.Object, error) {
+	return s.ListWithContext(context.Background(), options)
+}
+
+// Watch is for cache.ListerWatcher.
+func (s *source) Watch(options metav1.ListOptions) (watch.Interface, error) {
+	return s.WatchWithContext(context.Background(), options)
+}
+
+// ListWithContext is for the reflector.
+func (s *source) ListWithContext(ctx context.Context, options metav1.ListOptions) (runtime.Object, error) {
+	s.began(true)
+	list := s.newList()
+	err := s.through(ctx, "list", func() error {
+		return s.request(&options).Do(ctx).Into(list)
+	})
+	if err != nil {
+		return nil, err
+	}
+	return list, nil
+}
+
+// WatchWithContext is for the reflector.
+func (s *source) WatchWithContext(ctx context.Context, options metav1.ListOptions) (watch.Interface, error) {
+	s.began(options.SendInitialEvents != nil && *options.SendInitialEvents)
+	options.Watch = true
+	var opened watch.Interface
+	err := s.through(ctx, "watch", func() (err error) {
+		opened, err = s.request(&options).Watch(ctx)
+		return err
+	})
+	if err != nil {
+		if opened != nil {
+			opened.Stop()
+		}
+		return nil, err
+	}
+	s.opened()
+	return &stream{Interface: opened, source: s}, nil
+}
+
+// through makes a request through the gate. What came over a connection that was opened meanwhile counts only once that is known to lead
+// to the right cluster.
+func (s *source) through(ctx context.Context, verb string, request func() error) error {
+	if err := s.pause(ctx); err != nil {
+		return err
+	}
+	gate := s.session.gate
+	passed, err := gate.pass(ctx)
+	if err != nil {
+		return err
+	}
+	if err := request(); err != nil {
+		if !isAnswer(err) {
+			gate.doubt()
+		}
+		if ctx.Err() == nil {
+			s.failed(&requestError{verb: verb, resource: s.resource, namespace: s.namespace, cause: err})
+		}
+		return err
+	}
+	if !gate.stillOpen(passed) {
+		if _, err := gate.pass(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// pause waits before a request that the server has refused before: nothing but a person changes that.
+func (s *source) pause(ctx context.Context) error {
+	s.session.mu.Lock()
+	failure, failures := s.failure, s.failures
+	s.session.mu.Unlock()
+	if failure != nil && isAnswer(failure) {
+		wait(ctx, backoff(min(failures, 10), failure))
+	}
+	return ctx.Err()
+}
+
+// stream is an open watch. The reflector stops every one of them.
+type stream struct {
+	watch.Interface
+	source *source
+}
+
+// Stop is for watch.Interface.
+func (w *stream) Stop() {
+	w.Interface.Stop()
+	w.source.closed()
+}
+
+// The reflector's store: what it is told goes to the session's index at once.
+
+// Transformer is for cache.TransformingStore.
+func (s *source) Transformer() cache.TransformFunc { return s.reduce }
+
+// Add is for cache.ReflectorStore.
+func (s *source) Add(object any) error { return s.put(object, false) }
+
+// Update is for cache.ReflectorStore.
+func (s *source) Update(object any) error { return s.put(object, false) }
+
+// Delete is for cache.ReflectorStore.
+func (s *source) Delete(object any) error { return s.put(object, true) }
+
+// Resync is for cache.ReflectorStore; there is nothing to resynchronize with.
+func (s *source) Resync() error { return nil }
+
+// Bookmark is for cache.ReflectorBookmarkStore: the server is there, and nothing has changed.
+func (s *source) Bookmark(string) error {
+	s.session.heard(time.Now())
+	return nil
+}
+
+func (s *source) put(object any, gone bool) error {
+	read := time.Now()
+	reduced, err := s.reduce(object)
+	if err != nil {
+		return err
+	}
+	s.session.put(s, reduced.(*item), gone, read)
+	return nil
+}
+
+// Replace is for cache.ReflectorStore.
+func (s *source) Replace(objects []any, _ string) error {
+	items := make([]*item, 0, len(objects))
+	for i, object := range objects {
+		reduced, err := s.reduce(object)
+		if err != nil {
+			return err
+		}
+		items = append(items, reduced.(*item))
+		objects[i] = nil // a long list need not be there twice
+	}
+	s.session.replace(s, items)
+	return nil
+}

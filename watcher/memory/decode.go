@@ -1,0 +1,192 @@
+package memory
+
+import (
+	"encoding/binary"
+	"encoding/hex"
+	"net/netip"
+	"time"
+
+	"github.com/podway/podway/api/pods"
+	"github.com/podway/podway/api/snapshot"
+)
+
+// decode reads what encode wrote. A string, list or map that comes again is the same one in memory, and nothing of it
+// is part of the payload, which can be freed.
+func decode(payload []byte) (*Cluster, error) {
+	d := &decoder{in: payload, strings: []string{""}}
+	c := &Cluster{}
+	if saved := d.bytes(savedSize); saved != nil {
+		seconds, nanoseconds := binary.BigEndian.Uint64(saved), binary.BigEndian.Uint32(saved[8:])
+		c.Saved = time.Unix(int64(seconds), int64(nanoseconds)).UTC()
+	}
+	c.Name, c.UID, c.Source = d.string(), d.string(), d.string()
+	d.cluster = c.Name
+	c.Scope = d.scope()
+
+	const serviceSize, setSize = 5, 3 // at least
+	if n := d.services(serviceSize); n > 0 {
+		c.Services = make([]*pods.Service, 0, n)
+		for range n {
+			c.Services = append(c.Services, d.service())
+		}
+	}
+	if n := d.services(setSize); n > 0 {
+		c.Sets = make([]*pods.Set, 0, n)
+		for range n {
+			c.Sets = append(c.Sets, d.set())
+		}
+	}
+	if d.err == nil && len(d.in) > 0 {
+		d.fail("%d bytes are left over", len(d.in))
+	}
+	if d.err == nil {
+		d.checkOrder(c)
+	}
+	if d.err != nil {
+		return nil, d.err
+	}
+	return c, nil
+}
+
+// checkOrder sees to it that no Service comes twice: which of the two would be right?
+func (d *decoder) checkOrder(c *Cluster) {
+	for i := 1; i < len(c.Services); i++ {
+		if compareKeys(&c.Services[i-1].Key, &c.Services[i].Key) >= 0 {
+			d.fail("Service %s is out of order", c.Services[i].Key)
+		}
+	}
+	for i := 1; i < len(c.Sets); i++ {
+		if compareKeys(&c.Sets[i-1].Key, &c.Sets[i].Key) >= 0 {
+			d.fail("the Set of %s is out of order", c.Sets[i].Key)
+		}
+	}
+}
+
+// services reads how many Services or Sets follow.
+func (d *decoder) services(size int) int {
+	n := d.count(size)
+	if n > maxServices {
+		d.fail("it has %d Services; at most %d are read", n, maxServices)
+		return 0
+	}
+	return n
+}
+
+func (d *decoder) key() pods.ServiceKey {
+	return pods.ServiceKey{Cluster: d.cluster, Namespace: d.string(), Name: d.string()}
+}
+
+func (d *decoder) scope() *snapshot.Scope {
+	kind := d.choice(3, "which namespaces are known")
+	if kind == 0 {
+		return nil
+	}
+	s := &snapshot.Scope{All: kind == 1}
+	n, isNil := d.length(1)
+	if isNil {
+		return s
+	}
+	s.Namespaces = make([]string, n)
+	for i := range s.Namespaces {
+		s.Namespaces[i] = d.string()
+	}
+	return s
+}
+
+func (d *decoder) service() *pods.Service {
+	s := &pods.Service{Key: d.key()}
+	s.ExternalName = d.choice(2, "whether a Service is an ExternalName") == 1
+	const portSize = 4
+	if n, isNil := d.length(portSize); !isNil {
+		s.Ports = make([]pods.ServicePort, n)
+		for i := range s.Ports {
+			s.Ports[i] = pods.ServicePort{Name: d.string(), Port: d.int(), Protocol: d.string(), AppProtocol: d.string()}
+		}
+	}
+	s.Selector = d.labelMap()
+	return s
+}
+
+func (d *decoder) set() *pods.Set {
+	s := &pods.Set{Key: d.key()}
+	const podSize = 8
+	n, isNil := d.length(podSize)
+	if isNil {
+		return s
+	}
+	if d.pods += n; d.pods > maxPods {
+		d.fail("it has more than %d Pods; at most so many are read", maxPods)
+		return s
+	}
+	s.Pods = make([]pods.Pod, n)
+	before := ""
+	for i := range s.Pods {
+		d.pod(&s.Pods[i], s.Key.Namespace, before)
+		before = s.Pods[i].Name
+	}
+	return s
+}
+
+func (d *decoder) pod(p *pods.Pod, namespace, before string) {
+	head := d.bytes(1)
+	if head == nil {
+		return
+	}
+	flags := head[0]
+	if flags >= flagsEnd {
+		d.fail("%d are not the flags of a Pod", flags)
+		return
+	}
+	p.Ready, p.Serving, p.Terminating = flags&flagReady != 0, flags&flagServing != 0, flags&flagTerminating != 0
+	p.Namespace = namespace
+	if flags&flagNamespace == 0 {
+		p.Namespace = d.string()
+	}
+	p.Name, p.UID = d.identity(before, flags&flagUID != 0)
+	p.Node, p.Zone = d.string(), d.string()
+	p.Address = d.address(flags / flagAddress % (addressZone + 1))
+	p.Ports = d.portList()
+	p.Labels = d.labelMap()
+}
+
+// identity reads the name and UID of a Pod, which live and go together: they share one piece of memory.
+func (d *decoder) identity(before string, packed bool) (name, uid string) {
+	shared := d.uint()
+	if shared > uint64(min(len(before), maxShared)) {
+		d.fail("a Pod's name is longer than the one before")
+		return "", ""
+	}
+	d.text = append(d.text[:0], before[:shared]...)
+	d.text = append(d.text, d.literal()...)
+	length := len(d.text)
+	if !packed {
+		d.text = append(d.text, d.literal()...)
+	} else if b := d.bytes(16); b != nil {
+		for i, group := range [...][]byte{b[:4], b[4:6], b[6:8], b[8:10], b[10:]} {
+			if i > 0 {
+				d.text = append(d.text, '-')
+			}
+			d.text = hex.AppendEncode(d.text, group)
+		}
+	}
+	both := string(d.text)
+	return both[:length], both[length:]
+}
+
+func (d *decoder) address(kind byte) netip.Addr {
+	switch kind {
+	case address4:
+		if b := d.bytes(4); b != nil {
+			return netip.AddrFrom4([4]byte(b))
+		}
+	case address6, addressZone:
+		if b := d.bytes(16); b != nil {
+			address := netip.AddrFrom16([16]byte(b))
+			if kind == addressZone {
+				address = address.WithZone(d.string())
+			}
+			return address
+		}
+	}
+	return netip.Addr{}
+}
