@@ -25,6 +25,8 @@ type Options struct {
 	TokenLifetime time.Duration
 	// Server is the URL that podway is to reach the API server by; empty for the administrator's own.
 	Server string
+	// ClusterUID is the UID that the cluster must have; empty where any will do.
+	ClusterUID string
 	// Force takes over fields of the manifests that somebody else has set.
 	Force bool
 }
