@@ -83,6 +83,7 @@ requests straight to those Pods: no load balancer, kube-proxy or NodePort betwee
 		newValidateCommand(),
 		newRenderCommand(),
 		newTunnelsCommand(),
+		newClustersCommand(),
 		newProblemsCommand(),
 		newBootstrapCommand(),
 		newVersionCommand(),

@@ -142,6 +142,10 @@ func TestAuthorizeThatIsRefused(t *testing.T) {
 			[]string{"/token"},
 			"making a token of ServiceAccount podway-access/podway-east: no tokens here; use the kubeconfig of somebody who may do so, such as a cluster-admin",
 		},
+		"OtherCluster": {
+			Options{Cluster: "east", ClusterUID: "other"}, 0, "", "", nil,
+			"this is another cluster: it has the UID 4f1c1d8e-6a55-4d0a-9c53-1f2f0f0f3a10, but east is pinned to other; use the kubeconfig of the right cluster",
+		},
 		"NotHTTPS": {
 			Options{Cluster: "east", Server: "http://192.0.2.1"}, 0, "", "", nil,
 			"podway could not use the kubeconfig that this would make: the kubeconfig's server is not https, which only a loopback address may do without; set the server to https://HOST:PORT",
