@@ -18,6 +18,10 @@ const (
 	partConfiguration boardPart = "configuration"
 	// partEndpoints is what the live Pods say.
 	partEndpoints boardPart = "endpoints"
+	// partClusters is what the fleet of clusters says.
+	partClusters boardPart = "clusters"
+	// partBrake is which Pods are held.
+	partBrake boardPart = "brake"
 	// partRejections is what Envoys say.
 	partRejections boardPart = "rejections"
 )
@@ -55,7 +59,7 @@ func (b *problemBoard) set(part boardPart, problems []api.Problem) {
 	defer b.mu.Unlock()
 	b.parts[part] = problems
 	all := make([]api.Problem, 0, len(problems))
-	for _, part := range []boardPart{partConfiguration, partEndpoints, partRejections} {
+	for _, part := range []boardPart{partConfiguration, partEndpoints, partClusters, partBrake, partRejections} {
 		all = append(all, b.parts[part]...)
 	}
 	all = api.SortProblems(all)

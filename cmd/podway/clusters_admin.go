@@ -1,44 +1,123 @@
 package main
 
 import (
-	"fmt"
+	"encoding/json"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"time"
 
-	"github.com/spf13/cobra"
-	"k8s.io/client-go/rest"
-
-	"github.com/podway/podway/watcher/access"
-	"github.com/podway/podway/watcher/credential"
+	"github.com/podway/podway/api/pods"
+	"github.com/podway/podway/api/snapshot"
+	"github.com/podway/podway/api/v1alpha1"
+	"github.com/podway/podway/watcher/brake"
+	"github.com/podway/podway/watcher/fleet"
 )
 
-// adminFlags say by whose rights something is done in a member cluster, and to which access.
-type adminFlags struct {
-	kubeconfig, context string
-	// options have the names of the access.
-	options access.Options
+// clusterReport is one member cluster, as the admin interface and podway clusters tell it.
+type clusterReport struct {
+	fleet.Status
+	// Source is Kubeconfig or Objects.
+	Source v1alpha1.ClusterSourceType `json:"source,omitempty"`
+	// Holds are the tunnels in which Pods of this cluster are held that lost readiness.
+	Holds []brake.Hold `json:"holds,omitempty"`
 }
 
-func addAdminFlags(cmd *cobra.Command) *adminFlags {
-	out := &adminFlags{}
-	flags := cmd.Flags()
-	flags.StringVar(&out.kubeconfig, "kubeconfig", "", "kubeconfig `FILE` of somebody who may administer the cluster; nothing of it is kept")
-	flags.StringVar(&out.context, "context", "", "`NAME` of a context in it (default its current-context)")
-	flags.StringVar(&out.options.ServiceAccount, "service-account", "", "`NAME` of the ServiceAccount, where two podways call the cluster by one name (default podway-CLUSTER)")
-	flags.StringVar(&out.options.Namespace, "service-account-namespace", access.DefaultNamespace, "`NAMESPACE` of the ServiceAccount")
-	complete(cmd, "context")
-	complete(cmd, "service-account")
-	complete(cmd, "service-account-namespace")
+// clusterBoard tells of all member clusters.
+type clusterBoard struct {
+	fleet *fleet.Fleet
+	brake *brake.Brake
+	live  pods.Live
+	// config is the one that was applied last.
+	config *atomic.Pointer[snapshot.Config]
+	begun  time.Time
+}
+
+// all are the clusters by name: those with an API server, and those whose objects are files.
+func (b *clusterBoard) all() []clusterReport {
+	out := []clusterReport{}
+	for _, status := range b.fleet.Clusters() {
+		out = append(out, clusterReport{Status: status, Source: v1alpha1.ClusterSourceKubeconfig})
+	}
+	if cfg := b.config.Load(); cfg != nil {
+		out = append(out, b.files(cfg)...)
+	}
+	holds := map[string][]brake.Hold{}
+	for _, hold := range b.brake.Holds() {
+		holds[hold.Cluster] = append(holds[hold.Cluster], hold)
+	}
+	for i := range out {
+		out[i].Holds = holds[out[i].Name]
+	}
+	slices.SortFunc(out, func(a, b clusterReport) int { return strings.Compare(a.Name, b.Name) })
 	return out
 }
 
-// config reads the kubeconfig.
-func (f *adminFlags) config() (*rest.Config, error) {
-	config, err := credential.Admin(f.kubeconfig, f.context)
-	if err != nil {
-		return nil, fmt.Errorf("--kubeconfig: %w", err)
+// files are the clusters whose objects are files.
+func (b *clusterBoard) files(cfg *snapshot.Config) []clusterReport {
+	reports := map[string]*clusterReport{}
+	for name, cluster := range cfg.MemberClusters {
+		if cluster.Spec.Source.Type != v1alpha1.ClusterSourceObjects {
+			continue
+		}
+		report := &clusterReport{Source: cluster.Spec.Source.Type, Status: fleet.Status{Name: name, State: fleet.Live, Since: b.begun}}
+		if cfg.Synced[name].IsEmpty() {
+			report.State, report.Reason = fleet.Unknown, "its directory has not been read yet"
+		}
+		reports[name] = report
 	}
-	config.UserAgent = userAgent()
-	return config, nil
+	for key := range cfg.Services {
+		report := reports[key.Cluster]
+		if report == nil {
+			continue
+		}
+		report.Services++
+		if set := b.live(key); set != nil {
+			report.Pods += len(set.Pods)
+		}
+	}
+	out := make([]clusterReport, 0, len(reports))
+	for _, report := range reports {
+		out = append(out, *report)
+	}
+	return out
 }
 
-// userAgent is what podway calls itself to API servers.
-func userAgent() string { return "podway/" + readVersion().Version }
+// write answers GET /clusters.
+func (b *clusterBoard) write(w http.ResponseWriter, _ *http.Request) {
+	data, err := json.MarshalIndent(b.all(), "", "  ")
+	if err != nil {
+		http.Error(w, "encoding the clusters: "+err.Error(), http.StatusInternalServerError)
+		return
+	}
+	w.Header().Set("Content-Type", "application/json")
+	_, _ = w.Write(append(data, '\n')) // a client that has gone is nobody's problem
+}
+
+// released is the answer to a release.
+type released struct {
+	// Pods is how many were let go.
+	Pods int `json:"pods"`
+}
+
+// release answers POST /clusters/{name}/release. A page in a browser must not do this for whoever looks at it.
+func (b *clusterBoard) release(w http.ResponseWriter, r *http.Request) {
+	if r.Header.Get("Origin") != "" || r.Header.Get("Sec-Fetch-Site") != "" {
+		http.Error(w, "not for browsers: use podway clusters release", http.StatusForbidden)
+		return
+	}
+	name := r.PathValue("name")
+	if !slices.ContainsFunc(b.all(), func(report clusterReport) bool { return report.Name == name && report.State != fleet.Removed }) {
+		http.Error(w, "there is no MemberCluster "+strconv.Quote(name), http.StatusNotFound)
+		return
+	}
+	data, err := json.Marshal(released{Pods: b.brake.Release(name)})
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusInternalServerError)
+		return
+	}
+	w.Header().Set("Content-Type", "application/json")
+	_, _ = w.Write(append(data, '\n'))
+}

@@ -8,13 +8,21 @@ import (
 	"net/http"
 	"net/netip"
 	"os"
+	"slices"
+	"sync/atomic"
 	"syscall"
 	"time"
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/podway/podway/api"
+	"github.com/podway/podway/api/pods"
+	"github.com/podway/podway/api/snapshot"
+	"github.com/podway/podway/translator"
 	"github.com/podway/podway/watcher"
+	"github.com/podway/podway/watcher/brake"
 	"github.com/podway/podway/watcher/files"
+	"github.com/podway/podway/watcher/fleet"
 	"github.com/podway/podway/xds"
 )
 
@@ -26,10 +34,19 @@ type controlPlane struct {
 	cfg      serveConfig
 	source   *files.Source
 	lanes    *watcher.Lanes
+	fleet    *fleet.Fleet
+	brake    *brake.Brake
+	memory   remembering
+	clusters *clusterBoard
+	board    *problemBoard
 	pipeline *pipeline
 	server   *xds.Server
 	ready    readiness
 	admin    http.Handler
+	// configured is the configuration that the fleet has; it belongs to the source's goroutine.
+	configured *snapshot.Config
+	// told are the Problems of clusters as the fleet last told them.
+	told atomic.Pointer[[]api.Problem]
 }
 
 // serve runs the control plane until the context ends, which is no error.
@@ -47,24 +64,68 @@ func serve(ctx context.Context, cfg serveConfig) error {
 	if err != nil {
 		return err
 	}
-	return newControlPlane(cfg).run(ctx, adminListener)
+	remember, err := openMemory(cfg)
+	if err != nil {
+		return err
+	}
+	defer remember.close(cfg.Log)
+	return newControlPlane(cfg, remember).run(ctx, adminListener)
 }
 
-func newControlPlane(cfg serveConfig) *controlPlane {
-	c := &controlPlane{cfg: cfg, lanes: watcher.NewLanes(nil)}
+func newControlPlane(cfg serveConfig, remember remembering) *controlPlane {
 	board := newProblemBoard(cfg.Log)
+	c := &controlPlane{cfg: cfg, board: board, memory: remember}
+	c.told.Store(&[]api.Problem{})
 	rejected := newRejections(board)
 	registry := newRegistry(&c.ready, board)
+	c.brake = brake.New(brake.Config{Defaults: cfg.Brake, Registerer: registry, OnChange: func(keys []pods.ServiceKey) { c.lanes.Touch(keys) }})
+	c.lanes = watcher.NewLanes(c.brake.Observe)
 	c.server = xds.New(xds.Config{
 		Logger: cfg.Log, Registerer: registry, OnRejected: rejected.add, Identifier: "podway " + readVersion().Version,
 	})
 	c.pipeline = newPipeline(c.server, board, rejected, cfg.Log)
+	c.pipeline.brake, c.pipeline.lag, c.pipeline.onPlan = c.brake, newLag(registry), c.planned
+	c.memory.start(cfg.Log, registry)
+	c.fleet = fleet.New(fleet.Config{
+		Directory: cfg.Directory, Lanes: c.lanes, Store: c.memory.store, Keeper: c.memory.keeper, UserAgent: userAgent(),
+		OnProblems: c.clusterProblems, Registerer: registry, Logger: cfg.Log,
+	})
+	c.clusters = &clusterBoard{fleet: c.fleet, brake: c.brake, live: c.lanes.Live, config: &c.pipeline.applied, begun: time.Now()}
 	c.ready.pipeline = c.pipeline
 	c.source = files.New(files.Config{Directory: cfg.Directory, Options: cfg.Limits, Logger: cfg.Log, OnState: func(state files.State) {
+		if state.Config != c.configured {
+			c.configured = state.Config
+			c.fleet.Configure(state.Config)
+		}
 		c.lanes.Put(state.Config, state.Changed, state.Gone)
 	}})
-	c.admin = adminHandler(&c.ready, board, registry, cfg.Pprof)
+	c.admin = adminHandler(&c.ready, board, c.clusters, registry, cfg.Pprof)
 	return c
+}
+
+// planned hands on what a new plan asks of the clusters.
+func (c *controlPlane) planned(cfg *snapshot.Config, plan *translator.Plan) {
+	c.pipeline.applied.Store(cfg)
+	var labeled []pods.ServiceKey
+	for key, need := range plan.Services() {
+		if need.Labels {
+			labeled = append(labeled, key)
+		}
+	}
+	c.fleet.Follow(labeled)
+	c.clusterProblems(*c.told.Load())
+}
+
+// clusterProblems puts the Problems of clusters on the board, with the places of their objects.
+func (c *controlPlane) clusterProblems(problems []api.Problem) {
+	c.told.Store(&problems)
+	located := slices.Clone(problems)
+	if cfg := c.pipeline.applied.Load(); cfg != nil {
+		for i := range located {
+			located[i] = cfg.Locate(located[i])
+		}
+	}
+	c.board.set(partClusters, located)
 }
 
 // run ends when the context does, or when a part fails. The admin interface
@@ -76,6 +137,8 @@ func (c *controlPlane) run(ctx context.Context, adminListener net.Listener) erro
 	adminEnded := make(chan error, 1)
 	go func() { adminEnded <- runAdmin(adminCtx, adminListener, c.admin) }()
 	group.Go(func() error { return c.source.Run(ctx) })
+	group.Go(func() error { return c.brake.Run(ctx) })
+	group.Go(func() error { return c.runFleet(ctx) })
 	first := make(chan struct{})
 	group.Go(func() error { return c.runPipeline(ctx, first) })
 	group.Go(func() error { return c.runXDS(ctx, first, adminListener.Addr().String()) })
@@ -121,6 +184,17 @@ func (c *controlPlane) runPipeline(ctx context.Context, first chan<- struct{}) e
 			close(first)
 		}
 	}
+}
+
+// runFleet follows the clusters, and keeps what it learns of them until the last of it is kept.
+func (c *controlPlane) runFleet(ctx context.Context) error {
+	keepCtx, endKeeping := context.WithCancel(context.WithoutCancel(ctx))
+	defer endKeeping()
+	kept := make(chan error, 1)
+	go func() { kept <- c.memory.run(keepCtx) }()
+	err := c.fleet.Run(ctx)
+	endKeeping()
+	return errors.Join(err, <-kept)
 }
 
 // runXDS waits for the first state, opens the xDS port and serves it until the context ends.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path/filepath"
 
 	"k8s.io/apimachinery/pkg/types"
 
@@ -17,6 +18,8 @@ import (
 
 // loaded is a configuration that was read once, and all that it becomes.
 type loaded struct {
+	// directory that kubeconfigs are relative to.
+	directory string
 	cfg       *snapshot.Config
 	plan      *translator.Plan
 	endpoints map[types.NamespacedName]translator.Endpoints
@@ -31,7 +34,11 @@ func load(paths []string, options files.Options) (*loaded, error) {
 	if err != nil {
 		return nil, fmt.Errorf("reading the configuration: %w", err)
 	}
-	out := &loaded{cfg: state.Config, plan: translator.Translate(state.Config, nil), endpoints: map[types.NamespacedName]translator.Endpoints{}}
+	directory := paths[0]
+	if info, err := os.Stat(directory); err == nil && !info.IsDir() {
+		directory = filepath.Dir(directory)
+	}
+	out := &loaded{directory: directory, cfg: state.Config, plan: translator.Translate(state.Config, nil), endpoints: map[types.NamespacedName]translator.Endpoints{}}
 	live := func(key pods.ServiceKey) *pods.Set { return state.Pods[key] }
 	for _, tunnel := range out.plan.AllTunnels() {
 		out.endpoints[tunnel] = out.plan.Endpoints(tunnel, live)
@@ -57,7 +64,7 @@ func checkPaths(paths []string) error {
 func (l *loaded) problems() []api.Problem {
 	var all []api.Problem
 	all = append(all, l.cfg.Problems...)
-	all = append(all, unreadClusters(l.cfg)...)
+	all = append(all, credentialProblems(l.cfg, l.directory)...)
 	all = append(all, l.plan.Problems()...)
 	for _, endpoints := range l.endpoints {
 		for _, problem := range endpoints.Problems {

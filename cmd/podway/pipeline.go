@@ -19,6 +19,7 @@ import (
 	"github.com/podway/podway/api/snapshot"
 	"github.com/podway/podway/translator"
 	"github.com/podway/podway/watcher"
+	"github.com/podway/podway/watcher/brake"
 	"github.com/podway/podway/xds"
 )
 
@@ -36,10 +37,19 @@ type pipeline struct {
 	rejected *rejections
 	log      *slog.Logger
 
+	// brake says which Pods stay in a tunnel though they lost readiness. lag may be nil.
+	brake *brake.Brake
+	lag   *lag
+	// onPlan is told of each plan, before its endpoints are made; it may be nil.
+	onPlan func(*snapshot.Config, *translator.Plan)
+
 	cfg       *snapshot.Config
+	held      []api.Problem // those of the brake that are on the board
 	plan      *translator.Plan
 	endpoints map[types.NamespacedName]translator.Endpoints
 
+	// applied is cfg, for others to read.
+	applied atomic.Pointer[snapshot.Config]
 	// state is for the admin server; nil until the first complete state has been handed on.
 	state atomic.Pointer[pipelineState]
 }
@@ -58,7 +68,7 @@ type pipelineState struct {
 }
 
 func newPipeline(server publisher, board *problemBoard, rejected *rejections, log *slog.Logger) *pipeline {
-	return &pipeline{server: server, board: board, rejected: rejected, log: log, endpoints: map[types.NamespacedName]translator.Endpoints{}}
+	return &pipeline{server: server, board: board, rejected: rejected, log: log, brake: brake.New(brake.Config{}), endpoints: map[types.NamespacedName]translator.Endpoints{}}
 }
 
 // apply brings the server up to date.
@@ -68,7 +78,46 @@ func (p *pipeline) apply(ctx context.Context, batch watcher.Batch, live pods.Liv
 		p.applyConfig(ctx, batch.Config, batch.Changed, live)
 	case p.plan != nil:
 		p.applyPods(ctx, batch, live)
+	default:
+		return
 	}
+	p.lag.published(batch, time.Now())
+	p.publishHeld(false)
+}
+
+// make makes the endpoints of a tunnel of the Pods that there are, and of those that are held in it.
+func (p *pipeline) make(tunnel types.NamespacedName, live pods.Live) translator.Endpoints {
+	return p.plan.Endpoints(tunnel, p.brake.Live(tunnel, live))
+}
+
+// configureBrake says whose Pods the tunnels take.
+func (p *pipeline) configureBrake() {
+	uses := make(map[types.NamespacedName][]pods.Use)
+	for _, tunnel := range p.plan.AllTunnels() {
+		uses[tunnel] = p.plan.Uses(tunnel)
+	}
+	settings := make(map[string]brake.Settings, len(p.cfg.MemberClusters))
+	for name, cluster := range p.cfg.MemberClusters {
+		settings[name] = brake.Of(cluster.Spec.Brake)
+	}
+	p.brake.Configure(uses, settings)
+}
+
+// publishHeld puts on the board which Pods are held. anew is for another configuration: lines may have moved.
+func (p *pipeline) publishHeld(anew bool) {
+	held := p.brake.Problems()
+	if !anew && slices.Equal(held, p.held) {
+		return
+	}
+	p.held = held
+	located := make([]api.Problem, len(held))
+	for i, problem := range held {
+		if tunnel := p.cfg.Tunnels[types.NamespacedName{Namespace: problem.Object.Namespace, Name: problem.Object.Name}]; tunnel != nil {
+			problem.Generation = tunnel.Generation
+		}
+		located[i] = p.cfg.Locate(problem)
+	}
+	p.board.set(partBrake, located)
 }
 
 // applyConfig translates the configuration and replaces every view. Endpoints
@@ -78,6 +127,10 @@ func (p *pipeline) applyConfig(ctx context.Context, cfg *snapshot.Config, change
 	before, previous := p.plan, p.endpoints
 	p.plan = translator.Translate(cfg, before)
 	p.cfg = cfg
+	if p.onPlan != nil {
+		p.onPlan(cfg, p.plan)
+	}
+	p.configureBrake()
 	stale := make(map[types.NamespacedName]bool)
 	for _, tunnel := range usersOf(p.plan, changed) {
 		stale[tunnel] = true
@@ -86,7 +139,7 @@ func (p *pipeline) applyConfig(ctx context.Context, cfg *snapshot.Config, change
 	for _, tunnel := range p.plan.AllTunnels() {
 		old, known := previous[tunnel]
 		if !known || stale[tunnel] || !p.plan.SameTunnel(tunnel, before) {
-			old, _ = keepPointer(old, p.plan.Endpoints(tunnel, live))
+			old, _ = keepPointer(old, p.make(tunnel, live))
 		}
 		p.endpoints[tunnel] = old
 	}
@@ -95,6 +148,7 @@ func (p *pipeline) applyConfig(ctx context.Context, cfg *snapshot.Config, change
 	p.server.SetViews(served)
 	p.publishConfigProblems()
 	p.publishEndpointProblems()
+	p.publishHeld(true)
 
 	state := p.describe()
 	p.state.Store(state)
@@ -126,7 +180,7 @@ func (p *pipeline) applyPods(ctx context.Context, batch watcher.Batch, live pods
 		if !inForce {
 			continue
 		}
-		next, kept := keepPointer(previous, p.plan.Endpoints(tunnel, live))
+		next, kept := keepPointer(previous, p.make(tunnel, live))
 		p.endpoints[tunnel] = next
 		if !kept {
 			resources = append(resources, next.Resource)
@@ -184,7 +238,7 @@ func (p *pipeline) describe() *pipelineState {
 }
 
 func (p *pipeline) publishConfigProblems() {
-	p.board.set(partConfiguration, slices.Concat(p.cfg.Problems, unreadClusters(p.cfg), p.plan.Problems()))
+	p.board.set(partConfiguration, slices.Concat(p.cfg.Problems, p.plan.Problems()))
 }
 
 func (p *pipeline) publishEndpointProblems() {

@@ -6,6 +6,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/podway/podway/envoy"
+	"github.com/podway/podway/watcher/brake"
 	"github.com/podway/podway/watcher/files"
 )
 
@@ -20,11 +21,28 @@ type serveConfig struct {
 	// InsecureXDS allows plain text on an address that is not loopback.
 	InsecureXDS bool
 	Pprof       bool
-	Log         *slog.Logger
+	// State is the directory in which the last good Pods of each cluster are kept; "" for nowhere.
+	State string
+	// Brake says when Pods that lose readiness together stay in a tunnel; zero fields have their defaults.
+	Brake brake.Settings
+	Log   *slog.Logger
 	// Limits of what is read; the zero value has the defaults.
 	Limits files.Options
 	// OnReady, if not nil, is called once, when the first complete state is served, with the addresses that the ports are open on.
 	OnReady func(xds, admin string)
+}
+
+// checkBrake refuses what would be taken for a default, or never hold.
+func checkBrake(settings brake.Settings) error {
+	switch {
+	case settings.Percent < 1 || settings.Percent > 100:
+		return usagef("--brake-percent %d: want 1 to 100; 100 never holds", settings.Percent)
+	case settings.MinPods < 1:
+		return usagef("--brake-min-pods %d: want at least 1", settings.MinPods)
+	case settings.Limit <= 0:
+		return usagef("--brake-limit %s: want a time above 0", settings.Limit)
+	}
+	return nil
 }
 
 func newServeCommand() *cobra.Command {
@@ -37,7 +55,10 @@ over xDS. The xDS port opens once the configuration has been read whole. A mista
 file is a Problem: it is logged, listed at /problems of the admin interface, and costs
 nothing but the object that it is in.
 
-The admin interface answers /healthz, /readyz, /problems and /metrics. xDS is plain text so
+Clusters of type Kubeconfig are watched through their API servers, each on its own. With --state, a
+restarted podway serves the last good Pods of a cluster that is away.
+
+The admin interface answers /healthz, /readyz, /problems, /clusters and /metrics. xDS is plain text so
 far, and carries the private keys of HTTPS listeners: keep it on loopback or on a network
 that you trust.`,
 		Example: `  podway serve --config ./config
@@ -54,13 +75,27 @@ that you trust.`,
 	flags.StringVar(&cfg.AdminAddress, "admin-address", defaultAdminAddress, "`HOST:PORT` of the admin interface")
 	flags.BoolVar(&cfg.InsecureXDS, "insecure-xds", false, "allow plain-text xDS on an address that is not loopback: whoever reaches it can read private keys")
 	flags.BoolVar(&cfg.Pprof, "pprof", false, "serve /debug/pprof on the admin interface")
+	flags.StringVar(&cfg.State, "state", "", "`DIR` to keep the last good Pods of each cluster in, for a restart while one is away (default none)")
+	flags.IntVar(&cfg.Brake.Percent, "brake-percent", brake.Defaults.Percent,
+		"hold Pods that lose readiness within 10 s if they are more than this `SHARE` of a tunnel's Pods in a cluster, in percent; 100 never holds")
+	flags.IntVar(&cfg.Brake.MinPods, "brake-min-pods", brake.Defaults.MinPods, "hold only if at least this `NUMBER` of Pods lost readiness")
+	flags.DurationVar(&cfg.Brake.Limit, "brake-limit", brake.Defaults.Limit, "end a hold after this `TIME`")
 	completeDirectory(cmd)
+	if err := cmd.MarkFlagDirname("state"); err != nil {
+		panic(err) // only for a flag that is not there
+	}
+	complete(cmd, "brake-percent")
+	complete(cmd, "brake-min-pods")
+	complete(cmd, "brake-limit")
 	complete(cmd, "xds-address")
 	complete(cmd, "admin-address")
 	limits := addLimitFlags(cmd)
 	logs := addLogFlags(cmd)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		if err := requireFlags(cmd, "config"); err != nil {
+			return err
+		}
+		if err := checkBrake(cfg.Brake); err != nil {
 			return err
 		}
 		cfg.Limits = *limits

@@ -55,7 +55,7 @@ func kubeVersion(mod string) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("finding the version of Kubernetes: %w", err)
 	}
-	defer file.Close()
+	defer func() { _ = file.Close() }() // nothing is buffered here
 	lines := bufio.NewScanner(file)
 	for lines.Scan() {
 		if words := strings.Fields(lines.Text()); len(words) > 1 && words[0] == "k8s.io/kubernetes" {

@@ -78,7 +78,7 @@ func NewFront(t testing.TB, c *Cluster) *Front {
 	ended := make(chan error, 1)
 	go func() { ended <- f.server.ServeTLS(listener, "", "") }()
 	t.Cleanup(func() {
-		f.server.Close()
+		_ = f.server.Close() // its error is that of a listener that is closed already
 		if err := <-ended; !errors.Is(err, http.ErrServerClosed) {
 			t.Errorf("front: %v", err)
 		}

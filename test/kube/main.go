@@ -31,15 +31,16 @@ func Main(m *testing.M, networks ...string) {
 	if len(networks) == 0 {
 		networks = PodNetworks
 	}
-	code := 1
-	err := error(nil)
+	run := runInside
 	if os.Getenv(insideVariable) != "" {
-		if err = bringUp(networks); err == nil {
-			code = m.Run()
+		run = func() (int, error) {
+			if err := bringUp(networks); err != nil {
+				return 1, err
+			}
+			return m.Run(), nil
 		}
-	} else {
-		code, err = runInside()
 	}
+	code, err := run()
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "FAIL: tests that need a network namespace:", err)
 		code = 1

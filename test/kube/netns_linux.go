@@ -11,7 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-const namespaceRemedy = "run the tests as root, or allow user namespaces (sysctl user.max_user_namespaces above 0, " +
+const namespaceRemedy = "run the tests as root, or allow user namespaces (sysctl user.max_user_namespaces and user.max_net_namespaces above 0, " +
 	"kernel.unprivileged_userns_clone=1, kernel.apparmor_restrict_unprivileged_userns=0; in a container, the CAP_SYS_ADMIN capability)"
 
 // namespaceAttributes make a child of this process have a network of its own. A user that is not root is root in there.

@@ -180,7 +180,9 @@ func (k *Keeper) do(name string) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if !e.forget { // Otherwise it was forgotten meanwhile: that is due at once, and what failed is not tried again.
-		e.next = time.Now().Add(k.config.Interval)
+		if snapshot != nil || err != nil { // What was only forgotten can be saved anew at once.
+			e.next = time.Now().Add(k.config.Interval)
+		}
 		if err != nil {
 			e.forget = forget && !removed
 			if e.snapshot == nil {

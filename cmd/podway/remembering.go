@@ -1,0 +1,58 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/podway/podway/watcher/memory"
+)
+
+// remembering is what keeps the last good Pods; its zero value keeps none.
+type remembering struct {
+	store  *memory.Store
+	keeper *memory.Keeper
+}
+
+// openMemory opens the state directory. One that another podway has is a mistake on the command line; with any other trouble podway runs
+// without, and says so: it must not be down for want of a memory.
+func openMemory(cfg serveConfig) (remembering, error) {
+	if cfg.State == "" {
+		return remembering{}, nil
+	}
+	store, err := memory.Open(cfg.State)
+	switch {
+	case errors.Is(err, memory.ErrLocked):
+		return remembering{}, err
+	case err != nil:
+		cfg.Log.Warn("Nothing is remembered", "error", err)
+		return remembering{}, nil
+	}
+	return remembering{store: store}, nil
+}
+
+// start makes the keeper, which does nothing before run.
+func (r *remembering) start(log *slog.Logger, registry prometheus.Registerer) {
+	if r.store != nil {
+		r.keeper = memory.NewKeeper(memory.KeeperConfig{Store: r.store, Logger: log, Registerer: registry})
+	}
+}
+
+// run keeps what is noted until the context ends.
+func (r *remembering) run(ctx context.Context) error {
+	if r.keeper == nil {
+		return nil
+	}
+	return r.keeper.Run(ctx)
+}
+
+func (r *remembering) close(log *slog.Logger) {
+	if r.store == nil {
+		return
+	}
+	if err := r.store.Close(); err != nil {
+		log.Warn("The state directory could not be closed", "error", err)
+	}
+}
