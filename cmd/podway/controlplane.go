@@ -87,7 +87,7 @@ func newControlPlane(cfg serveConfig, remember remembering) *controlPlane {
 	c.pipeline.brake, c.pipeline.lag, c.pipeline.onPlan = c.brake, newLag(registry), c.planned
 	c.memory.start(cfg.Log, registry)
 	c.fleet = fleet.New(fleet.Config{
-		Directory: cfg.Directory, Lanes: c.lanes, Store: c.memory.store, Keeper: c.memory.keeper, UserAgent: "podway/" + readVersion().Version,
+		Directory: cfg.Directory, Lanes: c.lanes, Store: c.memory.store, Keeper: c.memory.keeper, UserAgent: userAgent(),
 		OnProblems: c.clusterProblems, Registerer: registry, Logger: cfg.Log,
 	})
 	c.clusters = &clusterBoard{fleet: c.fleet, brake: c.brake, live: c.lanes.Live, config: &c.pipeline.applied, begun: time.Now()}

@@ -3,14 +3,12 @@
 package clusters
 
 import (
-	"bytes"
+	"context"
 	"errors"
-	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -73,30 +71,36 @@ func TestAccessIsAllThatIsNeededAndNoMore(t *testing.T) {
 	client := clientFor(t, made.Credential.RESTConfig())
 	_, err = client.CoreV1().Services("shop").List(t.Context(), metav1.ListOptions{})
 	require.NoError(t, err)
-	for what, try := range forbidden(client) {
+	for what, try := range forbidden(t.Context(), client) {
 		require.True(t, apierrors.IsForbidden(try()), "%s: %v", what, try())
 	}
 }
 
 // forbidden is what podway must not be able to do, though some of it is near to what it does.
-func forbidden(client kubernetes.Interface) map[string]func() error {
-	ctx, list := context(), metav1.ListOptions{}
-	token := &authenticationv1.TokenRequest{}
+func forbidden(ctx context.Context, client kubernetes.Interface) map[string]func() error {
+	list, get := metav1.ListOptions{}, metav1.GetOptions{}
+	token, create := &authenticationv1.TokenRequest{}, metav1.CreateOptions{}
+	core := client.CoreV1()
+	errOf := func(_ any, err error) error { return err }
 	return map[string]func() error{
-		"list secrets":              func() error { _, err := client.CoreV1().Secrets("shop").List(ctx, list); return err },
-		"get a secret":              func() error { _, err := client.CoreV1().Secrets("shop").Get(ctx, "key", metav1.GetOptions{}); return err },
-		"list configmaps":           func() error { _, err := client.CoreV1().ConfigMaps("shop").List(ctx, list); return err },
-		"services elsewhere":        func() error { _, err := client.CoreV1().Services("cart").List(ctx, list); return err },
-		"services of all":           func() error { _, err := client.CoreV1().Services("").List(ctx, list); return err },
-		"pods elsewhere":            func() error { _, err := client.CoreV1().Pods("kube-system").List(ctx, list); return err },
-		"another namespace":         func() error { _, err := client.CoreV1().Namespaces().Get(ctx, "shop", metav1.GetOptions{}); return err },
-		"list namespaces":           func() error { _, err := client.CoreV1().Namespaces().List(ctx, list); return err },
-		"list nodes":                func() error { _, err := client.CoreV1().Nodes().List(ctx, list); return err },
-		"delete pods":               func() error { return client.CoreV1().Pods("shop").Delete(ctx, "any", metav1.DeleteOptions{}) },
-		"read a pod's log":          func() error { return client.CoreV1().Pods("shop").GetLogs("any", &corev1.PodLogOptions{}).Do(ctx).Error() },
-		"its own ServiceAccount":    func() error { _, err := client.CoreV1().ServiceAccounts("podway-access").Get(ctx, "podway-east", metav1.GetOptions{}); return err },
-		"a token of somebody else":  func() error { _, err := client.CoreV1().ServiceAccounts("podway-access").CreateToken(ctx, "default", token, metav1.CreateOptions{}); return err },
-		"a token of somebody there": func() error { _, err := client.CoreV1().ServiceAccounts("shop").CreateToken(ctx, "podway-east", token, metav1.CreateOptions{}); return err },
+		"list secrets":       func() error { return errOf(core.Secrets("shop").List(ctx, list)) },
+		"get a secret":       func() error { return errOf(core.Secrets("shop").Get(ctx, "key", get)) },
+		"list configmaps":    func() error { return errOf(core.ConfigMaps("shop").List(ctx, list)) },
+		"services elsewhere": func() error { return errOf(core.Services("cart").List(ctx, list)) },
+		"services of all":    func() error { return errOf(core.Services("").List(ctx, list)) },
+		"pods elsewhere":     func() error { return errOf(core.Pods("kube-system").List(ctx, list)) },
+		"another namespace":  func() error { return errOf(core.Namespaces().Get(ctx, "shop", get)) },
+		"list namespaces":    func() error { return errOf(core.Namespaces().List(ctx, list)) },
+		"list nodes":         func() error { return errOf(core.Nodes().List(ctx, list)) },
+		"delete a pod":       func() error { return core.Pods("shop").Delete(ctx, "any", metav1.DeleteOptions{}) },
+		"read a log":         func() error { return core.Pods("shop").GetLogs("any", &corev1.PodLogOptions{}).Do(ctx).Error() },
+		"look at itself":     func() error { return errOf(core.ServiceAccounts("podway-access").Get(ctx, "podway-east", get)) },
+		"the token of another": func() error {
+			return errOf(core.ServiceAccounts("podway-access").CreateToken(ctx, "default", token, create))
+		},
+		"the token of one elsewhere": func() error {
+			return errOf(core.ServiceAccounts("shop").CreateToken(ctx, "podway-east", token, create))
+		},
 	}
 }
 
@@ -239,32 +243,98 @@ func applyYAML(t *testing.T, c *kubetest.Cluster, text []byte) {
 	}
 }
 
-// podway is the command, built once.
-var podway = sync.OnceValues(func() (string, error) {
-	directory, err := os.MkdirTemp("", "podway-test-")
-	if err != nil {
-		return "", err
-	}
-	path := filepath.Join(directory, "podway")
-	if text, err := exec.Command("go", "build", "-o", path, "../../cmd/podway").CombinedOutput(); err != nil {
-		return "", fmt.Errorf("%w: %s", err, text)
-	}
-	return path, nil
-})
+// cli runs podway as a person does.
+type cli struct {
+	t       *testing.T
+	program string
+}
 
-// say runs podway, and returns its exit code and what it said.
-func say(t *testing.T, args ...string) (code int, stdout, stderr string) {
+func buildCLI(t *testing.T) *cli {
 	t.Helper()
-	path, err := podway()
-	require.NoError(t, err)
-	var out, failed bytes.Buffer
-	cmd := exec.CommandContext(t.Context(), path, args...)
-	cmd.Stdout, cmd.Stderr = &out, &failed
-	var exit *exec.ExitError
-	if err := cmd.Run(); errors.As(err, &exit) {
-		code = exit.ExitCode()
-	} else {
+	program := filepath.Join(t.TempDir(), "podway")
+	text, err := exec.CommandContext(t.Context(), "go", "build", "-o", program, "../../cmd/podway").CombinedOutput()
+	require.NoError(t, err, "%s", text)
+	return &cli{t, program}
+}
+
+// run returns what podway says on stdout and stderr, which must end with that exit code.
+func (c *cli) run(code int, args ...string) string {
+	c.t.Helper()
+	cmd := exec.CommandContext(c.t.Context(), c.program, args...)
+	text, err := cmd.CombinedOutput()
+	require.NotNil(c.t, cmd.ProcessState, "%v", err)
+	require.Equal(c.t, code, cmd.ProcessState.ExitCode(), "%q: %s", args, text)
+	return string(text)
+}
+
+func TestACommandLineConnectsAndDisconnectsACluster(t *testing.T) {
+	t.Parallel()
+	c, podway := withNamespaces(t, "shop", "cart"), buildCLI(t)
+	directory, admin := t.TempDir(), filepath.Join(t.TempDir(), "admin")
+	require.NoError(t, os.WriteFile(admin, c.Kubeconfig(c.AdminToken()), 0o600))
+	member, kubeconfig := filepath.Join(directory, "east.membercluster.yaml"), filepath.Join(directory, "east.kubeconfig")
+	authorize := []string{"clusters", "authorize", "east", "--kubeconfig", admin, "--config", directory}
+
+	said := podway.run(0, append(authorize, "--namespaces", "shop,cart")...)
+	require.Contains(t, said, "applied Role shop/podway-east-reader\n")
+	require.Contains(t, said, "wrote "+kubeconfig+"\nwrote "+member+"\nno tunnel may use east yet: ")
+	require.Contains(t, said, "\nthe token lasts 30 days, until ")
+	for path, mode := range map[string]os.FileMode{kubeconfig: 0o600, member: 0o644} {
+		info, err := os.Stat(path)
 		require.NoError(t, err)
+		require.Equal(t, mode, info.Mode().Perm(), path)
 	}
-	return code, out.String(), failed.String()
+	said = podway.run(0, append(authorize, "--namespaces", "shop", "--allow-from", "edge")...)
+	require.Contains(t, said, "removed Role cart/podway-east-reader\n")
+	require.NotContains(t, said, "no tunnel may use east")
+
+	require.Eventually(t, func() bool {
+		return !strings.Contains(podway.any("clusters", "check", "east", "--config", directory), "(forbidden)")
+	}, limit, 20*time.Millisecond)
+	said = podway.run(0, "clusters", "check", "east", "--config", directory)
+	require.Regexp(t, `ok +cluster UID +`+string(c.ClusterUID())+`, as pinned\n`, said)
+	require.NotContains(t, said, "failed")
+	require.NotContains(t, said, "warning")
+
+	// What a person has changed stays, and what does not fit it is said.
+	text, err := os.ReadFile(member)
+	require.NoError(t, err)
+	edited := strings.Replace(string(text), "    - shop\n", "    - shop\n    - cart\n", 1)
+	require.NotEqual(t, string(text), edited)
+	require.NoError(t, os.WriteFile(member, []byte(edited), 0o600))
+	said = podway.run(0, append(authorize, "--namespaces", "shop")...)
+	require.Contains(t, said, "kept MemberCluster east in "+member+":2, which is not as podway would write it\n"+
+		"its spec.allowedTunnels names namespaces that podway may not read now: run this again with all of them, or remove them there\n")
+	said = podway.run(1, "clusters", "check", "east", "--config", directory)
+	require.Contains(t, said, "cannot list services in namespace cart (forbidden); grant it: podway clusters authorize east --kubeconfig ADMIN --namespaces cart,shop, or ")
+	podway.run(0, append(authorize, "--namespaces", "shop", "--force")...)
+
+	revoke := []string{"clusters", "revoke", "east", "--kubeconfig", admin, "--config", directory}
+	said = podway.run(0, append(revoke, "--dry-run")...)
+	require.Contains(t, said, "would remove ServiceAccount podway-access/podway-east\n")
+	require.Contains(t, said, "would remove Namespace podway-access\nwould remove "+member+"\nwould remove "+kubeconfig+"\n")
+	spare, err := os.ReadFile(kubeconfig)
+	require.NoError(t, err)
+	said = podway.run(0, revoke...)
+	require.Contains(t, said, "removed Namespace podway-access\nremoved "+member+"\nremoved "+kubeconfig+"\n")
+	left, err := os.ReadDir(directory)
+	require.NoError(t, err)
+	require.Empty(t, left)
+	require.Equal(t, "the cluster has nothing of ServiceAccount podway-access/podway-east\n", podway.run(0, revoke...))
+
+	// The token is worth nothing any more.
+	require.NoError(t, os.WriteFile(member, text, 0o600))
+	require.NoError(t, os.WriteFile(kubeconfig, spare, 0o600))
+	require.Eventually(t, func() bool {
+		return strings.Contains(podway.any("clusters", "check", "east", "--config", directory), "401 Unauthorized")
+	}, limit, 100*time.Millisecond)
+}
+
+// any returns what podway says, however it ends.
+func (c *cli) any(args ...string) string {
+	c.t.Helper()
+	text, err := exec.CommandContext(c.t.Context(), c.program, args...).CombinedOutput()
+	var exit *exec.ExitError
+	require.True(c.t, err == nil || errors.As(err, &exit), "%v", err)
+	return string(text)
 }
