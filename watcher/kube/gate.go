@@ -74,6 +74,9 @@ func (g *gate) attempt(ctx context.Context) error {
 	if err == nil {
 		g.verified, g.failures, g.failure, g.seen = g.client.dials.Load(), 0, nil, uid
 	} else if ctx.Err() == nil {
+		if isRefusal(err) != isRefusal(g.failure) {
+			g.failures = 0 // a server that has come back is asked again soon, whatever it says first
+		}
 		g.verified, g.failure = 0, err
 		pause = backoff(g.failures, err)
 		g.failures++
