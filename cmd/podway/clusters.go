@@ -9,18 +9,25 @@ import (
 func newClustersCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "clusters",
-		Short: "Connect member clusters, and look at them",
-		Long: `Make what podway may do in a member cluster, try it, and take it back. docs/clusters.md tells
-what is made there and why.`,
-		Example: `  podway clusters authorize east --kubeconfig admin.kubeconfig --namespaces shop --config ./config
+		Short: "Print the member clusters of a running podway serve, and connect new ones",
+		Long: `Print the member clusters that a running podway serve follows: their state, since when, when
+anything was last heard of them, how many Services and Pods are known, when the credential
+ends, and why a cluster is not Live. The subcommands make what podway may do in a member
+cluster, try it, and take it back; docs/clusters.md tells what is made there and why.`,
+		Example: `  podway clusters
+  podway clusters -o json
+
+  podway clusters authorize east --kubeconfig admin.kubeconfig --namespaces shop --config ./config
   podway clusters check east --config ./config`,
 		Args:              clustersArgs,
 		ValidArgsFunction: cobra.NoFileCompletions,
-		RunE:              func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 
 		SuggestionsMinimumDistance: 2,
 	}
-	cmd.AddCommand(newAuthorizeCommand(), newRevokeCommand(), newCheckCommand())
+	address := addAdminFlag(cmd)
+	format := addOutputFlag(cmd)
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error { return listClusters(cmd, *address, *format) }
+	cmd.AddCommand(newAuthorizeCommand(), newRevokeCommand(), newCheckCommand(), newReleaseCommand())
 	return cmd
 }
 
