@@ -2,6 +2,7 @@ package xds
 
 import (
 	"crypto/tls"
+	"log/slog"
 	"net"
 	"testing"
 	"time"
@@ -70,7 +71,9 @@ func TestClientsThatStandForNobodyAreToldSo(t *testing.T) {
 }
 
 func TestClientsWithoutAGoodCertificateAreNotConnected(t *testing.T) {
-	s := newSecureWorld(t, quick(), nil)
+	config, log := quick(), &journal{}
+	config.Logger = slog.New(slog.NewTextHandler(log, nil))
+	s := newSecureWorld(t, config, nil)
 	stranger := &pki{T: t, authority: newAuthority(t)}
 	for name, test := range map[string]struct {
 		certificate tls.Certificate
@@ -88,8 +91,12 @@ func TestClientsWithoutAGoodCertificateAreNotConnected(t *testing.T) {
 			require.Equal(t, codes.Unavailable, status.Code(err))
 			require.ErrorContains(t, err, test.says)
 			eventually(t, func() bool { return s.count("podway_xds_refused_connections_total", string(test.reason)) > before }, "it is counted")
+			eventually(t, func() bool {
+				return log.count(`msg="A connection was refused" peer=127.0.0.1 reason=`+string(test.reason)+" ") == 1
+			}, "it is logged once")
 		})
 	}
+	require.Equal(t, 2, log.count("claims="+gatewayIdentity), "of those whose certificate says it")
 	t.Run("no TLS", func(t *testing.T) {
 		stream, err := s.dial().DeltaAggregatedResources(t.Context())
 		if err == nil {

@@ -123,11 +123,21 @@ func (h *handshaker) refused(address net.Addr, why reason, err error) {
 	h.say("A connection was refused", address, why, err)
 }
 
+// say is all that a person learns: of a refused handshake in TLS 1.3, Envoy itself logs no more than that the connection ended.
 func (h *handshaker) say(what string, address net.Addr, why reason, err error) {
 	host := hostOf(address)
 	if h.notices.first(string(why)+" "+host, time.Now()) {
-		h.log.Warn(what, "peer", host, "reason", why, "error", err)
+		h.log.Warn(what, "peer", host, "reason", why, "claims", claimed(err), "error", err)
 	}
+}
+
+// claimed is what a certificate that could not be verified says of its owner.
+func claimed(err error) string {
+	var unverified *tls.CertificateVerificationError
+	if !errors.As(err, &unverified) || len(unverified.UnverifiedCertificates) == 0 || len(unverified.UnverifiedCertificates[0].URIs) == 0 {
+		return ""
+	}
+	return short(unverified.UnverifiedCertificates[0].URIs[0].String())
 }
 
 // handshakeReason sorts what crypto/tls says.
@@ -223,7 +233,7 @@ func (c *clientConn) recheck(now *serverCredentials) {
 
 func (c *clientConn) end(why reason, err error) {
 	c.handshaker.metrics.endedConnections.WithLabelValues(string(why)).Inc()
-	c.handshaker.say("A connection was closed", c.RemoteAddr(), why, err)
+	c.handshaker.say("A connection was closed", c.RemoteAddr(), why, &tls.CertificateVerificationError{UnverifiedCertificates: c.chain, Err: err})
 	_ = c.Close()
 }
 

@@ -7,6 +7,7 @@ import (
 
 	"github.com/podway/podway/envoy"
 	"github.com/podway/podway/watcher/files"
+	"github.com/podway/podway/xds"
 )
 
 // defaultAdminAddress is where podway serve answers people and scrapers.
@@ -19,8 +20,12 @@ type serveConfig struct {
 	AdminAddress string
 	// InsecureXDS allows plain text on an address that is not loopback.
 	InsecureXDS bool
-	Pprof       bool
-	Log         *slog.Logger
+	// XDS says who may connect there; the zero value is plain text with the default limits.
+	XDS xdsOptions
+	// access is what XDS says, once its files have been read.
+	access *xds.Access
+	Pprof  bool
+	Log    *slog.Logger
 	// Limits of what is read; the zero value has the defaults.
 	Limits files.Options
 	// OnReady, if not nil, is called once, when the first complete state is served, with the addresses that the ports are open on.
@@ -37,13 +42,19 @@ over xDS. The xDS port opens once the configuration has been read whole. A mista
 file is a Problem: it is logged, listed at /problems of the admin interface, and costs
 nothing but the object that it is in.
 
-The admin interface answers /healthz, /readyz, /problems and /metrics. xDS is plain text so
-far, and carries the private keys of HTTPS listeners: keep it on loopback or on a network
-that you trust.`,
+The admin interface answers /healthz, /readyz, /problems and /metrics.
+
+xDS carries the private keys of HTTPS listeners. On loopback it is plain text unless told
+otherwise. With --xds-cert, --xds-key, --xds-client-ca and --trust-domain it is mTLS: the
+one URI SAN of an Envoy's certificate, spiffe://DOMAIN/gateway/NAMESPACE/NAME, says which
+Gateway it may be. The files are read again when they change.`,
 		Example: `  podway serve --config ./config
   podway serve --config ./config --log-format json --log-level debug
 
-  # For Envoys on other hosts of a network that is trusted:
+  # For Envoys on other hosts, with files that the command certs makes:
+  podway serve --config ./config --xds-address 10.0.0.5:18000 --trust-domain podway.local --xds-cert certs/server.crt --xds-key certs/server.key --xds-client-ca certs/ca.crt
+
+  # The same in plain text, on a network that is trusted:
   podway serve --config ./config --xds-address 10.0.0.5:18000 --insecure-xds`,
 		Args:              noArgs,
 		ValidArgsFunction: cobra.NoFileCompletions,
@@ -53,6 +64,7 @@ that you trust.`,
 	flags.StringVar(&cfg.XDSAddress, "xds-address", envoy.DefaultXDSAddress, "`HOST:PORT` to serve Envoys on")
 	flags.StringVar(&cfg.AdminAddress, "admin-address", defaultAdminAddress, "`HOST:PORT` of the admin interface")
 	flags.BoolVar(&cfg.InsecureXDS, "insecure-xds", false, "allow plain-text xDS on an address that is not loopback: whoever reaches it can read private keys")
+	addXDSFlags(cmd, &cfg.XDS)
 	flags.BoolVar(&cfg.Pprof, "pprof", false, "serve /debug/pprof on the admin interface")
 	completeDirectory(cmd)
 	complete(cmd, "xds-address")
