@@ -2,6 +2,7 @@ package xds
 
 import (
 	"crypto/tls"
+	"crypto/x509"
 	"log/slog"
 	"net"
 	"testing"
@@ -172,16 +173,35 @@ func TestMistakesOfAccessAreNamed(t *testing.T) {
 
 func TestConnectionEndsWithItsClientsCertificate(t *testing.T) {
 	s := newSecureWorld(t, quick(), nil)
-	short := s.over(s.clientUntil(time.Now().Add(2*time.Second), gatewayIdentity))
-	long := s.over(s.client(gatewayIdentity))
+	certificate := s.client(gatewayIdentity)
+	short, long := s.over(certificate), s.over(s.client(gatewayIdentity))
 	for _, c := range []*deltaClient{short, long} {
 		c.subscribe(clusterType)
 		c.want(clusterType, "a")
+	}
+	require.Len(t, s.access.open(), 2)
+	for _, conn := range s.access.open() {
+		if conn.chain[0].Equal(certificate.Leaf) {
+			conn.timer.Reset(0) // as if its time had come
+		}
 	}
 	require.Equal(t, codes.Unavailable, status.Code(short.ends()))
 	require.Equal(t, 1.0, s.count("podway_xds_ended_connections_total", string(reasonExpired)))
 	long.quiet()
 	eventually(t, func() bool { return len(s.access.open()) == 1 }, "the connection is forgotten")
+}
+
+func TestChainEndsWithItsFirstCertificate(t *testing.T) {
+	at := func(hours int) *x509.Certificate {
+		return &x509.Certificate{NotAfter: time.Unix(0, 0).Add(time.Duration(hours) * time.Hour)}
+	}
+	for want, chains := range map[int][][]*x509.Certificate{
+		1: {{at(1), at(2), at(3)}},
+		2: {{at(3), at(2), at(4)}},
+		3: {{at(5), at(2)}, {at(5), at(3)}},
+	} {
+		require.Equal(t, at(want).NotAfter, validUntil(chains))
+	}
 }
 
 func TestDeadPeerIsFoundByPings(t *testing.T) {
