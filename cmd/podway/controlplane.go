@@ -51,9 +51,14 @@ type controlPlane struct {
 
 // serve runs the control plane until the context ends, which is no error.
 func serve(ctx context.Context, cfg serveConfig) error {
-	if err := checkXDSAddress(cfg.XDSAddress, cfg.InsecureXDS); err != nil {
+	access, err := cfg.XDS.openAccess(cfg.InsecureXDS)
+	if err != nil {
 		return err
 	}
+	if err := checkXDSAddress(cfg.XDSAddress, cfg.InsecureXDS || access != nil); err != nil {
+		return err
+	}
+	cfg.access = access
 	if err := checkPaths([]string{cfg.Directory}); err != nil {
 		return fmt.Errorf("--config: %w", err)
 	}
@@ -81,6 +86,7 @@ func newControlPlane(cfg serveConfig, remember remembering) *controlPlane {
 	c.brake = brake.New(brake.Config{Defaults: cfg.Brake, Registerer: registry, OnChange: func(keys []pods.ServiceKey) { c.lanes.Touch(keys) }})
 	c.lanes = watcher.NewLanes(c.brake.Observe)
 	c.server = xds.New(xds.Config{
+		Access: cfg.access, Limits: cfg.XDS.Limits,
 		Logger: cfg.Log, Registerer: registry, OnRejected: rejected.add, Identifier: "podway " + readVersion().Version,
 	})
 	c.pipeline = newPipeline(c.server, board, rejected, cfg.Log)
@@ -139,6 +145,10 @@ func (c *controlPlane) run(ctx context.Context, adminListener net.Listener) erro
 	group.Go(func() error { return c.source.Run(ctx) })
 	group.Go(func() error { return c.brake.Run(ctx) })
 	group.Go(func() error { return c.runFleet(ctx) })
+	group.Go(func() error {
+		followCertificates(ctx, c.cfg.access, c.board)
+		return nil
+	})
 	first := make(chan struct{})
 	group.Go(func() error { return c.runPipeline(ctx, first) })
 	group.Go(func() error { return c.runXDS(ctx, first, adminListener.Addr().String()) })
@@ -227,7 +237,7 @@ func checkXDSAddress(address string, insecure bool) error {
 		return nil
 	}
 	return usagef("--xds-address %s is not a loopback address: xDS is plain text, and whoever reaches it can read the private keys of "+
-		"HTTPS listeners; use a loopback address, or say --insecure-xds if the network is trusted", address)
+		"HTTPS listeners; use a loopback address, ask for certificates with --xds-cert (podway certs makes some for development), or say --insecure-xds if the network is trusted", address)
 }
 
 // listen opens a port. flag is named where that fails.
