@@ -38,11 +38,13 @@ func TestClientsThatStandForNobodyAreToldSo(t *testing.T) {
 	}{
 		"no URI SAN": {nil, reasonNoURI, "the client certificate has no URI SAN; it needs one, " + form},
 		"several URI SANs": {
-			[]string{gatewayIdentity, "spiffe://example.org/gateway/edge/other"}, reasonSeveralURIs,
+			[]string{gatewayIdentity, "spiffe://example.org/gateway/edge/other"},
+			reasonSeveralURIs,
 			"the client certificate has 2 URI SANs, spiffe://example.org/gateway/edge/public and spiffe://example.org/gateway/edge/other among them; it must have exactly one, " + form,
 		},
 		"another trust domain": {
-			[]string{"spiffe://example.com/gateway/edge/public"}, reasonTrustDomain,
+			[]string{"spiffe://example.com/gateway/edge/public"},
+			reasonTrustDomain,
 			"the client certificate's URI SAN spiffe://example.com/gateway/edge/public is not of the trust domain example.org; it must be " + form,
 		},
 		"a trust domain that begins the same": {[]string{"spiffe://example.org.evil/gateway/edge/public"}, reasonTrustDomain, "is not of the trust domain example.org"},
@@ -50,7 +52,8 @@ func TestClientsThatStandForNobodyAreToldSo(t *testing.T) {
 		"a port":                              {[]string{"spiffe://example.org:1/gateway/edge/public"}, reasonTrustDomain, "is not of the trust domain example.org"},
 		"another scheme":                      {[]string{"https://example.org/gateway/edge/public"}, reasonTrustDomain, "is not of the trust domain example.org"},
 		"another path": {
-			[]string{"spiffe://example.org/ns/edge/sa/public"}, reasonNoGateway,
+			[]string{"spiffe://example.org/ns/edge/sa/public"},
+			reasonNoGateway,
 			"the client certificate's URI SAN spiffe://example.org/ns/edge/sa/public stands for no Gateway and no operator; a Gateway's is " + form,
 		},
 		"a longer path":    {[]string{gatewayIdentity + "/more"}, reasonNoGateway, "stands for no Gateway"},

@@ -63,8 +63,10 @@ func (o *xdsOptions) openAccess(insecure bool) (*xds.Access, error) {
 		return nil, err
 	}
 	needed := []struct{ flag, value string }{
-		{"--xds-cert", o.Access.CertificateFile}, {"--xds-key", o.Access.KeyFile},
-		{"--xds-client-ca", o.Access.ClientCAFile}, {"--trust-domain", o.Access.TrustDomain},
+		{"--xds-cert", o.Access.CertificateFile},
+		{"--xds-key", o.Access.KeyFile},
+		{"--xds-client-ca", o.Access.ClientCAFile},
+		{"--trust-domain", o.Access.TrustDomain},
 	}
 	var missing []string
 	for _, n := range needed {

@@ -31,10 +31,14 @@ func TestErrorsSayWhatWasAskedFor(t *testing.T) {
 		{&requestError{verb: "watch", resource: endpointSlices, cause: forbidden}, "not allowed to watch endpointslices in all namespaces", true},
 		{&requestError{verb: "get", resource: "namespaces", name: "kube-system", cause: forbidden}, "not allowed to get namespaces named kube-system", true},
 		{&requestError{verb: "list", resource: services, cause: unauthorized}, "the server does not accept the credential (401 Unauthorized)", true},
-		{&requestError{verb: "list", resource: services, namespace: "shop", cause: broken},
-			"cannot list services in namespace shop: Internal error occurred: broken", false},
-		{fmt.Errorf("asking: %w", wrongClusterError{got: "b", want: "a"}),
-			"this is another cluster: its kube-system namespace has the UID b, and spec.clusterUID is a", true},
+		{
+			&requestError{verb: "list", resource: services, namespace: "shop", cause: broken},
+			"cannot list services in namespace shop: Internal error occurred: broken", false,
+		},
+		{
+			fmt.Errorf("asking: %w", wrongClusterError{got: "b", want: "a"}),
+			"this is another cluster: its kube-system namespace has the UID b, and spec.clusterUID is a", true,
+		},
 		{&url.Error{Op: "Get", URL: "https://user:secret@a.example", Err: errors.New("connection refused")}, "connection refused", false},
 		{context.DeadlineExceeded, "no answer in time", false},
 		{errors.New(strings.Repeat("x", 400)), strings.Repeat("x", 300) + "...", false},

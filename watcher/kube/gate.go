@@ -152,8 +152,8 @@ func (g *gate) doubt() {
 func (g *gate) stillOpen(passed int64) bool { return g.client.dials.Load() == passed }
 
 // state is why nobody gets through, nil where somebody does, and the UID of the cluster.
-func (g *gate) state() (failure error, uid string) {
+func (g *gate) state() (uid string, failure error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	return g.failure, g.seen
+	return g.seen, g.failure
 }
