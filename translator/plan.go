@@ -35,6 +35,8 @@ type Need struct {
 // Endpoints is a tunnel's ClusterLoadAssignment, and what is wrong with its Pods.
 type Endpoints struct {
 	Resource *api.Resource
+	// Count is how many endpoints the ClusterLoadAssignment has.
+	Count    int
 	Problems []api.Problem
 }
 

@@ -9,10 +9,7 @@ import (
 	"sync/atomic"
 	"time"
 
-	"google.golang.org/protobuf/proto"
 	"k8s.io/apimachinery/pkg/types"
-
-	endpointv3 "github.com/envoyproxy/go-control-plane/envoy/config/endpoint/v3"
 
 	"github.com/podway/podway/api"
 	"github.com/podway/podway/api/pods"
@@ -184,7 +181,7 @@ func (p *pipeline) applyPods(ctx context.Context, batch watcher.Batch, live pods
 		p.endpoints[tunnel] = next
 		if !kept {
 			resources = append(resources, next.Resource)
-			count += countEndpoints(next.Resource) - countEndpoints(previous.Resource)
+			count += next.Count - previous.Count
 		}
 		if !slices.Equal(previous.Problems, next.Problems) {
 			problemsChanged = true
@@ -226,7 +223,7 @@ func (p *pipeline) describe() *pipelineState {
 		state.Generation = before.Generation + 1
 	}
 	for _, endpoints := range p.endpoints {
-		state.Endpoints += countEndpoints(endpoints.Resource)
+		state.Endpoints += endpoints.Count
 	}
 	for name := range p.cfg.MemberClusters {
 		if p.cfg.Synced[name].IsEmpty() {
@@ -283,31 +280,9 @@ func compareNames(a, b types.NamespacedName) int {
 // keepPointer returns next with the previous resource where both are the same, and whether they are: the pointer is what tells the
 // server that nothing changed.
 func keepPointer(previous, next translator.Endpoints) (translator.Endpoints, bool) {
-	if !sameResource(previous.Resource, next.Resource) {
+	if !previous.Resource.Equal(next.Resource) {
 		return next, false
 	}
 	next.Resource = previous.Resource
 	return next, true
-}
-
-func sameResource(a, b *api.Resource) bool {
-	if a == b {
-		return true
-	}
-	return a != nil && b != nil && a.ResourceKey == b.ResourceKey && a.Partial == b.Partial &&
-		slices.Equal(a.Needs, b.Needs) && slices.Equal(a.Owners, b.Owners) && proto.Equal(a.Message, b.Message)
-}
-
-// countEndpoints returns the number of endpoints in a ClusterLoadAssignment.
-func countEndpoints(resource *api.Resource) int {
-	if resource == nil {
-		return 0
-	}
-	count := 0
-	if assignment, ok := resource.Message.(*endpointv3.ClusterLoadAssignment); ok {
-		for _, locality := range assignment.GetEndpoints() {
-			count += len(locality.GetLbEndpoints())
-		}
-	}
-	return count
 }

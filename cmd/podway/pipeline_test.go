@@ -85,7 +85,11 @@ func (b *bench) setPods(key pods.ServiceKey, change func(*pods.Set)) {
 func (b *bench) resource(view, kind, name string) *api.Resource {
 	b.Helper()
 	for _, resource := range b.sent.views[len(b.sent.views)-1][view] {
-		if typeOf(resource.Message) == kind && resource.Name == name {
+		decoded, err := resource.Decoded()
+		if err != nil {
+			b.Fatal(err)
+		}
+		if typeOf(decoded.Message) == kind && resource.Name == name {
 			return resource
 		}
 	}
@@ -119,7 +123,7 @@ func TestChangedPodTouchesOnlyItsTunnels(t *testing.T) {
 		t.Fatalf("sent %d times all and %d times endpoints", len(b.sent.views), len(b.sent.endpoints))
 	}
 	changed := b.sent.endpoints[0]
-	if len(changed) != 1 || changed[0].Name != "tunnel/edge/hello" || countEndpoints(changed[0]) != 2 {
+	if len(changed) != 1 || changed[0].Name != "tunnel/edge/hello" || b.pipeline.endpoints[types.NamespacedName{Namespace: "edge", Name: "hello"}].Count != 2 {
 		t.Errorf("changed: %v", changed)
 	}
 	if state := b.pipeline.state.Load(); state.Endpoints != 3 || state.Generation != 1 {
