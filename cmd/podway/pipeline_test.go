@@ -85,11 +85,7 @@ func (b *bench) setPods(key pods.ServiceKey, change func(*pods.Set)) {
 func (b *bench) resource(view, kind, name string) *api.Resource {
 	b.Helper()
 	for _, resource := range b.sent.views[len(b.sent.views)-1][view] {
-		decoded, err := resource.Decoded()
-		if err != nil {
-			b.Fatal(err)
-		}
-		if typeOf(decoded.Message) == kind && resource.Name == name {
+		if typeOf(resource) == kind && resource.Name == name {
 			return resource
 		}
 	}
@@ -220,7 +216,7 @@ func TestViewsHaveEveryGatewaysEndpoints(t *testing.T) {
 	tunnels := b.pipeline.plan.Tunnels(types.NamespacedName{Namespace: "edge", Name: "front"})
 	count := 0
 	for _, resource := range views["edge/front"] {
-		if typeOf(resource.Message) == typeEndpoints {
+		if typeOf(resource) == typeEndpoints {
 			count++
 		}
 	}
