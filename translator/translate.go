@@ -25,7 +25,8 @@ func Translate(cfg *snapshot.Config, prev *Plan) *Plan {
 	}
 	changed := len(prev.tunnels) != len(cfg.Tunnels)
 	// In the order of names, so that what two tunnels share is always made by the same one.
-	for _, name := range slices.SortedFunc(maps.Keys(cfg.Tunnels), compareNames) {
+	names := slices.SortedFunc(maps.Keys(cfg.Tunnels), compareNames)
+	for _, name := range names {
 		old := prev.tunnels[name]
 		if old != nil && old.tunnel == cfg.Tunnels[name] && old.read.unchanged(in) {
 			in.tunnels[name] = old
@@ -38,6 +39,7 @@ func Translate(cfg *snapshot.Config, prev *Plan) *Plan {
 	if changed || prev.users == nil {
 		plan.users, plan.services = usersOf(in.tunnels)
 	}
+	plan.inForce = slices.DeleteFunc(names, func(name types.NamespacedName) bool { return in.tunnels[name].refused })
 	var unattached []api.Problem
 	plan.gateways, unattached = planGateways(in, prev)
 	plan.pems = in.rememberedPEMs()
