@@ -23,6 +23,7 @@ type Plan struct {
 	// users are the tunnels in force that take Pods of a Service, sorted.
 	users    map[pods.ServiceKey][]types.NamespacedName
 	services map[pods.ServiceKey]Need
+	labeled  []pods.ServiceKey
 	problems []api.Problem
 	// pems remembers what was parsed of Secrets and ConfigMaps.
 	pems map[pemKey]*pemFile
@@ -74,6 +75,9 @@ func (p *Plan) AllTunnels() []types.NamespacedName { return p.inForce }
 // Services are those whose Pods the tunnels in force take, and what must be known of the Pods.
 // Those of a drained cluster are among them, so that it can be put back at once.
 func (p *Plan) Services() map[pods.ServiceKey]Need { return p.services }
+
+// Labeled are the Services of which the labels of the Pods must be known, in no order. The slice is not to be changed.
+func (p *Plan) Labeled() []pods.ServiceKey { return p.labeled }
 
 // Users are the tunnels whose Endpoints may change when the Pods of the Service do, sorted.
 func (p *Plan) Users(service pods.ServiceKey) []types.NamespacedName { return p.users[service] }

@@ -35,9 +35,10 @@ func Translate(cfg *snapshot.Config, prev *Plan) *Plan {
 		changed = true
 		in.tunnels[name] = in.planTunnel(cfg.Tunnels[name], old)
 	}
-	plan := &Plan{cfg: cfg, tunnels: in.tunnels, users: prev.users, services: prev.services}
+	plan := &Plan{cfg: cfg, tunnels: in.tunnels, users: prev.users, services: prev.services, labeled: prev.labeled}
 	if changed || prev.users == nil {
 		plan.users, plan.services = usersOf(in.tunnels)
+		plan.labeled = labeledOf(plan.services)
 	}
 	plan.inForce = slices.DeleteFunc(names, func(name types.NamespacedName) bool { return in.tunnels[name].refused })
 	var unattached []api.Problem
@@ -65,6 +66,16 @@ func usersOf(tunnels map[types.NamespacedName]*tunnelPlan) (map[pods.ServiceKey]
 		users[key] = slices.Compact(names)
 	}
 	return users, needs
+}
+
+func labeledOf(services map[pods.ServiceKey]Need) []pods.ServiceKey {
+	var labeled []pods.ServiceKey
+	for key, need := range services {
+		if need.Labels {
+			labeled = append(labeled, key)
+		}
+	}
+	return labeled
 }
 
 func (p *Plan) collectProblems(all []api.Problem) []api.Problem {

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"k8s.io/apimachinery/pkg/types"
 
@@ -22,6 +23,8 @@ type recorder struct {
 	views     []map[string][]*api.Resource
 	endpoints [][]*api.Resource
 }
+
+func (r *recorder) Prepare([]*api.Resource) {}
 
 func (r *recorder) SetViews(views map[string][]*api.Resource) { r.views = append(r.views, views) }
 func (r *recorder) SetEndpoints(changed []*api.Resource, _ map[string]xds.Seen) {
@@ -234,15 +237,20 @@ func TestACertificateThatExpiresMeanwhileIsTold(t *testing.T) {
 	b.state = state
 	b.pipeline.apply(t.Context(), watcher.Batch{Config: state.Config}, b.live)
 	states := len(b.sent.views)
-	b.pipeline.checkDates(t.Context(), state.Config.Now, b.live)
+	b.checkDates(state.Config.Now)
 	if len(b.sent.views) != states {
 		t.Error("dates that say nothing new made a new state")
 	}
-	b.pipeline.checkDates(t.Context(), state.Config.Now.AddDate(1000, 0, 0), b.live)
+	b.checkDates(state.Config.Now.AddDate(1000, 0, 0))
 	for _, problem := range b.board.all() {
 		if problem.Code == "CertificateExpired" {
 			return
 		}
 	}
 	t.Errorf("no CertificateExpired among %v", b.board.all())
+}
+
+func (b *bench) checkDates(now time.Time) {
+	b.pipeline.checkDates(now)
+	b.pipeline.finish(b.Context(), <-b.pipeline.translated, b.live)
 }
