@@ -90,7 +90,7 @@ func newControlPlane(cfg serveConfig, remember remembering) *controlPlane {
 		Logger: cfg.Log, Registerer: registry, OnRejected: rejected.add, Identifier: "podway " + readVersion().Version,
 	})
 	c.pipeline = newPipeline(c.server, board, rejected, cfg.Log)
-	c.pipeline.brake, c.pipeline.lag, c.pipeline.onPlan = c.brake, newLag(registry), c.planned
+	c.pipeline.brake, c.pipeline.lag, c.pipeline.onApplied = c.brake, newLag(registry), c.planned
 	c.memory.start(cfg.Log, registry)
 	c.fleet = fleet.New(fleet.Config{
 		Directory: cfg.Directory, Lanes: c.lanes, Store: c.memory.store, Keeper: c.memory.keeper, UserAgent: userAgent(),
@@ -109,16 +109,9 @@ func newControlPlane(cfg serveConfig, remember remembering) *controlPlane {
 	return c
 }
 
-// planned hands on what a new plan asks of the clusters.
-func (c *controlPlane) planned(cfg *snapshot.Config, plan *translator.Plan) {
-	c.pipeline.applied.Store(cfg)
-	var labeled []pods.ServiceKey
-	for key, need := range plan.Services() {
-		if need.Labels {
-			labeled = append(labeled, key)
-		}
-	}
-	c.fleet.Follow(labeled)
+// planned hands on what a plan asks of the clusters.
+func (c *controlPlane) planned(plan *translator.Plan) {
+	c.fleet.Follow(plan.Labeled())
 	c.clusterProblems(*c.told.Load())
 }
 
@@ -150,7 +143,10 @@ func (c *controlPlane) run(ctx context.Context, adminListener net.Listener) erro
 		return nil
 	})
 	first := make(chan struct{})
-	group.Go(func() error { return c.runPipeline(ctx, first) })
+	group.Go(func() error {
+		c.pipeline.run(ctx, c.lanes, first)
+		return nil
+	})
 	group.Go(func() error { return c.runXDS(ctx, first, adminListener.Addr().String()) })
 	group.Go(func() error {
 		select {
@@ -171,29 +167,6 @@ func (c *controlPlane) run(ctx context.Context, adminListener net.Listener) erro
 		c.cfg.Log.Info("Ended")
 	}
 	return err
-}
-
-// runPipeline applies what the lanes hold until the context ends. It closes
-// first once a whole configuration has been handed to the server.
-func (c *controlPlane) runPipeline(ctx context.Context, first chan<- struct{}) error {
-	dates := time.NewTicker(checkDatesEvery)
-	defer dates.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return nil
-		case now := <-dates.C:
-			c.pipeline.checkDates(ctx, now, c.lanes.Live)
-			continue
-		case <-c.lanes.Changed():
-		}
-		batch := c.lanes.Take()
-		waiting := c.pipeline.state.Load() == nil
-		c.pipeline.apply(ctx, batch, c.lanes.Live)
-		if waiting && c.pipeline.state.Load() != nil {
-			close(first)
-		}
-	}
 }
 
 // runFleet follows the clusters, and keeps what it learns of them until the last of it is kept.
