@@ -18,23 +18,23 @@ import (
 	"github.com/podway/podway/envoy"
 )
 
-// edge is a real Envoy of the Gateway.
+// edge is a real Envoy of a Gateway.
 type edge struct {
 	*envoy.Process
 	w *world
 }
 
-// startEnvoy starts one and waits until it takes traffic.
-func (w *world) startEnvoy() *edge {
+// startEnvoy starts one of the Gateway front or spare, and waits until it takes traffic.
+func (w *world) startEnvoy(gateway string) *edge {
 	w.Helper()
 	bootstrap, err := envoy.Bootstrap(envoy.BootstrapConfig{
-		Gateway: types.NamespacedName{Namespace: "edge", Name: "front"}, NodeID: "test", XDSAddress: w.plane.xds, AdminAddress: "127.0.0.1:0",
+		Gateway: types.NamespacedName{Namespace: "edge", Name: gateway}, NodeID: gateway, XDSAddress: w.plane.xds, AdminAddress: "127.0.0.1:0",
 	})
 	require.NoError(w, err)
-	process, err := envoy.Start(context.Background(), envoy.StartConfig{Bootstrap: bootstrap, Directory: w.TempDir(), Concurrency: 2})
+	process, err := envoy.Start(context.Background(), envoy.StartConfig{Bootstrap: bootstrap, Directory: w.whole.TempDir(), Concurrency: 2})
 	require.NoError(w, err)
 	e := &edge{Process: process, w: w}
-	w.Cleanup(func() {
+	w.whole.Cleanup(func() {
 		if err := process.Stop(); err != nil {
 			w.Errorf("stopping Envoy: %v", err)
 		}
@@ -92,8 +92,8 @@ func (e *edge) stat(name string) uint64 {
 type guard struct {
 	stop    context.CancelFunc
 	running sync.WaitGroup
-	looks   int
-	fewest  int
+	// looks counts them; fewest is how few Pods there were.
+	looks, fewest int
 }
 
 // guard begins to look at a tunnel. All the while, each of these Pods must be in it.
@@ -114,7 +114,9 @@ func (w *world) guard(tunnel string, pods ...*pod) *guard {
 			if err != nil {
 				continue // it is asked again
 			}
-			g.looks++
+			if g.looks++; g.looks == 1 || len(have) < g.fewest {
+				g.fewest = len(have)
+			}
 			for _, address := range must {
 				if !slices.Contains(have, address) {
 					t.Errorf("%s has left tunnel %s: Envoy has %v", address, tunnel, have)
@@ -130,10 +132,11 @@ func (w *world) guard(tunnel string, pods ...*pod) *guard {
 	return g
 }
 
-// end ends it.
-func (g *guard) end(w *world) {
+// end ends it, and says how few Pods there were at the least.
+func (g *guard) end(w *world) (fewest int) {
 	w.Helper()
 	g.stop()
 	g.running.Wait()
 	assert.NotZero(w, g.looks, "nobody looked")
+	return g.fewest
 }

@@ -67,7 +67,7 @@ func (w *world) startPlane(flags ...string) {
 	stderr, err := p.cmd.StderrPipe()
 	require.NoError(w, err)
 	require.NoError(w, p.cmd.Start())
-	w.Cleanup(func() {
+	w.whole.Cleanup(func() {
 		if !p.hasEnded() {
 			p.requireDiscreet()
 			p.stop()

@@ -46,7 +46,7 @@ func (m *member) newPod(app string) *pod {
 		Cluster: m.name, Namespace: namespace, Name: p.name, Address: netip.AddrPortFrom(netip.MustParseAddr(address), podPort),
 	})
 	require.NoError(m.w, err)
-	m.w.Cleanup(backend.Kill)
+	m.w.whole.Cleanup(backend.Kill)
 	p.Backend = backend
 	p.object = kubetest.Pod(namespace, p.name, app, address, kubetest.PodPort("http", podPort))
 	return p

@@ -9,14 +9,16 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/podway/podway/api"
-	"github.com/podway/podway/watcher/brake"
 	"github.com/podway/podway/watcher/fleet"
 )
 
 // told is what /clusters tells of a cluster.
 type told struct {
 	fleet.Status
-	Holds []brake.Hold `json:"holds"`
+	Holds []struct {
+		Tunnel      string
+		Held, Total int
+	}
 }
 
 // cluster is what a person is told of a cluster now.

@@ -25,6 +25,8 @@ const patience = 30 * time.Second
 // world is the whole of it: member clusters with real API servers, podway as a process of its own, a real Envoy, Pods that answer, and clients.
 type world struct {
 	*testing.T
+	// whole is the test that the world ends with; T may be a part of it.
+	whole *testing.T
 	// directory is podway's configuration, state where it keeps what it remembers.
 	directory, state string
 	// gateway is where Envoy listens for clients.
@@ -40,7 +42,7 @@ type world struct {
 // newWorld starts the clusters, and writes the configuration but for tunnels and routes. Neither podway nor Envoy runs yet.
 func newWorld(t *testing.T, configs ...memberConfig) *world {
 	t.Helper()
-	w := &world{T: t, directory: t.TempDir(), state: t.TempDir(), members: map[string]*member{}, secrets: map[string]bool{}}
+	w := &world{T: t, whole: t, directory: t.TempDir(), state: t.TempDir(), members: map[string]*member{}, secrets: map[string]bool{}}
 	w.gateway = freePort(t, "127.0.0.1")
 	w.startMembers(configs)
 	w.write("gateway.yaml", w.gatewayYAML())
@@ -65,7 +67,7 @@ func (w *world) write(name, content string) {
 func (w *world) start(flags ...string) {
 	w.Helper()
 	w.startPlane(flags...)
-	w.edge = w.startEnvoy()
+	w.edge = w.startEnvoy("front")
 }
 
 // secret has a text looked for, at the end, in all that podway has said.
@@ -176,9 +178,8 @@ type member struct {
 
 // run runs a subtest in the world. It is not for two at once.
 func (w *world) run(name string, part func()) {
-	whole := w.T
-	defer func() { w.T = whole }()
-	whole.Run(name, func(t *testing.T) {
+	defer func() { w.T = w.whole }()
+	w.whole.Run(name, func(t *testing.T) {
 		w.T = t
 		part()
 	})

@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// gatewayYAML is the Gateway edge/front with what it needs.
+// gatewayYAML are the Gateway edge/front, which clients use, and edge/spare with the same routes, for another Envoy.
 func (w *world) gatewayYAML() string {
 	return fmt.Sprintf(`
 apiVersion: gateway.networking.k8s.io/v1
@@ -18,7 +18,7 @@ spec: {controllerName: podway.dev/gateway-controller}
 apiVersion: podway.dev/v1alpha1
 kind: GatewayParameters
 metadata: {name: front, namespace: edge}
-spec: {listenAddress: %s}
+spec: {listenAddress: %[1]s}
 ---
 apiVersion: gateway.networking.k8s.io/v1
 kind: Gateway
@@ -27,8 +27,17 @@ spec:
   gatewayClassName: podway
   infrastructure: {parametersRef: {group: podway.dev, kind: GatewayParameters, name: front}}
   listeners:
-  - {name: http, protocol: HTTP, port: %d}
-`, w.gateway.Addr(), w.gateway.Port())
+  - {name: http, protocol: HTTP, port: %[2]d}
+---
+apiVersion: gateway.networking.k8s.io/v1
+kind: Gateway
+metadata: {name: spare, namespace: edge}
+spec:
+  gatewayClassName: podway
+  infrastructure: {parametersRef: {group: podway.dev, kind: GatewayParameters, name: front}}
+  listeners:
+  - {name: http, protocol: HTTP, port: %[3]d}
+`, w.gateway.Addr(), w.gateway.Port(), freePort(w.T, "127.0.0.1").Port())
 }
 
 // everyNamespace lets tunnels use all of a cluster.
@@ -68,7 +77,7 @@ apiVersion: gateway.networking.k8s.io/v1
 kind: HTTPRoute
 metadata: {name: %[1]s, namespace: edge}
 spec:
-  parentRefs: [{name: front}]
+  parentRefs: [{name: front}, {name: spare}]
   hostnames: [%[1]s.example]
   rules:
   - backendRefs: [{group: podway.dev, kind: Tunnel, name: %[1]s}]
