@@ -51,13 +51,13 @@ func TestErrorsSayWhatWasAskedFor(t *testing.T) {
 func TestPausesGrowAndStayBelowASecondWhileTheServerIsAway(t *testing.T) {
 	away := errors.New("connection refused")
 	for failures := range 100 {
-		pause := backoff(failures, away)
+		pause := backoff(failures, away, refusedMost)
 		require.LessOrEqual(t, pause, retryMost)
 		require.GreaterOrEqual(t, pause, min(retryFirst<<min(failures, 10), retryMost)/2)
-		require.LessOrEqual(t, backoff(failures, forbidden), refusedMost)
+		require.LessOrEqual(t, backoff(failures, forbidden, refusedMost), refusedMost)
 	}
 	patient := apierrors.NewTooManyRequests("slow down", 7)
-	require.Equal(t, 7*time.Second, backoff(0, patient))
-	require.Equal(t, 30*time.Second, backoff(0, apierrors.NewTooManyRequests("slow down", 3600)), "a server cannot send podway away for an hour")
-	require.LessOrEqual(t, backoff(3, &apierrors.StatusError{ErrStatus: metav1.Status{Code: 500}}), retryMost)
+	require.Equal(t, 7*time.Second, backoff(0, patient, refusedMost))
+	require.Equal(t, 30*time.Second, backoff(0, apierrors.NewTooManyRequests("slow down", 3600), refusedMost), "a server cannot send podway away for an hour")
+	require.LessOrEqual(t, backoff(3, &apierrors.StatusError{ErrStatus: metav1.Status{Code: 500}}, refusedMost), retryMost)
 }
