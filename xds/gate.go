@@ -16,11 +16,16 @@ func (p *pass) open(st *typeState, name string, e *entry) bool {
 	var closed bool
 	switch st.url {
 	case clusterType:
-		closed, bound = p.endpointsWithheld(r, e), 0
+		if closed = p.endpointsWithheld(r, e); closed {
+			bound = 0
+		} else {
+			closed = p.secretsWait(r)
+		}
 	case listenerType, routeType:
 		if !e.present() {
 			bound = p.stream.server.config.FirstRouteBound
 		}
+		closed = p.secretsWait(r)
 		for _, need := range r.needs {
 			if need.Type == clusterType && !p.reached(need.Name) {
 				closed = true
@@ -32,6 +37,32 @@ func (p *pass) open(st *typeState, name string, e *entry) bool {
 		return true
 	}
 	return p.overdue(&e.held, bound)
+}
+
+// secretsWait is true while a secret that the resource needs, and that the client asked for, is itself still to be sent.
+// A secret that the client does not know yet it asks for when it has the resource, and warms until it comes.
+func (p *pass) secretsWait(r *record) bool {
+	for _, need := range r.needs {
+		if need.Type != secretType {
+			continue
+		}
+		secrets := p.stream.find(secretType)
+		if secrets == nil || !secrets.synced {
+			return false
+		}
+		e, next := secrets.entries[need.Name], p.view.record(secretType, need.Name)
+		if e == nil || next == nil || e.refused == next.version {
+			continue
+		}
+		latest := e.has.version
+		if e.flight != nil && e.sent != nil {
+			latest = e.sent.version
+		}
+		if latest != next.version {
+			return true
+		}
+	}
+	return false
 }
 
 // overdue is true once something has been waited for longer than the bound; since is when that began. A bound of 0 is none.
