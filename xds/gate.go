@@ -25,18 +25,35 @@ func (p *pass) open(st *typeState, name string, e *entry) bool {
 		if !e.present() {
 			bound = p.stream.server.config.FirstRouteBound
 		}
-		closed = p.secretsWait(r)
-		for _, need := range r.needs {
-			if need.Type == clusterType && !p.reached(need.Name) {
-				closed = true
-			}
+		if p.clustersWait(r, e, bound) {
+			return false
 		}
+		closed = p.secretsWait(r)
 	}
 	if !closed {
 		e.held = time.Time{}
 		return true
 	}
 	return p.overdue(&e.held, bound)
+}
+
+// clustersWait is true while the client lacks a cluster that the route needs, and that the route it has does not lead to
+// already. Each cluster has the whole bound, however often the route changes meanwhile.
+func (p *pass) clustersWait(r *record, e *entry, bound time.Duration) (wait bool) {
+	var awaited map[string]time.Time
+	for _, need := range r.needs {
+		if need.Type != clusterType || p.reached(need.Name) || e.has.record != nil && e.has.record.needsAny(need) {
+			continue
+		}
+		since := e.awaited[need.Name]
+		wait = !p.overdue(&since, bound) || wait
+		if awaited == nil {
+			awaited = map[string]time.Time{}
+		}
+		awaited[need.Name] = since
+	}
+	e.awaited = awaited
+	return wait
 }
 
 // secretsWait is true while a secret that the resource needs, and that the client asked for, is itself still to be sent.

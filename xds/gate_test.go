@@ -1,6 +1,7 @@
 package xds
 
 import (
+	"slices"
 	"testing"
 	"time"
 
@@ -144,4 +145,52 @@ func TestRouteConfigurationIsRemovedOnceItsListenerIsAcknowledgedWithoutIt(t *te
 	c.ack(l)
 	c.want(routeType, "-r")
 	c.quiet()
+}
+
+func TestRouteIsNotHeldBackByAClusterThatTheClientsOwnVersionLeadsTo(t *testing.T) {
+	onTheClock(t, Config{}, settledResources(), func(w *world) {
+		c := settled(w)
+		stuck := append(settledResources()[:3:3], checked("b", 1), endpoints("b", 1))
+		w.set(append(stuck, routes("r", "a", "b"))...)
+		c.see(clusterType, "b")
+		w.took(20*time.Second, func() { c.want(routeType, "r") })
+		c.quiet()
+		w.took(0, func() {
+			w.set(append(stuck, routes("r", "b"))...)
+			c.want(routeType, "r")
+		})
+		c.quiet()
+	})
+}
+
+func TestEachNewClusterOfARouteHasTheWholeBound(t *testing.T) {
+	onTheClock(t, Config{}, settledResources(), func(w *world) {
+		c := settled(w)
+		next := append(settledResources()[:3:3], checked("b", 1), endpoints("b", 1))
+		w.set(append(next, routes("r", "a", "b"))...)
+		c.see(clusterType, "b")
+		<-time.After(15 * time.Second)
+		w.took(20*time.Second, func() {
+			w.set(append(next, checked("c", 1), endpoints("c", 1), routes("r", "a", "b", "c"))...)
+			c.see(clusterType, "c")
+			c.want(routeType, "r")
+		})
+	})
+}
+
+func TestRouteThatChangesAgainAndAgainIsHeldNoLongerThanTheBound(t *testing.T) {
+	onTheClock(t, Config{}, settledResources(), func(w *world) {
+		c := settled(w)
+		next := append(settledResources()[:3:3], checked("b", 1), endpoints("b", 1))
+		w.took(20*time.Second, func() {
+			w.set(append(next, routes("r", "a", "b"))...)
+			c.see(clusterType, "b")
+			for i := range 3 {
+				<-time.After(5 * time.Second)
+				w.set(append(next, routes("r", append(slices.Repeat([]string{"a"}, i+2), "b")...))...)
+				c.quiet()
+			}
+			c.want(routeType, "r")
+		})
+	})
 }
