@@ -1,6 +1,7 @@
 package xds
 
 import (
+	"context"
 	"log/slog"
 	"time"
 
@@ -18,6 +19,9 @@ type Config struct {
 	// OnRejected is told of each content that an Envoy rejects, once for a node, name and version. It is called on
 	// the stream's goroutine and must not block.
 	OnRejected func(Rejection)
+	// MayInspect decides who may ask for the status of all Envoys (CSDS); its error, a gRPC status, is the answer to who may not. nil
+	// allows everybody who reaches the port.
+	MayInspect func(context.Context) error
 	// Identifier is what Envoys show as control_plane.identifier, "podway" by default; name the version too.
 	Identifier string
 
@@ -46,7 +50,7 @@ type Rejection struct {
 	View    string
 	Key     api.ResourceKey
 	Version string
-	// Message is Envoy's own, cut at 2 KiB.
+	// Message is Envoy's own reason, without the content that it repeats, cut at 2 KiB.
 	Message string
 	// Owners are those of the rejected resource.
 	Owners []api.Owner
@@ -61,6 +65,9 @@ func (c Config) withDefaults() Config {
 	}
 	if c.OnRejected == nil {
 		c.OnRejected = func(Rejection) {}
+	}
+	if c.MayInspect == nil {
+		c.MayInspect = func(context.Context) error { return nil }
 	}
 	if c.Identifier == "" {
 		c.Identifier = "podway"

@@ -18,6 +18,7 @@ import (
 	tlsv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/transport_sockets/tls/v3"
 
 	"github.com/podway/podway/api"
+	"github.com/podway/podway/api/redact"
 	"github.com/podway/podway/envoy"
 	"github.com/podway/podway/watcher/files"
 )
@@ -163,7 +164,7 @@ func printResources(cmd *cobra.Command, options *renderOptions, resources []*api
 		if options.kind != "" && options.kind != kind {
 			continue
 		}
-		message, err := redact(resource.Message)
+		message, err := redact.Message(resource.Message)
 		if err != nil {
 			return fmt.Errorf("%s: %w", resource.Name, err)
 		}
