@@ -25,15 +25,29 @@ func (s *Server) Behind(longer time.Duration) []Behind {
 			if !p.view.known || p.view.gone {
 				return
 			}
+			before := p.now.Add(-longer)
 			for _, ts := range st.types {
-				b := p.behind(ts)
-				if b.Count > 0 && !b.Since.IsZero() && p.now.Sub(b.Since) >= longer {
+				if !ts.mayBeLate(before) {
+					continue
+				}
+				if b := p.behind(ts); b.Count > 0 && !b.Since.IsZero() && !b.Since.After(before) {
 					all = append(all, b)
 				}
 			}
 		})
 	}
 	return all
+}
+
+// mayBeLate is false where nothing was published or sent so long ago that is not acknowledged. It spares the closer look at each name while
+// an Envoy is just busy.
+func (st *typeState) mayBeLate(before time.Time) bool {
+	var since time.Time
+	for _, e := range st.entries {
+		since = earlier(since, e.lateSince())
+	}
+	since = st.lateSince(since)
+	return !since.IsZero() && !since.After(before)
 }
 
 func (p *pass) behind(st *typeState) Behind {

@@ -84,6 +84,7 @@ requests straight to those Pods: no load balancer, kube-proxy or NodePort betwee
 		newRenderCommand(),
 		newTunnelsCommand(),
 		newProblemsCommand(),
+		newEnvoysCommand(),
 		newBootstrapCommand(),
 		newVersionCommand(),
 	)

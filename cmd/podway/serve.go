@@ -58,7 +58,7 @@ nothing but the object that it is in.
 Clusters of type Kubeconfig are watched through their API servers, each on its own. With --state, a
 restarted podway serves the last good Pods of a cluster that is away.
 
-The admin interface answers /healthz, /readyz, /problems, /clusters and /metrics. xDS is plain text so
+The admin interface answers /healthz, /readyz, /problems, /clusters, /envoys and /metrics. xDS is plain text so
 far, and carries the private keys of HTTPS listeners: keep it on loopback or on a network
 that you trust.`,
 		Example: `  podway serve --config ./config

@@ -35,8 +35,10 @@ type world struct {
 	http, https netip.AddrPort
 	log         *logBuffer
 	xdsAddress  string
-	endPlane    func()
-	envoy       *envoy.Process
+	// adminAddress is that of the control plane.
+	adminAddress string
+	endPlane     func()
+	envoy        *envoy.Process
 	// logs takes the access log, as stdout.log.
 	logs string
 }
@@ -92,8 +94,11 @@ func (w *world) startPlane() {
 		defer close(ended)
 		err = serve(ctx, serveConfig{
 			Directory: w.directory, XDSAddress: "127.0.0.1:0", AdminAddress: "127.0.0.1:0",
-			Log:     slog.New(slog.NewTextHandler(w.log, nil)),
-			OnReady: func(xds, _ string) { ready <- xds },
+			Log: slog.New(slog.NewTextHandler(w.log, nil)),
+			OnReady: func(xds, admin string) {
+				w.adminAddress = admin
+				ready <- xds
+			},
 		})
 	}()
 	w.endPlane = func() {
