@@ -57,6 +57,7 @@ func TestRemovalThatIsNotAcknowledgedIsBehind(t *testing.T) {
 	c := w.delta()
 	c.subscribe(listenerType)
 	c.want(listenerType, "a", "b")
+	c.quiet()
 	w.set(listener("a", 1))
 	r := c.see(listenerType, "-b")
 	require.Equal(t, map[string]int{"lds": 1}, lag(w.server))
