@@ -48,7 +48,7 @@ type Rejection struct {
 	View    string
 	Key     api.ResourceKey
 	Version string
-	// Message is Envoy's own, cut at 2 KiB.
+	// Message is Envoy's own reason, without the content that it repeats, cut at 2 KiB.
 	Message string
 	// Owners are those of the rejected resource.
 	Owners []api.Owner

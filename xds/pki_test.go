@@ -167,6 +167,10 @@ func (s *secureWorld) refused(certificate tls.Certificate) error {
 
 // dialTLS connects. check, if not nil, sees the server's certificate.
 func (s *secureWorld) dialTLS(certificate tls.Certificate, check func(tls.ConnectionState)) discoveryv3.AggregatedDiscoveryServiceClient {
+	return discoveryv3.NewAggregatedDiscoveryServiceClient(s.connect(certificate, check))
+}
+
+func (s *secureWorld) connect(certificate tls.Certificate, check func(tls.ConnectionState)) *grpc.ClientConn {
 	s.world.Helper()
 	pool := x509.NewCertPool()
 	pool.AddCert(s.authority.Certificate)
@@ -183,7 +187,7 @@ func (s *secureWorld) dialTLS(certificate tls.Certificate, check func(tls.Connec
 	conn, err := grpc.NewClient(s.address, grpc.WithTransportCredentials(credentials.NewTLS(config)), grpc.WithNoProxy())
 	require.NoError(s.world, err)
 	s.world.Cleanup(func() { _ = conn.Close() })
-	return discoveryv3.NewAggregatedDiscoveryServiceClient(conn)
+	return conn
 }
 
 // count is a metric's value for a label.

@@ -12,6 +12,7 @@ import (
 
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	discoveryv3 "github.com/envoyproxy/go-control-plane/envoy/service/discovery/v3"
+	statusv3 "github.com/envoyproxy/go-control-plane/envoy/service/status/v3"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/keepalive"
@@ -79,6 +80,7 @@ func New(config Config) *Server {
 func (s *Server) Run(ctx context.Context, listener net.Listener) error {
 	server := grpc.NewServer(s.options()...)
 	discoveryv3.RegisterAggregatedDiscoveryServiceServer(server, s)
+	statusv3.RegisterClientStatusDiscoveryServiceServer(server, newInspection(s))
 	done := make(chan struct{})
 	stopped := make(chan struct{})
 	go func() {
@@ -207,7 +209,7 @@ func (s *Server) open(first request, v variant) (*stream, error) {
 	}
 	st := &stream{
 		server: s, variant: v, since: time.Now(),
-		node:   nodeInfo{id: node.GetId(), gateway: node.GetCluster(), build: buildVersion(node)},
+		node: nodeInfo{id: node.GetId(), gateway: node.GetCluster(), build: buildVersion(node)}, described: describeNode(node),
 		wakeup: make(chan struct{}, 1), closing: make(chan struct{}),
 	}
 	for _, text := range []string{st.node.id, st.node.gateway} {

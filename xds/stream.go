@@ -48,12 +48,14 @@ type stream struct {
 	server  *Server
 	variant variant
 	node    nodeInfo
-	view    *view
-	log     *slog.Logger
-	since   time.Time
-	wakeup  chan struct{}
-	closing chan struct{}
-	once    sync.Once
+	// described is the node as its Envoy describes it, nearly whole; it does not change.
+	described *corev3.Node
+	view      *view
+	log       *slog.Logger
+	since     time.Time
+	wakeup    chan struct{}
+	closing   chan struct{}
+	once      sync.Once
 	// warned is true once it was said that the Gateway is not served; the server's mu guards it.
 	warned bool
 

@@ -38,6 +38,7 @@ type controlPlane struct {
 	brake    *brake.Brake
 	memory   remembering
 	clusters *clusterBoard
+	behind   *behindWatch
 	board    *problemBoard
 	pipeline *pipeline
 	server   *xds.Server
@@ -105,7 +106,8 @@ func newControlPlane(cfg serveConfig, remember remembering) *controlPlane {
 		}
 		c.lanes.Put(state.Config, state.Changed, state.Gone)
 	}})
-	c.admin = adminHandler(&c.ready, board, c.clusters, registry, cfg.Pprof)
+	c.behind = newBehindWatch(c.server.Behind, c.locate, func(problems []api.Problem) { board.set(partBehind, problems) }, registry)
+	c.admin = adminHandler(&c.ready, board, c.clusters, &envoyBoard{server: c.server, rejected: rejected}, registry, cfg.Pprof)
 	return c
 }
 
@@ -119,12 +121,18 @@ func (c *controlPlane) planned(plan *translator.Plan) {
 func (c *controlPlane) clusterProblems(problems []api.Problem) {
 	c.told.Store(&problems)
 	located := slices.Clone(problems)
-	if cfg := c.pipeline.applied.Load(); cfg != nil {
-		for i := range located {
-			located[i] = cfg.Locate(located[i])
-		}
+	for i := range located {
+		located[i] = c.locate(located[i])
 	}
 	c.board.set(partClusters, located)
+}
+
+// locate says where a Problem's object is in the configuration that was applied last.
+func (c *controlPlane) locate(problem api.Problem) api.Problem {
+	if cfg := c.pipeline.applied.Load(); cfg != nil {
+		return cfg.Locate(problem)
+	}
+	return problem
 }
 
 // run ends when the context does, or when a part fails. The admin interface
@@ -137,6 +145,7 @@ func (c *controlPlane) run(ctx context.Context, adminListener net.Listener) erro
 	go func() { adminEnded <- runAdmin(adminCtx, adminListener, c.admin) }()
 	group.Go(func() error { return c.source.Run(ctx) })
 	group.Go(func() error { return c.brake.Run(ctx) })
+	group.Go(func() error { return c.behind.run(ctx) })
 	group.Go(func() error { return c.runFleet(ctx) })
 	group.Go(func() error {
 		followCertificates(ctx, c.cfg.access, c.board)

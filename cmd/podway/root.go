@@ -85,6 +85,7 @@ requests straight to those Pods: no load balancer, kube-proxy or NodePort betwee
 		newTunnelsCommand(),
 		newClustersCommand(),
 		newProblemsCommand(),
+		newEnvoysCommand(),
 		newBootstrapCommand(),
 		newCertsCommand(),
 		newVersionCommand(),

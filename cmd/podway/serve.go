@@ -63,7 +63,7 @@ nothing but the object that it is in.
 Clusters of type Kubeconfig are watched through their API servers, each on its own. With --state, a
 restarted podway serves the last good Pods of a cluster that is away.
 
-The admin interface answers /healthz, /readyz, /problems, /clusters and /metrics.
+The admin interface answers /healthz, /readyz, /problems, /clusters, /envoys and /metrics.
 
 xDS carries the private keys of HTTPS listeners. On loopback it is plain text unless told
 otherwise. With --xds-cert, --xds-key, --xds-client-ca and --trust-domain it is mTLS: the

@@ -37,9 +37,11 @@ type world struct {
 	log         *logBuffer
 	xdsAddress  string
 	// xds says who may connect there: anybody, in plain text, unless a test writes otherwise.
-	xds      xdsOptions
-	endPlane func()
-	envoy    *envoy.Process
+	xds xdsOptions
+	// adminAddress is that of the control plane.
+	adminAddress string
+	endPlane     func()
+	envoy        *envoy.Process
 	// logs takes the access log, as stdout.log.
 	logs string
 }
@@ -95,8 +97,11 @@ func (w *world) startPlane() {
 		defer close(ended)
 		err = serve(ctx, serveConfig{
 			Directory: w.directory, XDSAddress: "127.0.0.1:0", AdminAddress: "127.0.0.1:0", XDS: w.xds,
-			Log:     slog.New(slog.NewTextHandler(w.log, nil)),
-			OnReady: func(xds, _ string) { ready <- xds },
+			Log: slog.New(slog.NewTextHandler(w.log, nil)),
+			OnReady: func(xds, admin string) {
+				w.adminAddress = admin
+				ready <- xds
+			},
 		})
 	}()
 	w.endPlane = func() {
