@@ -118,7 +118,7 @@ func (w *world) trouble(ctx context.Context, names []string, random *rand.Rand) 
 		}
 		select {
 		case <-ctx.Done():
-		case <-time.After(time.Duration(random.IntN(3000)) * time.Millisecond):
+		case <-time.After(time.Duration(random.IntN(1500)) * time.Millisecond):
 		}
 	}
 	for _, undo := range mend {

@@ -81,13 +81,18 @@ func (c *churned) write() bool {
 	return false
 }
 
+// try writes once. A write that the API server was too slow to answer may still happen later: it must not undo those that came after it,
+// so that each is for one version of the slice.
 func (c *churned) try() error {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 	defer cancel()
-	slice := c.slice.DeepCopy()
-	slice.ResourceVersion = ""
+	slices := c.m.Client().DiscoveryV1().EndpointSlices(namespace)
+	slice, err := slices.Get(ctx, c.slice.Name, metav1.GetOptions{})
+	if err != nil {
+		return err
+	}
 	slice.Endpoints = endpointsOf(c.pods)
-	_, err := c.m.Client().DiscoveryV1().EndpointSlices(namespace).Update(ctx, slice, metav1.UpdateOptions{})
+	_, err = slices.Update(ctx, slice, metav1.UpdateOptions{})
 	return err
 }
 
