@@ -126,7 +126,7 @@ func (f *memberFiles) checkKubeconfig() error {
 	data, err := credential.ReadFile(f.directory, f.kubeconfig)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return nil
+		return checkPaths([]string{filepath.Dir(f.path(f.kubeconfig))})
 	case err != nil:
 		return fmt.Errorf("reading %s: %w", f.path(f.kubeconfig), err)
 	case f.options.Force || credential.AccountOf(data) == f.account():

@@ -86,6 +86,7 @@ requests straight to those Pods: no load balancer, kube-proxy or NodePort betwee
 		newClustersCommand(),
 		newProblemsCommand(),
 		newBootstrapCommand(),
+		newCertsCommand(),
 		newVersionCommand(),
 	)
 	return root

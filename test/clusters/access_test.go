@@ -209,7 +209,10 @@ func TestLifetimeIsCappedByTheServer(t *testing.T) {
 func TestPrintedManifestsApply(t *testing.T) {
 	t.Parallel()
 	c := withNamespaces(t, "shop")
-	for _, namespaces := range [][]string{nil, {"shop"}} {
+	for file, namespaces := range map[string][]string{"cluster-wide.yaml": nil, "namespaced.yaml": {"shop"}} {
+		deployed, err := os.ReadFile(filepath.Join("../../deploy/member-cluster", file))
+		require.NoError(t, err)
+		applyYAML(t, c, deployed)
 		options := access.Options{Cluster: "east", Namespaces: namespaces}
 		manifests, err := access.Manifests(options)
 		require.NoError(t, err)

@@ -11,25 +11,11 @@ import (
 
 	"github.com/podway/podway/api/pods"
 	"github.com/podway/podway/api/snapshot"
-	"github.com/podway/podway/api/v1alpha1"
 	"github.com/podway/podway/watcher/credential"
 	"github.com/podway/podway/watcher/memory"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
-
-func TestScopeIsWhatTunnelsMayUse(t *testing.T) {
-	allow := func(to ...[]string) *v1alpha1.MemberCluster {
-		cluster := &v1alpha1.MemberCluster{}
-		for _, namespaces := range to {
-			cluster.Spec.AllowedTunnels = append(cluster.Spec.AllowedTunnels, v1alpha1.AllowedTunnels{From: []string{"edge"}, To: namespaces})
-		}
-		return cluster
-	}
-	require.True(t, scopeOf(allow()).IsEmpty())
-	require.Equal(t, &snapshot.Scope{Namespaces: []string{"a", "b", "c"}}, scopeOf(allow([]string{"c", "a"}, []string{"b", "a"})))
-	require.Equal(t, snapshot.Everything, scopeOf(allow([]string{"a"}, []string{"*"})))
-}
 
 func TestWhatWasKeptIsUsedOnlyForTheSameCluster(t *testing.T) {
 	here := &credential.Credential{Server: "https://east.example:6443"}

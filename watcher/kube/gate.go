@@ -78,7 +78,7 @@ func (g *gate) attempt(ctx context.Context) error {
 		g.verified, g.failures, g.failure, g.seen = g.client.dials.Load(), 0, nil, uid
 	} else if ctx.Err() == nil {
 		if isRefusal(err) != isRefusal(g.failure) {
-			g.failures = 0 // it is there again, or away now: what it was before says nothing
+			g.failures = 0 // a server that has come back is asked again soon, whatever it says first
 		}
 		g.verified, g.failure = 0, err
 		pause = backoff(g.failures, err, probeMost)
@@ -156,8 +156,8 @@ func (g *gate) doubt() {
 func (g *gate) stillOpen(passed int64) bool { return g.client.dials.Load() == passed }
 
 // state is why nobody gets through, nil where somebody does, and the UID of the cluster.
-func (g *gate) state() (failure error, uid string) {
+func (g *gate) state() (uid string, failure error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	return g.failure, g.seen
+	return g.seen, g.failure
 }
