@@ -25,7 +25,7 @@ func (w *stateOfTheWorld) receive() (request, error) {
 	}
 	return request{
 		typeURL: m.GetTypeUrl(), node: m.GetNode(), nonce: m.GetResponseNonce(),
-		rejected: m.GetErrorDetail() != nil, message: m.GetErrorDetail().GetMessage(),
+		rejected: m.GetErrorDetail() != nil, message: heard(m.GetErrorDetail().GetMessage()),
 		names: m.GetResourceNames(), version: m.GetVersionInfo(),
 	}, nil
 }
