@@ -167,6 +167,11 @@ func (p *pass) removals(st *typeState) {
 		case current:
 			st.drop(name)
 		case remove:
+			if !e.present() && p.stream.variant.complete(st.url) {
+				// The answer that it was asked in says so, by leaving it out.
+				st.drop(name)
+				continue
+			}
 			if p.removable(st, name, e) {
 				gone = append(gone, item{name: name})
 			}

@@ -70,10 +70,13 @@ func (w *stateOfTheWorld) resubscribe(s *stream, st *typeState, names []string) 
 		wanted[name] = true
 	}
 	changed := false
-	if all := wanted[wildcardName]; all && !st.sub.wildcard {
+	switch all := wanted[wildcardName]; {
+	case all && !st.sub.wildcard:
 		s.wantAll(st)
 		changed = true
-	} else if !all && st.sub.wildcard {
+	case all:
+		st.sub.legacy = false
+	case st.sub.wildcard:
 		s.unwantAll(st)
 		changed = true
 	}
