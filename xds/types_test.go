@@ -62,18 +62,22 @@ func TestSotWOneStreamCarriesEveryType(t *testing.T) {
 	for range served {
 		c.ack(c.next())
 	}
-	eventually(t, func() bool { return behind(w.server) == 0 }, "all is acknowledged")
+	w.wantBehind(0)
 	require.Empty(t, c.responses)
 }
 
-// behind is how many resources are not acknowledged, over all streams.
-func behind(s *Server) (count int) {
-	for _, st := range s.Streams() {
-		for _, of := range st.Types {
-			count += of.Behind
+// wantBehind waits until that many resources are not acknowledged, over all streams.
+func (w *world) wantBehind(count int) {
+	w.Helper()
+	eventually(w.T, func() bool {
+		behind := 0
+		for _, st := range w.server.Streams() {
+			for _, of := range st.Types {
+				behind += of.Behind
+			}
 		}
-	}
-	return count
+		return behind == count
+	}, "%d resources are not acknowledged", count)
 }
 
 func TestDeltaAbsentNameOfAnyTypeIsToldAndSentWhenItAppears(t *testing.T) {
