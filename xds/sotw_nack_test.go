@@ -110,7 +110,7 @@ func (c *sotwClient) judge(r *discoveryv3.DiscoveryResponse, message string, bad
 }
 
 func TestSotWRejectedAssignmentIsFoundByHalving(t *testing.T) {
-	var resources = fenced()
+	resources := fenced()
 	var names []string
 	for i := range 100 {
 		names = append(names, fmt.Sprintf("c%02d", i))
@@ -156,7 +156,7 @@ func TestDeltaRejectedClusterIsFoundByHalving(t *testing.T) {
 		t.Run(shortType(served[of].url), func(t *testing.T) {
 			var names []string
 			w := newWorld(t, quick())
-			var resources = fenced()
+			resources := fenced()
 			for i := range 50 {
 				names = append(names, fmt.Sprintf("n%02d", i))
 				resources = append(resources, served[of].make(names[i], 1))
