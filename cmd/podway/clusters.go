@@ -24,7 +24,7 @@ cluster, try it, and take it back; docs/clusters.md tells what is made there and
 
 		SuggestionsMinimumDistance: 2,
 	}
-	address := addAdminFlag(cmd)
+	address := addAdminAddressFlag(cmd)
 	format := addOutputFlag(cmd)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error { return listClusters(cmd, *address, *format) }
 	cmd.AddCommand(newAuthorizeCommand(), newRevokeCommand(), newCheckCommand(), newReleaseCommand())

@@ -2,7 +2,6 @@ package main
 
 import (
 	"fmt"
-	"net/http"
 	"strconv"
 	"strings"
 	"time"
@@ -14,8 +13,8 @@ import (
 
 // listClusters prints the member clusters of a running serve.
 func listClusters(cmd *cobra.Command, address string, format outputFormat) error {
-	var reports []clusterReport
-	if err := askAdmin(cmd.Context(), http.MethodGet, address, "/clusters", "a list of clusters", &reports); err != nil {
+	reports, err := fetchAdmin[[]clusterReport](cmd.Context(), address, "/clusters", "a list of clusters")
+	if err != nil {
 		return err
 	}
 	switch {

@@ -19,11 +19,11 @@ are ready. It asks a running podway serve.`,
 		Args:              oneCluster,
 		ValidArgsFunction: cobra.NoFileCompletions,
 	}
-	address := addAdminFlag(cmd)
+	address := addAdminAddressFlag(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		var answer released
 		path := "/clusters/" + url.PathEscape(args[0]) + "/release"
-		if err := askAdmin(cmd.Context(), http.MethodPost, *address, path, "the number of Pods released", &answer); err != nil {
+		answer, err := askAdmin[released](cmd.Context(), http.MethodPost, *address, path, "the number of Pods released")
+		if err != nil {
 			return err
 		}
 		return write(cmd.OutOrStdout(), fmt.Appendf(nil, "%s of cluster %s let go\n", count(answer.Pods, "Pod"), args[0]))

@@ -111,6 +111,9 @@ func TestExitCodes(t *testing.T) {
 		"serve":                            exitUsage,
 		"bootstrap --gateway x":            exitUsage,
 		"problems --admin-address %":       exitUsage,
+		"envoys --admin-address 127.1:1":   exitFailed,
+		"envoys a b":                       exitUsage,
+		"envoys --rows -1":                 exitUsage,
 	} {
 		var stdout, stderr bytes.Buffer
 		if code := run(t.Context(), strings.Fields(line), nil, &stdout, &stderr); code != want {

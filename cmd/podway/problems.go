@@ -3,7 +3,6 @@ package main
 import (
 	"fmt"
 	"io"
-	"net/http"
 
 	"github.com/spf13/cobra"
 
@@ -21,11 +20,11 @@ included. The exit code is 1 if there are any.`,
 		Args:              noArgs,
 		ValidArgsFunction: cobra.NoFileCompletions,
 	}
-	address := addAdminFlag(cmd)
+	address := addAdminAddressFlag(cmd)
 	format := addOutputFlag(cmd)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		var problems []api.Problem
-		if err := askAdmin(cmd.Context(), http.MethodGet, *address, "/problems", "a list of problems", &problems); err != nil {
+		problems, err := fetchAdmin[[]api.Problem](cmd.Context(), *address, "/problems", "a list of problems")
+		if err != nil {
 			return err
 		}
 		return printProblems(cmd.OutOrStdout(), *format, problems, "no problems\n")

@@ -85,7 +85,9 @@ requests straight to those Pods: no load balancer, kube-proxy or NodePort betwee
 		newTunnelsCommand(),
 		newClustersCommand(),
 		newProblemsCommand(),
+		newEnvoysCommand(),
 		newBootstrapCommand(),
+		newCertsCommand(),
 		newVersionCommand(),
 	)
 	return root

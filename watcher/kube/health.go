@@ -49,7 +49,7 @@ func (h Health) same(other Health) bool {
 
 // Health says how the Session is now.
 func (s *Session) Health() Health {
-	failure, uid := s.gate.state()
+	uid, failure := s.gate.state()
 	silence := s.client.silence(time.Now())
 	s.mu.Lock()
 	defer s.mu.Unlock()
