@@ -14,7 +14,7 @@ type lag struct {
 }
 
 // lagBuckets (seconds) are fine where podway itself is at work, and reach to where a person is called.
-var lagBuckets = []float64{.0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30}
+var lagBuckets = []float64{.0001, .0002, .0005, .001, .002, .005, .01, .02, .05, .1, .2, .5, 1, 2, 5, 10, 30}
 
 func newLag(registerer prometheus.Registerer) *lag {
 	l := &lag{
