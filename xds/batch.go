@@ -114,7 +114,7 @@ func (p *pass) respond(st *typeState, items []item) {
 			e.leaving, e.has, e.maybe, e.removed = e.has, former{}, nil, number
 		}
 		e.again, e.tell = false, false
-		e.held, e.unused, e.changed = time.Time{}, time.Time{}, time.Time{}
+		e.held, e.unused, e.changed, e.awaited = time.Time{}, time.Time{}, time.Time{}, nil
 		r.size += i.size()
 		p.follow(st, i)
 	}

@@ -15,6 +15,7 @@ import (
 	resourcev3 "github.com/envoyproxy/go-control-plane/pkg/resource/v3"
 
 	"github.com/podway/podway/api"
+	"github.com/podway/podway/api/redact"
 	"github.com/podway/podway/envoy"
 	"github.com/podway/podway/watcher/files"
 )
@@ -160,7 +161,7 @@ func printResources(cmd *cobra.Command, options *renderOptions, resources []*api
 		if options.kind != "" && options.kind != kind {
 			continue
 		}
-		message, err := redact(resource.Message)
+		message, err := redact.Message(resource.Message)
 		if err != nil {
 			return fmt.Errorf("%s: %w", resource.Name, err)
 		}

@@ -44,7 +44,7 @@ type Brake struct {
 	users map[pods.ServiceKey][]*unit
 	// holding are the units that hold Pods.
 	holding map[*unit]struct{}
-	// counted are the clusters that metrics are labelled with.
+	// counted are the clusters that metrics are labeled with.
 	counted map[string]struct{}
 	// next is when Run looks at the limits again; zero: not before it is woken.
 	next time.Time

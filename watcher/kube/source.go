@@ -157,7 +157,7 @@ func (s *source) pause(ctx context.Context) error {
 	failure, failures := s.failure, s.failures
 	s.session.mu.Unlock()
 	if failure != nil && isAnswer(failure) {
-		wait(ctx, backoff(min(failures, 10), failure))
+		wait(ctx, backoff(min(failures, 10), failure, refusedMost))
 	}
 	return ctx.Err()
 }

@@ -158,6 +158,9 @@ func (s *source) failed(err error) {
 	}
 	s.session.mu.Lock()
 	defer s.session.mu.Unlock()
+	if isRefusal(err) != isRefusal(s.failure) {
+		s.failures = 0
+	}
 	s.failure = err
 	s.failures++
 	s.session.poke()
