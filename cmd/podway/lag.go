@@ -5,7 +5,8 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
-	"github.com/podway/podway/watcher"
+	"github.com/podway/podway/api"
+	"github.com/podway/podway/xds"
 )
 
 // lag measures how late what is published is.
@@ -34,17 +35,19 @@ func newLag(registerer prometheus.Registerer) *lag {
 	return l
 }
 
-// published notes that a batch has been handed on. A nil lag measures nothing.
-func (l *lag) published(batch watcher.Batch, now time.Time) {
+// published notes that endpoints have been handed on; seen says of some, by name, when what led to them was first seen. A nil lag measures
+// nothing.
+func (l *lag) published(endpoints []*api.Resource, seen map[string]xds.Seen, now time.Time) {
 	if l == nil {
 		return
 	}
-	for _, stamp := range batch.Stamps {
-		if !stamp.Triggered.IsZero() {
-			l.triggered.Observe(now.Sub(stamp.Triggered).Seconds())
+	for _, resource := range endpoints {
+		of := seen[resource.Name]
+		if !of.Triggered.IsZero() {
+			l.triggered.Observe(now.Sub(of.Triggered).Seconds())
 		}
-		if !stamp.Read.IsZero() {
-			l.read.Observe(now.Sub(stamp.Read).Seconds())
+		if !of.Read.IsZero() {
+			l.read.Observe(now.Sub(of.Read).Seconds())
 		}
 	}
 }
