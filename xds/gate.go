@@ -158,7 +158,8 @@ func (p *pass) endpointsWithheld(r *record, e *entry) bool {
 	}
 	endpoints := p.stream.find(endpointType)
 	if endpoints == nil || !endpoints.synced {
-		return assignment.partial && p.connecting()
+		refused := p.stream.server.refusals.of(p.stream.node, assignment.key) == assignment.version
+		return (assignment.partial || refused) && p.connecting()
 	}
 	held := endpoints.entries[r.assignment]
 	return held != nil && (held.withholds(assignment) || held.refused == assignment.version && held.present())

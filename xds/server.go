@@ -212,9 +212,9 @@ func (s *Server) open(first request, v variant) (*stream, error) {
 		node: nodeInfo{id: node.GetId(), gateway: node.GetCluster(), build: buildVersion(node)}, described: describeNode(node),
 		wakeup: make(chan struct{}, 1), closing: make(chan struct{}),
 	}
-	for _, text := range []string{st.node.id, st.node.gateway} {
+	for _, text := range []string{st.node.id, st.node.gateway, st.node.build} {
 		if len(text) > s.config.Limits.MaxNameBytes {
-			return nil, status.Errorf(codes.InvalidArgument, "node.id and node.cluster may have %d bytes", s.config.Limits.MaxNameBytes)
+			return nil, status.Errorf(codes.InvalidArgument, "node.id, node.cluster and node.user_agent_version may have %d bytes", s.config.Limits.MaxNameBytes)
 		}
 	}
 	st.log = s.log.With("node", st.node.id, "gateway", st.node.gateway)

@@ -43,6 +43,11 @@ type request struct {
 	version string
 }
 
+// maxHeard is how much of a NACK's message is looked at, in bytes. Envoy cuts its own at 4 KiB.
+const maxHeard = 16 << 10
+
+func heard(message string) string { return message[:min(len(message), maxHeard)] }
+
 // stream is one connected Envoy. Its own goroutine works out what it is owed and sends it.
 type stream struct {
 	server  *Server
@@ -210,6 +215,9 @@ func (s *stream) state(typeURL string) (*typeState, error) {
 	}
 	if st := s.find(typeURL); st != nil {
 		return st, nil
+	}
+	if limit := s.server.config.Limits.MaxNameBytes; len(typeURL) > limit {
+		return nil, status.Errorf(codes.InvalidArgument, "a type_url of %d bytes; at most %d are allowed", len(typeURL), limit)
 	}
 	if len(s.types) >= maxTypes {
 		return nil, status.Errorf(codes.InvalidArgument, "a stream asks for more than %d resource types", maxTypes)

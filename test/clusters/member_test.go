@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 
 	"github.com/stretchr/testify/require"
+	authorizationv1 "k8s.io/api/authorization/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	kubetest "github.com/podway/podway/test/kube"
 	"github.com/podway/podway/watcher/credential"
@@ -123,4 +125,17 @@ func (m *member) cut() {
 func (m *member) address() string {
 	m.next++
 	return fmt.Sprintf("10.%d.%d.%d", m.network, m.next/200, m.next%200+1)
+}
+
+// awaitRight waits until the API server lets a ServiceAccount of the namespace shop do something, or refuses it.
+func (m *member) awaitRight(account, verb, group, resource, in string, allowed bool) {
+	m.w.Helper()
+	review := &authorizationv1.SubjectAccessReview{Spec: authorizationv1.SubjectAccessReviewSpec{
+		User:               "system:serviceaccount:" + namespace + ":" + account,
+		ResourceAttributes: &authorizationv1.ResourceAttributes{Verb: verb, Group: group, Resource: resource, Namespace: in},
+	}}
+	m.w.eventually(fmt.Sprintf("%s may %s %s: %t", account, verb, resource, allowed), func() bool {
+		answer, err := m.Client().AuthorizationV1().SubjectAccessReviews().Create(m.w.Context(), review, metav1.CreateOptions{})
+		return err == nil && answer.Status.Allowed == allowed
+	})
 }

@@ -98,7 +98,7 @@ func (s *Session) replace(from *source, items []*item) {
 		s.relists++
 	}
 	from.synced, from.listing = true, false
-	from.failure, from.failures = nil, 0
+	from.listed()
 	s.lastEvent = now
 	s.poke()
 }
@@ -128,6 +128,14 @@ func (s *source) began(list bool) {
 	s.session.mu.Lock()
 	defer s.session.mu.Unlock()
 	s.listing = list
+}
+
+// listed notes that the server has given a complete list. That says nothing of a watch that it does not give. session.mu is held.
+func (s *source) listed() {
+	var request *requestError
+	if !errors.As(s.failure, &request) || request.verb != watchVerb {
+		s.failure, s.failures = nil, 0
+	}
 }
 
 // opened notes that the server streams.
