@@ -158,7 +158,7 @@ func (p *pass) endpointsWithheld(r *record, e *entry) bool {
 	}
 	endpoints := p.stream.find(endpointType)
 	if endpoints == nil || !endpoints.synced {
-		refused := p.stream.server.refusals.of(p.stream.node, assignment.key) == assignment.version
+		refused := p.stream.server.refusals.of(p.stream.node, assignment.key).version == assignment.version
 		return (assignment.partial || refused) && p.connecting()
 	}
 	held := endpoints.entries[r.assignment]
