@@ -116,6 +116,13 @@ func (p *process) post(tb testing.TB, query string, into any) {
 	}
 }
 
+// kubeconfig of one of the fake API servers.
+func (p *process) kubeconfig(cluster int) []byte {
+	return fakeapi.Kubeconfig(p.Addresses[cluster], p.CA)
+}
+
+func number(n int) string { return strconv.Itoa(n) }
+
 const mebibyte = 1 << 20
 
 // memory is what a process takes, in MB: now, and at most so far.

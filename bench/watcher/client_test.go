@@ -3,6 +3,7 @@ package watcher
 import (
 	"context"
 	"slices"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -24,6 +25,8 @@ type client struct {
 	stream discoveryv3.AggregatedDiscoveryService_DeltaAggregatedResourcesClient
 	first  chan struct{} // closed once it has all endpoints
 	ended  chan struct{}
+	// forget has pushes thrown away.
+	forget atomic.Bool
 	// pushes belong to the goroutine that receives until ended is closed.
 	pushes []push
 }
@@ -95,7 +98,9 @@ func (c *client) receive(tunnels int) {
 			}
 			select {
 			case <-c.first:
-				c.pushes = append(c.pushes, p)
+				if !c.forget.Load() {
+					c.pushes = append(c.pushes, p)
+				}
 			default:
 				close(c.first)
 			}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -38,6 +39,23 @@ func measure(b *testing.B, p *podway, what func() []fakeapi.Change) measured {
 	require.GreaterOrEqual(b, len(out.client), len(changes)*9/10, "changes arrived")
 	return out
 }
+
+// add adds what was measured at another time.
+func (m *measured) add(other measured) {
+	if m.podway == nil {
+		m.podway = histogram{}
+	}
+	for le, count := range other.podway {
+		m.podway[le] += count
+	}
+	m.client = append(m.client, other.client...)
+	slices.Sort(m.client)
+	m.changes += other.changes
+	m.cpu += other.cpu
+}
+
+// quantile of what the client saw.
+func (m measured) quantile(share float64) float64 { return quantile(m.client, share) }
 
 func (m measured) report(b *testing.B, name string) {
 	b.Helper()

@@ -18,7 +18,6 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/podway/podway/bench/watcher/fakeapi"
 	"github.com/podway/podway/bench/watcher/scene"
 )
 
@@ -29,6 +28,8 @@ type podway struct {
 	size       scene.Size
 	xds, admin string
 	begun      time.Time
+	// stop ends it; the end of the benchmark does so too.
+	stop func()
 }
 
 // build builds podway once.
@@ -61,11 +62,12 @@ func serve(tb testing.TB, size scene.Size, kubeconfig func(cluster int) []byte, 
 	require.NoError(tb, cmd.Start())
 	p.process = &process{Cmd: cmd}
 	ended := make(chan struct{})
-	tb.Cleanup(func() {
+	p.stop = sync.OnceFunc(func() {
 		_ = cmd.Process.Signal(os.Interrupt) // it may have ended
 		<-ended
 		_ = cmd.Wait() // how it ended is in its log
 	})
+	tb.Cleanup(p.stop)
 	ready := make(chan []string, 1)
 	go func() {
 		defer close(ended)
@@ -91,7 +93,7 @@ func serve(tb testing.TB, size scene.Size, kubeconfig func(cluster int) []byte, 
 // serveFake is serve on the first clusters of fake API servers.
 func serveFake(tb testing.TB, servers *process, size scene.Size) *podway {
 	tb.Helper()
-	return serve(tb, size, func(cluster int) []byte { return fakeapi.Kubeconfig(servers.Addresses[cluster], servers.CA) })
+	return serve(tb, size, servers.kubeconfig)
 }
 
 // get reads a page of the admin interface.
@@ -131,6 +133,38 @@ func (p *podway) synced(tb testing.TB, endpoints int) time.Duration {
 		select {
 		case <-limit:
 			tb.Fatalf("not synced: %s%s", p.get(tb, "/readyz"), p.get(tb, "/clusters"))
+		case <-poll.C:
+		}
+	}
+}
+
+// live waits until so many clusters are.
+func (p *podway) live(tb testing.TB, clusters int) {
+	tb.Helper()
+	p.until(tb, func() bool { return strings.Count(p.get(tb, "/clusters"), `"state": "Live"`) == clusters })
+}
+
+// quiet waits until podway has followed all that there was: nothing was published for a while.
+func (p *podway) quiet(tb testing.TB) {
+	tb.Helper()
+	last, since := p.metric(tb, lateness+"_count"), time.Now()
+	p.until(tb, func() bool {
+		if now := p.metric(tb, lateness+"_count"); now != last {
+			last, since = now, time.Now()
+		}
+		return time.Since(since) > 500*time.Millisecond
+	})
+}
+
+func (p *podway) until(tb testing.TB, is func() bool) {
+	tb.Helper()
+	poll := time.NewTicker(20 * time.Millisecond)
+	defer poll.Stop()
+	limit := time.After(2 * time.Minute)
+	for !is() {
+		select {
+		case <-limit:
+			tb.Fatalf("it did not come to be: %s", p.get(tb, "/clusters"))
 		case <-poll.C:
 		}
 	}

@@ -2,6 +2,7 @@ package fakeapi
 
 import (
 	"sync"
+	"sync/atomic"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -21,6 +22,8 @@ type Cluster struct {
 	number int
 	size   scene.Size
 	door   *door
+	// slow is how long each answer waits, in nanoseconds.
+	slow atomic.Int64
 
 	mu       sync.Mutex
 	version  int64

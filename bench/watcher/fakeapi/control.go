@@ -13,7 +13,7 @@ import (
 func base64(b []byte) string { return stdbase64.StdEncoding.EncodeToString(b) }
 
 // Control is how another process has things happen: POST /churn?rate=&changes=&clusters=, /burst?cluster=, /expire?cluster=,
-// /silent?cluster=&on=, /down?cluster=&on=. churn and burst answer with the Changes, once all of them are on their way.
+// /silent?cluster=&on=, /down?cluster=&on=, /slow?cluster=&ms=. churn and burst answer with the Changes, once all of them are on their way.
 func (f *Fleet) Control() http.Handler {
 	mux := http.NewServeMux()
 	number := func(r *http.Request, name string) int {
@@ -39,6 +39,9 @@ func (f *Fleet) Control() http.Handler {
 	})
 	mux.HandleFunc("POST /expire", func(_ http.ResponseWriter, r *http.Request) { of(r).Expire() })
 	mux.HandleFunc("POST /silent", func(_ http.ResponseWriter, r *http.Request) { of(r).door.hush(number(r, "on") == 1) })
+	mux.HandleFunc("POST /slow", func(_ http.ResponseWriter, r *http.Request) {
+		of(r).slow.Store(int64(time.Duration(number(r, "ms")) * time.Millisecond))
+	})
 	mux.HandleFunc("POST /down", func(w http.ResponseWriter, r *http.Request) {
 		if number(r, "on") == 1 {
 			of(r).door.shut()

@@ -31,6 +31,13 @@ func (w *watch) end() {
 
 // ServeHTTP answers as an API server.
 func (c *Cluster) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if slow := c.slow.Load(); slow > 0 {
+		select {
+		case <-time.After(time.Duration(slow)):
+		case <-r.Context().Done():
+			return
+		}
+	}
 	resource := path.Base(r.URL.Path)
 	switch resource {
 	case "kube-system":
