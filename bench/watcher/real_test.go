@@ -106,7 +106,9 @@ func replacePods(b *testing.B, cluster *kubetest.Cluster, size scene.Size, chang
 		<-ticker.C
 		service, pod := random.IntN(size.Services), random.IntN(size.Pods)
 		generations[service][pod] = (generations[service][pod] + 1) % 15
-		cluster.Update(scene.Slice(0, service, generations[service]))
+		slice := scene.Slice(0, service, generations[service])
+		slice.UID = "" // it is the server's to give
+		cluster.Update(slice)
 	}
 }
 
@@ -129,7 +131,10 @@ func observe(b *testing.B, cluster *kubetest.Cluster, while func()) []fakeapi.Ch
 	running.Go(func() {
 		for event := range watched.ResultChan() {
 			at := time.Now().UnixNano()
-			slice := event.Object.(*discoveryv1.EndpointSlice)
+			slice, ok := event.Object.(*discoveryv1.EndpointSlice)
+			if !ok {
+				return // it was stopped
+			}
 			now := addressesOf(slice)
 			for address := range now {
 				if !known[slice.Name][address] {
