@@ -22,8 +22,10 @@ type measured struct {
 	// an Envoy, in milliseconds, sorted; it has the API server, both connections and the client's own turn of the processors in it.
 	podway  histogram
 	client  []float64
-	changes int
-	cpu     time.Duration
+	changes []fakeapi.Change
+	// last is when the last push arrived.
+	last time.Time
+	cpu  time.Duration
 }
 
 // measure has things happen, and says how late podway was meanwhile.
@@ -33,9 +35,12 @@ func measure(b *testing.B, p *podway, what func() []fakeapi.Change) measured {
 	before, cpu := p.histogram(b), p.cpu(b)
 	changes := what()
 	<-time.After(300 * time.Millisecond) // the last of them
-	out := measured{podway: p.histogram(b).since(before), changes: len(changes), cpu: p.cpu(b) - cpu}
+	out := measured{podway: p.histogram(b).since(before), changes: changes, cpu: p.cpu(b) - cpu}
 	stop()
 	out.client = c.lateness(b, changes)
+	if len(c.pushes) > 0 {
+		out.last = c.pushes[len(c.pushes)-1].at
+	}
 	require.GreaterOrEqual(b, len(out.client), len(changes)*9/10, "changes arrived")
 	return out
 }
@@ -50,7 +55,7 @@ func (m *measured) add(other measured) {
 	}
 	m.client = append(m.client, other.client...)
 	slices.Sort(m.client)
-	m.changes += other.changes
+	m.changes = append(m.changes, other.changes...)
 	m.cpu += other.cpu
 }
 
@@ -65,7 +70,7 @@ func (m measured) report(b *testing.B, name string) {
 	b.ReportMetric(100*m.podway.within(.01), "%/"+name+"<=10ms")
 	b.ReportMetric(quantile(m.client, .5), "ms/"+name+"-client-p50")
 	b.ReportMetric(quantile(m.client, .99), "ms/"+name+"-client-p99")
-	b.ReportMetric(m.cpu.Seconds()*1000/float64(m.changes), "ms-cpu/"+name+"-change")
+	b.ReportMetric(m.cpu.Seconds()*1000/float64(len(m.changes)), "ms-cpu/"+name+"-change")
 }
 
 // steadily is so many seconds of 100 changes a second in clusters.
@@ -114,37 +119,36 @@ func configureEverySecond(b *testing.B, p *podway) (stop func()) {
 }
 
 // BenchmarkLateness is 100 changes a second over 10 clusters with 10,000 Pods each and 1000 tunnels: first alone, then with a configuration
-// change each second, a relist of a cluster, and a burst of 1000 changes.
+// change each second and a relist of a cluster, and then with a burst too: one Pod of each of the 1000 Services of a cluster at once.
 func BenchmarkLateness(b *testing.B) {
 	servers := start(b, role{Name: "fakeapi", Size: full})
 	p := serveFake(b, servers, full)
 	p.synced(b, full.Clusters*full.Services*full.Pods)
-	const seconds = 30
 	for b.Loop() {
-		quiet := measure(b, p, func() []fakeapi.Change { return steadily(b, servers, seconds/3, all(full)...) })
+		quiet := measure(b, p, func() []fakeapi.Change { return steadily(b, servers, 15, all(full)...) })
 		quiet.report(b, "quiet")
 		stop := configureEverySecond(b, p)
-		configured := measure(b, p, func() []fakeapi.Change { return steadily(b, servers, seconds/3, all(full)...) })
-		configured.report(b, "configured")
-		busy := measure(b, p, func() (changes []fakeapi.Change) {
-			var burst []fakeapi.Change
-			var others sync.WaitGroup
-			others.Go(func() {
-				<-time.After(seconds / 4 * time.Second)
-				servers.post(b, "/expire?cluster=3", nil)
-				<-time.After(seconds / 4 * time.Second)
-				servers.post(b, "/burst?cluster=5", &burst)
-			})
-			changes = steadily(b, servers, seconds, all(full)...)
-			others.Wait()
-			return append(changes, burst...)
+		busy := measure(b, p, func() []fakeapi.Change {
+			relist := time.AfterFunc(15*time.Second, func() { servers.post(b, "/expire?cluster=3", nil) })
+			defer relist.Stop()
+			return steadily(b, servers, 30, all(full)...)
+		})
+		busy.report(b, "busy")
+		burst := measure(b, p, func() (changes []fakeapi.Change) {
+			servers.post(b, "/burst?cluster=5", &changes)
+			return changes
 		})
 		stop()
-		busy.report(b, "busy")
+		begin, end := burst.changes[0].At, burst.changes[len(burst.changes)-1].At
+		b.ReportMetric(float64(end-begin)/1e6, "ms/burst-of-events")
+		b.ReportMetric(float64(burst.last.UnixNano()-begin)/1e6, "ms/burst-of-pushes")
+		burst.report(b, "burst")
+		busy.add(burst)
+		busy.report(b, "all")
 		now, peak := p.memory(b)
 		b.ReportMetric(0, "ns/op")
 		b.ReportMetric(now, "MB/now")
 		b.ReportMetric(peak, "MB/peak")
-		b.ReportMetric(quantile(busy.client, .99)/quantile(quiet.client, .99), "busy/quiet-client-p99")
+		b.ReportMetric(busy.quantile(.5)/quiet.quantile(.5), "all/quiet-p50")
 	}
 }
