@@ -36,6 +36,9 @@ func (s *stream) touch(c change) {
 	if e.changed.IsZero() {
 		e.changed = c.at
 	}
+	if e.seen == nil {
+		e.seen = c.seen
+	}
 }
 
 // scan is touch for a stream that is further behind than the log reaches.

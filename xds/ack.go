@@ -74,7 +74,7 @@ func (s *stream) accepted(st *typeState, r *response) {
 			e.refused = ""
 		}
 		if r.own[n] && !i.changed.IsZero() {
-			s.server.metrics.acked(i.record, i.changed)
+			s.server.metrics.acked(i)
 		}
 	}
 }

@@ -120,14 +120,14 @@ func (p *pass) respond(st *typeState, items []item) {
 	r := &response{state: st, number: number, nonce: strconv.FormatUint(number, 10), items: make([]item, 0, len(items)), at: p.now}
 	for _, i := range items {
 		e := st.entries[i.name]
-		r.items = append(r.items, item{name: i.name, record: i.record, again: e.again, changed: e.changed})
+		r.items = append(r.items, item{name: i.name, record: i.record, again: e.again, changed: e.changed, seen: e.seen})
 		e.flight, e.sent = r, i.record
 		if i.record == nil {
 			// Should it come back before the ACK, it is new to the client.
 			e.leaving, e.has, e.maybe, e.removed = e.has, former{}, nil, number
 		}
 		e.again, e.tell = false, false
-		e.held, e.unused, e.changed, e.awaited = time.Time{}, time.Time{}, time.Time{}, nil
+		e.held, e.unused, e.changed, e.awaited, e.seen = time.Time{}, time.Time{}, time.Time{}, nil, nil
 		r.size += i.size()
 		p.follow(st, i)
 	}

@@ -25,6 +25,8 @@ type entry struct {
 	again, tell bool
 	// changed is when the oldest change was published that the client has not acknowledged; zero on a first sync.
 	changed time.Time
+	// seen is when what led to the oldest such change was first seen; nil where it is not known.
+	seen *Seen
 	// held is when the entry first had to wait for others, zero if it does not.
 	held time.Time
 	// awaited are the clusters that a route has to wait for, and since when.
@@ -121,9 +123,10 @@ func (st *typeState) drop(name string) {
 type item struct {
 	name   string
 	record *record
-	// again and changed are what the entry said when it was sent.
+	// again, changed and seen are what the entry said when it was sent.
 	again   bool
 	changed time.Time
+	seen    *Seen
 }
 
 // response is what was sent and waits for its ACK.

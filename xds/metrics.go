@@ -92,14 +92,17 @@ func (m *metrics) sent(typeURL string, bytes int) {
 	m.bytes.WithLabelValues(shortType(typeURL)).Add(float64(bytes))
 }
 
-// acked notes that an Envoy has acknowledged a change that was published at some time.
-func (m *metrics) acked(r *record, published time.Time) {
+// acked notes that an Envoy has acknowledged a change.
+func (m *metrics) acked(i item) {
 	now := time.Now()
-	m.current.WithLabelValues(shortType(r.key.Type)).Observe(now.Sub(published).Seconds())
-	if !r.seen.Triggered.IsZero() {
-		m.triggered.Observe(now.Sub(r.seen.Triggered).Seconds())
+	m.current.WithLabelValues(shortType(i.record.key.Type)).Observe(now.Sub(i.changed).Seconds())
+	if i.seen == nil {
+		return
 	}
-	if !r.seen.Read.IsZero() {
-		m.read.Observe(now.Sub(r.seen.Read).Seconds())
+	if !i.seen.Triggered.IsZero() {
+		m.triggered.Observe(now.Sub(i.seen.Triggered).Seconds())
+	}
+	if !i.seen.Read.IsZero() {
+		m.read.Observe(now.Sub(i.seen.Read).Seconds())
 	}
 }

@@ -80,7 +80,7 @@ func (s *stream) reopen(st *typeState, r *response) []item {
 			if e != nil && r.own[n] {
 				e.again = e.again || i.again
 				if e.changed.IsZero() {
-					e.changed = i.changed
+					e.changed, e.seen = i.changed, i.seen
 				}
 			}
 			suspects = append(suspects, i)

@@ -19,6 +19,8 @@ type change struct {
 	key  api.ResourceKey
 	prev former
 	at   time.Time
+	// seen is that of the new record, nil for none.
+	seen *Seen
 }
 
 // former is what a client had of a name: its version, and the record where it
@@ -126,7 +128,11 @@ func (v *view) put(key api.ResourceKey, next *record, at time.Time) bool {
 	}
 	s.changed = v.head
 	c.spans[key.Name] = s
-	v.append(change{key: key, prev: formerly(prev), at: at})
+	entry := change{key: key, prev: formerly(prev), at: at}
+	if next != nil && next.seen != (Seen{}) {
+		entry.seen = &next.seen
+	}
+	v.append(entry)
 	return true
 }
 
