@@ -296,10 +296,14 @@ func TestCSDSHonorsNodeMatchers(t *testing.T) {
 		"exact":    {[]*matcherv3.NodeMatcher{byID(exactly("front-1"))}, []string{"front-1"}},
 		"no match": {[]*matcherv3.NodeMatcher{byID(exactly("front"))}, []string{}},
 		"either":   {[]*matcherv3.NodeMatcher{byID(exactly("front-2")), byID(exactly("back-1"))}, []string{"back-1", "front-2"}},
-		"prefix": {[]*matcherv3.NodeMatcher{byID(&matcherv3.StringMatcher{MatchPattern: &matcherv3.StringMatcher_Prefix{Prefix: "front"}})},
-			[]string{"front-1", "front-2"}},
-		"suffix": {[]*matcherv3.NodeMatcher{byID(&matcherv3.StringMatcher{MatchPattern: &matcherv3.StringMatcher_Suffix{Suffix: "-1"}})},
-			[]string{"back-1", "front-1"}},
+		"prefix": {
+			[]*matcherv3.NodeMatcher{byID(&matcherv3.StringMatcher{MatchPattern: &matcherv3.StringMatcher_Prefix{Prefix: "front"}})},
+			[]string{"front-1", "front-2"},
+		},
+		"suffix": {
+			[]*matcherv3.NodeMatcher{byID(&matcherv3.StringMatcher{MatchPattern: &matcherv3.StringMatcher_Suffix{Suffix: "-1"}})},
+			[]string{"back-1", "front-1"},
+		},
 		"contains, any case": {[]*matcherv3.NodeMatcher{byID(&matcherv3.StringMatcher{
 			MatchPattern: &matcherv3.StringMatcher_Contains{Contains: "ONT"}, IgnoreCase: true,
 		})}, []string{"front-1", "front-2"}},

@@ -28,11 +28,13 @@ var rules = []rule{
 	// Both variants.
 	{
 		"A NACK never counts as an ACK, whatever version it echoes",
-		[]string{"NACKIsNotAnACK"}, []string{"SotWNACKIsNotAnACK"},
+		[]string{"NACKIsNotAnACK"},
+		[]string{"SotWNACKIsNotAnACK"},
 	},
 	{
 		"One stream carries every type",
-		[]string{"DeltaOneStreamCarriesEveryType"}, []string{"SotWOneStreamCarriesEveryType"},
+		[]string{"DeltaOneStreamCarriesEveryType"},
+		[]string{"SotWOneStreamCarriesEveryType"},
 	},
 	{
 		"The node is needed in the first request only, and may be in each",
@@ -41,7 +43,8 @@ var rules = []rule{
 	},
 	{
 		"A node that changes within a stream gets nothing of another Gateway",
-		[]string{"DeltaLaterNodeIsNotBelieved", "EnvoysSeeOnlyTheirOwnGateway"}, []string{"SotWLaterNodeIsNotBelieved"},
+		[]string{"DeltaLaterNodeIsNotBelieved", "EnvoysSeeOnlyTheirOwnGateway"},
+		[]string{"SotWLaterNodeIsNotBelieved"},
 	},
 	{
 		"Nothing is answered, and nothing removed, while a Gateway is not known",
@@ -50,7 +53,8 @@ var rules = []rule{
 	},
 	{
 		"A change goes in the order secrets, clusters, endpoints, listeners, routes",
-		[]string{"ChangeGoesSecretsClustersEndpointsListenersRoutes"}, []string{"SotWChangeGoesSecretsClustersEndpointsListenersRoutes"},
+		[]string{"ChangeGoesSecretsClustersEndpointsListenersRoutes"},
+		[]string{"SotWChangeGoesSecretsClustersEndpointsListenersRoutes"},
 	},
 	{
 		"Removals go in reverse, each once what referred to it is acknowledged to be gone",
@@ -88,7 +92,8 @@ var rules = []rule{
 	},
 	{
 		"and after a grace",
-		[]string{"ClusterIsRemovedAfterTheGrace", "ClusterThatComesBackWithinTheGraceIsNotTouched"}, []string{"SotWClusterIsRemovedAfterTheGrace"},
+		[]string{"ClusterIsRemovedAfterTheGrace", "ClusterThatComesBackWithinTheGraceIsNotTouched"},
+		[]string{"SotWClusterIsRemovedAfterTheGrace"},
 	},
 	{
 		"Clusters are never held back by the ACK of the last ones; unanswered, they come less often",
@@ -97,7 +102,8 @@ var rules = []rule{
 	},
 	{
 		"One version of a name is on its way at a time, and the latest follows",
-		[]string{"DeltaOneVersionOfANameIsOnItsWay"}, []string{"SotWOneVersionOfANameIsOnItsWay"},
+		[]string{"DeltaOneVersionOfANameIsOnItsWay"},
+		[]string{"SotWOneVersionOfANameIsOnItsWay"},
 	},
 	{
 		"What is not acknowledged is bounded, in responses and in bytes",
@@ -106,11 +112,13 @@ var rules = []rule{
 	},
 	{
 		"Changed assignments go singly, for a bad one discards all of its response",
-		[]string{"ChangedAssignmentsAreSentSingly", "RouteConfigurationsAreSentSingly"}, []string{"SotWChangedAssignmentsAreSentSingly"},
+		[]string{"ChangedAssignmentsAreSentSingly", "RouteConfigurationsAreSentSingly"},
+		[]string{"SotWChangedAssignmentsAreSentSingly"},
 	},
 	{
 		"The culprit of a rejected batch is found by its name in the message",
-		[]string{"RejectedNameInTheMessageIsTheCulpritAndTheOthersAreSentAgain"}, []string{"SotWRejectedAssignmentIsFoundByName"},
+		[]string{"RejectedNameInTheMessageIsTheCulpritAndTheOthersAreSentAgain"},
+		[]string{"SotWRejectedAssignmentIsFoundByName"},
 	},
 	{
 		"or by halving, and the others are brought up to date",
@@ -135,7 +143,8 @@ var rules = []rule{
 	},
 	{
 		"Pings every 15 s are tolerated",
-		[]string{"DeltaPingsEvery15sAreTolerated"}, []string{"SotWPingsEvery15sAreTolerated"},
+		[]string{"DeltaPingsEvery15sAreTolerated"},
+		[]string{"SotWPingsEvery15sAreTolerated"},
 	},
 	{
 		"Endpoints are sent again after a change of their cluster, the same ones too",
@@ -168,7 +177,8 @@ var rules = []rule{
 	},
 	{
 		"and go to a client that has none",
-		[]string{"PartialEndpointsAreSentToWhoHasNone"}, []string{"SotWPartialEndpointsAreSentToWhoHasNone"},
+		[]string{"PartialEndpointsAreSentToWhoHasNone"},
+		[]string{"SotWPartialEndpointsAreSentToWhoHasNone"},
 	},
 	{
 		"A changed cluster is held back whose endpoints are, for it would warm without them",
@@ -200,15 +210,18 @@ var rules = []rule{
 	},
 	{
 		"A client that is further behind than changes are remembered catches up",
-		[]string{"StreamThatFallsOffTheLogCatchesUp"}, []string{"SotWClientThatFallsOffTheLogLosesNoCluster"},
+		[]string{"StreamThatFallsOffTheLogCatchesUp"},
+		[]string{"SotWClientThatFallsOffTheLogLosesNoCluster"},
 	},
 	{
 		"A client that opens a hundred streams leaves nothing behind",
-		[]string{"HundredStreamsLeaveNothingBehind", "StreamsAreLimited"}, []string{"SotWHundredStreamsLeaveNothingBehind"},
+		[]string{"HundredStreamsLeaveNothingBehind", "StreamsAreLimited"},
+		[]string{"SotWHundredStreamsLeaveNothingBehind"},
 	},
 	{
 		"A herd that reconnects is sent what it lacks only, and nothing is removed for being unknown yet",
-		[]string{"DeltaHerdThatReconnectsIsSentNothing"}, []string{"SotWHerdThatReconnectsIsSentWhatItMust"},
+		[]string{"DeltaHerdThatReconnectsIsSentNothing"},
+		[]string{"SotWHerdThatReconnectsIsSentWhatItMust"},
 	},
 	{
 		"A type that is not served does not end the stream",
@@ -240,7 +253,8 @@ var rules = []rule{
 	},
 	{
 		"An asterisk is the explicit wildcard",
-		[]string{"DeltaExplicitWildcard", "DeltaExplicitWildcardIsForAnyType"}, []string{"SotWExplicitWildcard"},
+		[]string{"DeltaExplicitWildcard", "DeltaExplicitWildcardIsForAnyType"},
+		[]string{"SotWExplicitWildcard"},
 	},
 	{
 		"The legacy wildcard ends with the first explicit name, the asterisk among them",
@@ -257,7 +271,8 @@ var rules = []rule{
 	},
 	{
 		"A wildcard of which there is nothing is answered, empty",
-		[]string{"DeltaEmptyWildcardIsAnsweredEmpty"}, []string{"SotWEmptyWildcardIsAnsweredEmpty"},
+		[]string{"DeltaEmptyWildcardIsAnsweredEmpty"},
+		[]string{"SotWEmptyWildcardIsAnsweredEmpty"},
 	},
 
 	// State of the world.
@@ -316,11 +331,13 @@ var rules = []rule{
 	},
 	{
 		"What is unsubscribed from is not sent",
-		[]string{"DeltaUnsubscribedNamesAreNotSent"}, only("see the change of names"),
+		[]string{"DeltaUnsubscribedNamesAreNotSent"},
+		only("see the change of names"),
 	},
 	{
 		"Names of a type that is not served are told in resource_errors",
-		[]string{"DeltaUnservedTypeIsToldAndTheStreamLives"}, only("it has no such field"),
+		[]string{"DeltaUnservedTypeIsToldAndTheStreamLives"},
+		only("it has no such field"),
 	},
 	{
 		"A name that does not exist is told to be absent, and sent when it appears",
@@ -336,11 +353,13 @@ var rules = []rule{
 	},
 	{
 		"initial_resource_versions does not subscribe",
-		[]string{"DeltaInitialVersionsDoNotSubscribe"}, only("see version_info"),
+		[]string{"DeltaInitialVersionsDoNotSubscribe"},
+		only("see version_info"),
 	},
 	{
 		"A cluster of a client that came back stays until its route is replaced",
-		[]string{"ReconnectedClientKeepsAClusterUntilItsRouteIsReplaced"}, only("what it has is not told"),
+		[]string{"ReconnectedClientKeepsAClusterUntilItsRouteIsReplaced"},
+		only("what it has is not told"),
 	},
 	{
 		"The good part of a rejected response counts as had or not, whichever is safe",

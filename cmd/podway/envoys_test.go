@@ -228,9 +228,11 @@ func TestRejectionNamesTheHTTPRouteAndTheNodes(t *testing.T) {
 	b := newBench(t)
 	made := b.resource("edge/front", typeRoutes, "gateway/edge/front/8080")
 	for _, node := range []string{"two", "one"} {
-		b.pipeline.rejected.add(xds.Rejection{Node: node, View: "edge/front", Key: made.ResourceKey, Version: "v", Owners: made.Owners,
+		b.pipeline.rejected.add(xds.Rejection{
+			Node: node, View: "edge/front", Key: made.ResourceKey, Version: "v", Owners: made.Owners,
 			Message: "Proto constraint validation failed (RouteConfigurationValidationError.VirtualHosts[0]: embedded message failed validation | " +
-				"caused by VirtualHostValidationError.Routes[0]: embedded message failed validation | caused by RouteValidationError.Match: value is required)"})
+				"caused by VirtualHostValidationError.Routes[0]: embedded message failed validation | caused by RouteValidationError.Match: value is required)",
+		})
 	}
 	problems := b.board.all()
 	require.Len(t, problems, 1)
