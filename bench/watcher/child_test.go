@@ -55,7 +55,7 @@ func TestChild(t *testing.T) {
 		require.NoError(t, err)
 		listener, err := net.Listen("tcp", "127.0.0.1:0")
 		require.NoError(t, err)
-		go func() { _ = http.Serve(listener, fleet.Control()) }() //nolint:gosec // for the benchmark alone
+		go func() { _ = http.Serve(listener, fleet.Control()) }() // until the process ends
 		ready = serving{Addresses: fleet.Addresses(), CA: fleet.CA, Control: "http://" + listener.Addr().String()}
 	case "informers":
 		keep := clusterInformers(t, as)

@@ -165,12 +165,12 @@ func TestFakeServersSendWhatRealOnesDo(t *testing.T) {
 	cluster := kubetest.Start(t, kubetest.Options{})
 	fill(t, cluster, size)
 	servers := start(t, role{Name: "fakeapi", Size: size})
-	real := cluster.Config()
+	genuine := cluster.Config()
 	fake := &rest.Config{Host: "https://" + servers.Addresses[0], TLSClientConfig: rest.TLSClientConfig{CAData: servers.CA}}
-	for _, config := range []*rest.Config{real, fake} {
+	for _, config := range []*rest.Config{genuine, fake} {
 		config.ContentType, config.AcceptContentTypes = protobuf, protobuf
 	}
-	want, got := told(t, real), told(t, fake)
+	want, got := told(t, genuine), told(t, fake)
 	require.Equal(t, want, got)
 	require.Len(t, want, 2*(3+3+1), "Services, slices, and a bookmark of each kind")
 }

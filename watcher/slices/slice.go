@@ -49,7 +49,29 @@ func NewSlice(from *discoveryv1.EndpointSlice) *Slice {
 		}
 	}
 	out.Pods = inSetOrder(found)
+	packStrings(out.Pods)
 	return out
+}
+
+// packStrings puts the names and UIDs of Pods into one piece of memory. They come one by one, between all that is not kept of an object, and would
+// each keep a part of that place.
+func packStrings(all []pods.Pod) {
+	size := 0
+	for i := range all {
+		size += len(all[i].Name) + len(all[i].UID)
+	}
+	var b strings.Builder
+	b.Grow(size)
+	for i := range all {
+		b.WriteString(all[i].Name)
+		b.WriteString(all[i].UID)
+	}
+	rest := b.String()
+	for i := range all {
+		pod := &all[i]
+		pod.Name, rest = rest[:len(pod.Name)], rest[len(pod.Name):]
+		pod.UID, rest = rest[:len(pod.UID)], rest[len(pod.UID):]
+	}
 }
 
 // inSetOrder sorts Pods as a Set does, and keeps the best of each backend. It may change its argument.

@@ -62,7 +62,7 @@ func (d *door) shut() {
 	d.conns = map[*conn]struct{}{}
 	d.mu.Unlock()
 	for c := range conns {
-		c.Close()
+		_ = c.Close() // it is given up
 	}
 }
 
@@ -77,7 +77,7 @@ func (d *door) hush(silent bool) {
 		d.conns = map[*conn]struct{}{}
 		d.mu.Unlock()
 		for c := range conns {
-			c.Close()
+			_ = c.Close() // it is given up
 		}
 	}
 }
