@@ -24,6 +24,9 @@ type Resource struct {
 	Partial bool
 	// Owners are the objects that this was made from, the main one first.
 	Owners []Owner
+	// Sources are the parts of the configuration that decide what is in this, in the forms that they had, to find out which of
+	// them an Envoy rejects. Two resources that differ in nothing else are the same. Endpoints have none.
+	Sources []Source
 }
 
 // Owner is an object at a generation.
