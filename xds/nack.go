@@ -126,8 +126,13 @@ func (s *stream) refuse(st *typeState, i item, message string) {
 		if e.maybe != nil && e.maybe.version == e.refused {
 			e.maybe = nil
 		}
-		// A Cluster that warms may be waiting for it: whatever comes next is sent, even what the client had before.
-		e.again = st.url == endpointType
+		// A Cluster that warms may be waiting for it: whatever comes next is sent, even what the client had before. A rejected Cluster may
+		// warm for ever, see cure; its absence is told, too.
+		e.tell = st.url == clusterType && e.flight == nil
+		e.again = st.url == endpointType || e.tell
+	}
+	if st.cure != nil && st.cure.name == i.name {
+		st.cure.rejected = true // it could say so once it was cured
 	}
 	if s.variant.complete(st.url) {
 		for _, r := range st.flight {
@@ -137,9 +142,7 @@ func (s *stream) refuse(st *typeState, i item, message string) {
 		}
 	}
 	message = cut(message)
-	if !s.server.refusals.remember(s.node, i.record.key, i.record.version) {
-		return
-	}
+	s.server.refusals.remember(s.node, i.record.key, i.record.version)
 	s.rejections = append(s.rejections, Rejection{
 		Node: s.node.id, View: s.view.name, Key: i.record.key, Version: i.record.version, Message: message, Owners: i.record.owners,
 	})
