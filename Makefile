@@ -43,7 +43,7 @@ test: envoy ## Run all tests, those with a real Envoy too
 	go test -timeout 30m $(TESTFLAGS) ./...
 
 .PHONY: test-clusters
-test-clusters: envoy kube ## Run the tests against real API servers
+test-clusters: envoy kube build ## Run the tests against real API servers
 	go test -tags clusters -timeout 40m $(TESTFLAGS) ./test/clusters/...
 
 .PHONY: race

@@ -46,6 +46,8 @@ type BootstrapConfig struct {
 	// XDSAddress is HOST:PORT of the control plane, DefaultXDSAddress if empty. A host that is not an IP address is
 	// resolved by Envoy, again and again.
 	XDSAddress string
+	// TLS is mutual TLS with the control plane; nil is plain text.
+	TLS *XDSTLS
 	// AdminAddress is IP:PORT, DefaultAdminAddress if empty. Port 0 lets the kernel choose one.
 	AdminAddress string
 	// MaxHeapBytes is the heap at which Envoy protects itself: from 95 % on it returns free memory to the system, from
@@ -63,7 +65,7 @@ func Bootstrap(cfg BootstrapConfig) (*bootstrapv3.Bootstrap, error) {
 	if err != nil {
 		return nil, err
 	}
-	xds, err := xdsCluster(cmp.Or(cfg.XDSAddress, DefaultXDSAddress))
+	xds, err := xdsCluster(cmp.Or(cfg.XDSAddress, DefaultXDSAddress), cfg.TLS)
 	if err != nil {
 		return nil, err
 	}
@@ -121,7 +123,7 @@ func base(cfg BootstrapConfig) (*bootstrapv3.Bootstrap, error) {
 
 // xdsCluster reaches the control plane. A peer that has gone without a word
 // is noticed by HTTP/2 keepalive after at most 20 s; podway's server must allow for a ping every 15 s.
-func xdsCluster(address string) (*clusterv3.Cluster, error) {
+func xdsCluster(address string, tls *XDSTLS) (*clusterv3.Cluster, error) {
 	host, port, err := splitHostPort(address)
 	if err != nil {
 		return nil, fmt.Errorf("xDS address %q: %w", address, err)
@@ -147,8 +149,15 @@ func xdsCluster(address string) (*clusterv3.Cluster, error) {
 	if err != nil {
 		return nil, err
 	}
+	var socket *corev3.TransportSocket
+	if tls != nil {
+		if socket, err = tls.transportSocket(host); err != nil {
+			return nil, err
+		}
+	}
 	return &clusterv3.Cluster{
 		Name:                 XDSCluster,
+		TransportSocket:      socket,
 		ClusterDiscoveryType: &clusterv3.Cluster_Type{Type: discovery},
 		ConnectTimeout:       durationpb.New(time.Second),
 		LoadAssignment: &endpointv3.ClusterLoadAssignment{

@@ -7,9 +7,6 @@ import (
 	"slices"
 	"strings"
 
-	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
-	endpointv3 "github.com/envoyproxy/go-control-plane/envoy/config/endpoint/v3"
-	"google.golang.org/protobuf/types/known/wrapperspb"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/types"
 
@@ -49,18 +46,16 @@ func (p *Plan) Endpoints(tunnel types.NamespacedName, live pods.Live) Endpoints 
 		found = append(found, backend{address: address.address, weight: address.weight})
 	}
 	slices.SortFunc(found, compareBackends)
-	assignment := &endpointv3.ClusterLoadAssignment{ClusterName: TunnelResource(tunnel)}
-	result := Endpoints{Resource: &api.Resource{
-		ResourceKey: api.ResourceKey{Type: endpointType, Name: assignment.ClusterName},
-		Message:     assignment, Partial: partial, Owners: plan.owners,
-	}}
 	merged, clash := merge(found)
+	name := TunnelResource(tunnel)
+	result := Endpoints{Count: len(merged), Resource: &api.Resource{
+		ResourceKey: api.ResourceKey{Type: endpointType, Name: name},
+		Wire:        encodeAssignment(name, merged, plan.tunnel.Spec.HostHeader), Partial: partial, Owners: plan.owners,
+	}}
 	if clash != "" {
 		result.Problems = append(result.Problems, plan.ambiguous(clash))
 	}
-	if len(merged) > 0 {
-		assignment.Endpoints = []*endpointv3.LocalityLbEndpoints{{LbEndpoints: lbEndpoints(merged, plan.tunnel.Spec.HostHeader)}}
-	} else if !partial {
+	if len(merged) == 0 && !partial {
 		result.Problems = append(result.Problems, plan.empty())
 	}
 	for i := range result.Problems {
@@ -142,32 +137,6 @@ func merge(found []backend) (merged []backend, clash string) {
 		}
 	}
 	return merged, clash
-}
-
-// lbEndpoints turns backends into Envoy's endpoints. hostname is the Host that
-// they receive where a route rewrites it to the endpoint's; "" leaves the client's.
-func lbEndpoints(backends []backend, hostname string) []*endpointv3.LbEndpoint {
-	made := make([]*endpointv3.LbEndpoint, len(backends))
-	for i, b := range backends {
-		lb := &endpointv3.LbEndpoint{
-			HostIdentifier: &endpointv3.LbEndpoint_Endpoint{Endpoint: &endpointv3.Endpoint{
-				Hostname: hostname, Address: socketAddress(b.address),
-			}},
-			LoadBalancingWeight: wrapperspb.UInt32(b.weight),
-		}
-		if b.pod != nil {
-			lb.Metadata = metadata("cluster", b.cluster, "namespace", b.pod.Namespace, "pod", b.pod.Name)
-		}
-		made[i] = lb
-	}
-	return made
-}
-
-func socketAddress(address netip.AddrPort) *corev3.Address {
-	return &corev3.Address{Address: &corev3.Address_SocketAddress{SocketAddress: &corev3.SocketAddress{
-		Address:       address.Addr().String(),
-		PortSpecifier: &corev3.SocketAddress_PortValue{PortValue: uint32(address.Port())},
-	}}}
 }
 
 func (t *tunnelPlan) ambiguous(clash string) api.Problem {

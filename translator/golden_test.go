@@ -232,9 +232,18 @@ func allResources(plan *Plan) []*api.Resource {
 func withEndpoints(p *picture, plan *Plan) []*api.Resource {
 	all := allResources(plan)
 	for _, name := range plan.AllTunnels() {
-		all = append(all, plan.Endpoints(name, p.live).Resource)
+		all = append(all, assignmentOf(plan, p, name))
 	}
 	return all
+}
+
+// assignmentOf is a tunnel's ClusterLoadAssignment, decoded.
+func assignmentOf(plan *Plan, p *picture, tunnel types.NamespacedName) *api.Resource {
+	resource, err := plan.Endpoints(tunnel, p.live).Resource.Decoded()
+	if err != nil {
+		panic(err) // podway encoded it
+	}
+	return resource
 }
 
 // protoYAML is one YAML document: the resource, and what it needs. Private keys are left out.

@@ -95,7 +95,7 @@ func TestDrainingAClusterChangesNoCluster(t *testing.T) {
 	cfg.MemberClusters["m-1"] = drained
 	plan := Translate(cfg, first)
 	require.Same(t, first.tunnels[edge("t-1")].cluster, plan.tunnels[edge("t-1")].cluster)
-	require.NotEqual(t, first.Endpoints(edge("t-1"), p.live).Resource.Message, plan.Endpoints(edge("t-1"), p.live).Resource.Message)
+	require.NotEqual(t, first.Endpoints(edge("t-1"), p.live).Resource.Wire, plan.Endpoints(edge("t-1"), p.live).Resource.Wire)
 	require.Contains(t, plan.Services(), pods.ServiceKey{Cluster: "m-1", Namespace: "default", Name: "httpbin"}, "its Pods are still known")
 }
 

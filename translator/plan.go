@@ -18,9 +18,12 @@ type Plan struct {
 	cfg      *snapshot.Config
 	tunnels  map[types.NamespacedName]*tunnelPlan
 	gateways map[types.NamespacedName]*gatewayPlan
+	// inForce are the tunnels that are not refused, sorted.
+	inForce []types.NamespacedName
 	// users are the tunnels in force that take Pods of a Service, sorted.
 	users    map[pods.ServiceKey][]types.NamespacedName
 	services map[pods.ServiceKey]Need
+	labeled  []pods.ServiceKey
 	problems []api.Problem
 	// pems remembers what was parsed of Secrets and ConfigMaps.
 	pems map[pemKey]*pemFile
@@ -37,6 +40,8 @@ type Need struct {
 // Endpoints is a tunnel's ClusterLoadAssignment, and what is wrong with its Pods.
 type Endpoints struct {
 	Resource *api.Resource
+	// Count is how many endpoints the ClusterLoadAssignment has.
+	Count    int
 	Problems []api.Problem
 }
 
@@ -66,35 +71,34 @@ func (p *Plan) Tunnels(gateway types.NamespacedName) []types.NamespacedName {
 	return nil
 }
 
-// AllTunnels are the tunnels in force, whether a Gateway uses them or not, sorted.
-func (p *Plan) AllTunnels() []types.NamespacedName {
-	var names []types.NamespacedName
-	for name, plan := range p.tunnels {
-		if !plan.refused {
-			names = append(names, name)
-		}
-	}
-	slices.SortFunc(names, compareNames)
-	return names
-}
+// AllTunnels are the tunnels in force, whether a Gateway uses them or not, sorted. The slice is not to be changed.
+func (p *Plan) AllTunnels() []types.NamespacedName { return p.inForce }
 
 // Services are those whose Pods the tunnels in force take, and what must be known of the Pods.
 // Those of a drained cluster are among them, so that it can be put back at once.
 func (p *Plan) Services() map[pods.ServiceKey]Need { return p.services }
 
+// Labeled are the Services of which the labels of the Pods must be known, in no order. The slice is not to be changed.
+func (p *Plan) Labeled() []pods.ServiceKey { return p.labeled }
+
 // Users are the tunnels whose Endpoints may change when the Pods of the Service do, sorted.
 func (p *Plan) Users(service pods.ServiceKey) []types.NamespacedName { return p.users[service] }
 
 // Uses are the Pods that a tunnel in force takes, in the order of its spec.services. Those of a service that is of weight 0, drained, or
-// of a cluster of which nothing is known yet are not among them.
+// of a cluster of which nothing is known yet are not among them. It is the same slice for the same tunnel (SameTunnel), and not to be changed.
 func (p *Plan) Uses(tunnel types.NamespacedName) []pods.Use {
 	plan := p.tunnels[tunnel]
 	if plan == nil || plan.refused {
 		return nil
 	}
+	return plan.uses
+}
+
+// usesOf are the entries that take Pods.
+func usesOf(entries []entry) []pods.Use {
 	var uses []pods.Use
-	for i := range plan.entries {
-		if entry := &plan.entries[i]; !entry.pending && !entry.drained && entry.weight > 0 {
+	for i := range entries {
+		if entry := &entries[i]; !entry.pending && !entry.drained && entry.weight > 0 {
 			uses = append(uses, pods.Use{Service: entry.key, Selector: entry.selector})
 		}
 	}
@@ -124,6 +128,7 @@ type tunnelPlan struct {
 	// entries and addresses are what its endpoints are made of.
 	entries   []entry
 	addresses []addressEntry
+	uses      []pods.Use
 	owners    []api.Owner
 	// read is what this was made from.
 	read reads

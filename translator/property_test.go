@@ -195,7 +195,7 @@ func parts(p *picture, plan *Plan) map[int]map[string]string {
 		}
 	}
 	for _, name := range plan.AllTunnels() {
-		put(householdOf(name.Name), "endpoints", plan.Endpoints(name, p.live).Resource.Message)
+		put(householdOf(name.Name), "endpoints", assignmentOf(plan, p, name).Message)
 	}
 	return byOwner
 }

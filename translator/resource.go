@@ -37,23 +37,10 @@ func TunnelResource(tunnel types.NamespacedName) string { return "tunnel/" + tun
 // keep returns the old resource where it equals the new one, so that what did
 // not change stays the same pointer. old may be nil.
 func keep(old, made *api.Resource) *api.Resource {
-	if old != nil && made != nil && old.ResourceKey == made.ResourceKey && old.Partial == made.Partial &&
-		equal(old.Needs, made.Needs) && equal(old.Owners, made.Owners) && proto.Equal(old.Message, made.Message) {
+	if old != nil && old.Equal(made) {
 		return old
 	}
 	return made
-}
-
-func equal[T comparable](a, b []T) bool {
-	if len(a) != len(b) {
-		return false
-	}
-	for i := range a {
-		if a[i] != b[i] {
-			return false
-		}
-	}
-	return true
 }
 
 // validateProto says what in a message, but not in the messages packed into

@@ -26,7 +26,8 @@ func Translate(cfg *snapshot.Config, prev *Plan) *Plan {
 	}
 	changed := len(prev.tunnels) != len(cfg.Tunnels)
 	// In the order of names, so that what two tunnels share is always made by the same one.
-	for _, name := range slices.SortedFunc(maps.Keys(cfg.Tunnels), compareNames) {
+	names := slices.SortedFunc(maps.Keys(cfg.Tunnels), compareNames)
+	for _, name := range names {
 		old := prev.tunnels[name]
 		if old != nil && old.tunnel == cfg.Tunnels[name] && old.leftOut == in.leftOut(tunnelPart(old.tunnel)) && old.read.unchanged(in) {
 			in.tunnels[name] = old
@@ -35,10 +36,14 @@ func Translate(cfg *snapshot.Config, prev *Plan) *Plan {
 		changed = true
 		in.tunnels[name] = in.planTunnel(cfg.Tunnels[name], old)
 	}
-	plan := &Plan{cfg: cfg, composed: composed, tunnels: in.tunnels, users: prev.users, services: prev.services}
+	plan := &Plan{
+		cfg: cfg, composed: composed, tunnels: in.tunnels, users: prev.users, services: prev.services, labeled: prev.labeled,
+	}
 	if changed || prev.users == nil {
 		plan.users, plan.services = usersOf(in.tunnels)
+		plan.labeled = labeledOf(plan.services)
 	}
+	plan.inForce = slices.DeleteFunc(names, func(name types.NamespacedName) bool { return in.tunnels[name].refused })
 	var unattached []api.Problem
 	plan.gateways, unattached = planGateways(in, prev)
 	plan.pems = in.rememberedPEMs()
@@ -64,6 +69,16 @@ func usersOf(tunnels map[types.NamespacedName]*tunnelPlan) (map[pods.ServiceKey]
 		users[key] = slices.Compact(names)
 	}
 	return users, needs
+}
+
+func labeledOf(services map[pods.ServiceKey]Need) []pods.ServiceKey {
+	var labeled []pods.ServiceKey
+	for key, need := range services {
+		if need.Labels {
+			labeled = append(labeled, key)
+		}
+	}
+	return labeled
 }
 
 func (p *Plan) collectProblems(all []api.Problem) []api.Problem {

@@ -61,7 +61,7 @@ func (in *input) planTunnel(tunnel *v1alpha1.Tunnel, old *tunnelPlan) *tunnelPla
 	if p.plan.refused {
 		p.plan.cluster, p.plan.secrets, p.plan.entries, p.plan.addresses = nil, nil, nil, nil
 	}
-	p.plan.read = p.read
+	p.plan.uses, p.plan.read = usesOf(p.plan.entries), p.read
 	return p.plan
 }
 

@@ -4,6 +4,7 @@
 package watcher
 
 import (
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -25,6 +26,7 @@ type Lanes struct {
 	base    *snapshot.Config
 	facts   map[string]*Facts
 	fresh   bool // base or facts were put since the last Take
+	last    *joined
 	sets    map[pods.ServiceKey]*pods.Set
 	pending map[pods.ServiceKey]Stamp
 }
@@ -200,29 +202,43 @@ func (l *Lanes) merged() *snapshot.Config {
 	if len(l.facts) == 0 {
 		return l.base
 	}
-	size := len(l.base.Services)
-	for _, facts := range l.facts {
-		size += len(facts.Services)
+	used := make(map[string]*Facts, len(l.facts))
+	for name, facts := range l.facts {
+		if l.base.MemberClusters[name] != nil && l.base.Synced[name] == nil {
+			used[name] = facts // otherwise it has gone, or its source is another one now: it will be removed in a moment
+		}
+	}
+	if last := l.last; last == nil || !maps.Equal(last.used, used) || !maps.Equal(last.baseServices, l.base.Services) || !maps.Equal(last.baseSynced, l.base.Synced) {
+		l.last = join(l.base, used)
 	}
 	out := *l.base
-	out.Services = make(map[pods.ServiceKey]*pods.Service, size)
-	out.Synced = make(map[string]*snapshot.Scope, len(l.base.Synced)+len(l.facts))
-	for name, scope := range l.base.Synced {
-		out.Synced[name] = scope
-	}
-	for key, service := range l.base.Services {
-		out.Services[key] = service
-	}
-	for name, facts := range l.facts {
-		if l.base.MemberClusters[name] == nil || l.base.Synced[name] != nil {
-			continue // it has gone, or its source is another one now: it will be removed in a moment
-		}
-		out.Synced[name] = facts.Scope
-		for key, service := range facts.Services {
-			out.Services[key] = service
-		}
-	}
+	out.Services, out.Synced = l.last.services, l.last.synced
 	return &out
+}
+
+// joined is what a configuration and facts make together, kept for the next time: most changes are of neither.
+type joined struct {
+	used                   map[string]*Facts
+	baseServices, services map[pods.ServiceKey]*pods.Service
+	baseSynced, synced     map[string]*snapshot.Scope
+}
+
+func join(base *snapshot.Config, used map[string]*Facts) *joined {
+	size := len(base.Services)
+	for _, facts := range used {
+		size += len(facts.Services)
+	}
+	out := &joined{
+		used: used, baseServices: base.Services, services: make(map[pods.ServiceKey]*pods.Service, size),
+		baseSynced: base.Synced, synced: make(map[string]*snapshot.Scope, len(base.Synced)+len(used)),
+	}
+	maps.Copy(out.services, base.Services)
+	maps.Copy(out.synced, base.Synced)
+	for name, facts := range used {
+		out.synced[name] = facts.Scope
+		maps.Copy(out.services, facts.Services)
+	}
+	return out
 }
 
 // Live returns the latest Set of a Service, nil where nothing is known of it. It is a pods.Live.

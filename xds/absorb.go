@@ -107,7 +107,7 @@ func (s *stream) begin(st *typeState, name string, r *record) {
 			e.has.record = r
 		}
 		if len(st.initial) > 0 {
-			e.refused = s.server.refusals.of(s.node, r.key)
+			e.refused = s.server.refusals.of(s.node, r.key).version
 		}
 	}
 }

@@ -39,6 +39,19 @@ func (p *pass) batches(st *typeState, due []item) [][]item {
 	return split(due, len(due), limit)
 }
 
+// removalBatches splits removals into responses. In SotW they are one answer, of what stays.
+func (p *pass) removalBatches(st *typeState, gone []item) [][]item {
+	limits := p.stream.server.config.Limits
+	switch {
+	case p.stream.variant.complete(st.url):
+		return [][]item{gone}
+	case !isServed(st.url):
+		// Each name is told twice, with a reason that holds the type.
+		return split(gone, max(1, limits.MaxResponseBytes/(4*limits.MaxNameBytes)), limits.MaxResponseBytes)
+	}
+	return split(gone, len(gone), limits.MaxResponseBytes)
+}
+
 // split cuts items into batches of at most count items and, where they hold more than one, limit bytes.
 func split(items []item, count, limit int) [][]item {
 	var batches [][]item
@@ -114,7 +127,7 @@ func (p *pass) respond(st *typeState, items []item) {
 			e.leaving, e.has, e.maybe, e.removed = e.has, former{}, nil, number
 		}
 		e.again, e.tell = false, false
-		e.held, e.unused, e.changed = time.Time{}, time.Time{}, time.Time{}
+		e.held, e.unused, e.changed, e.awaited = time.Time{}, time.Time{}, time.Time{}, nil
 		r.size += i.size()
 		p.follow(st, i)
 	}

@@ -18,6 +18,8 @@ type Config struct {
 	// OnRejected is told of each content that an Envoy rejects, each time that it does. It is called on the stream's
 	// goroutine and must not block.
 	OnRejected func(Rejection)
+	// Access is mutual TLS, loaded; nil is plain text, in which a client may say that it is of any Gateway.
+	Access *Access
 	// Identifier is what Envoys show as control_plane.identifier, "podway" by default; name the version too.
 	Identifier string
 
@@ -50,7 +52,7 @@ type Rejection struct {
 	View    string
 	Key     api.ResourceKey
 	Version string
-	// Message is Envoy's own, cut at 2 KiB.
+	// Message is Envoy's own reason, without the content that it repeats, cut at 2 KiB.
 	Message string
 	// Owners are those of the rejected resource.
 	Owners []api.Owner

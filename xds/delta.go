@@ -26,7 +26,7 @@ func (d *delta) receive() (request, error) {
 	}
 	return request{
 		typeURL: m.GetTypeUrl(), node: m.GetNode(), nonce: m.GetResponseNonce(),
-		rejected: m.GetErrorDetail() != nil, message: m.GetErrorDetail().GetMessage(),
+		rejected: m.GetErrorDetail() != nil, message: heard(m.GetErrorDetail().GetMessage()),
 		subscribe: m.GetResourceNamesSubscribe(), unsubscribe: m.GetResourceNamesUnsubscribe(),
 		initial: m.GetInitialResourceVersions(),
 	}, nil

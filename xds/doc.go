@@ -9,4 +9,7 @@
 // subscribes to, and entries for the names of which it does not yet have the view's present state. A name
 // without an entry is up to date, so that an Envoy at rest costs little, and so that there is no queue: a
 // stream that is slow finds the latest state when it comes back.
+//
+// Access says who may connect: with mutual TLS, a client's certificate says which Gateway its streams may be. The doorman bounds how
+// many streams there are, and how fast they come.
 package xds

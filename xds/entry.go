@@ -27,6 +27,8 @@ type entry struct {
 	changed time.Time
 	// held is when the entry first had to wait for others, zero if it does not.
 	held time.Time
+	// awaited are the clusters that a route has to wait for, and since when.
+	awaited map[string]time.Time
 	// unused is since when nothing refers to a name that has gone, zero while something does.
 	unused time.Time
 	// unsure is true for a SotW client that was served before: it may have some version, and what a complete answer leaves

@@ -52,6 +52,12 @@ func newFleet(t *testing.T, address string, resources ...*api.Resource) *fleet {
 	return newFleetWith(t, Config{}, address, resources...)
 }
 
+// newFleetBehind asks for certificates where access is not nil.
+func newFleetBehind(t *testing.T, address string, access *Access, resources ...*api.Resource) *fleet {
+	t.Helper()
+	return newFleetWith(t, Config{Access: access}, address, resources...)
+}
+
 func newFleetWith(t *testing.T, config Config, address string, resources ...*api.Resource) *fleet {
 	t.Helper()
 	f := &fleet{T: t, registry: prometheus.NewRegistry(), done: make(chan error, 1), rejected: make(chan Rejection, 1000)}
@@ -94,15 +100,9 @@ func (f *fleet) envoy(apiType corev3.ApiConfigSource_ApiType) (*envoy.Process, s
 
 func (f *fleet) start(b *bootstrapv3.Bootstrap) (*envoy.Process, string) {
 	f.Helper()
+	p := f.run(b, nil)
 	ctx, cancel := context.WithTimeout(context.Background(), envoyPatience)
 	f.Cleanup(cancel)
-	running, stop := context.WithCancel(context.Background())
-	p, err := envoy.Start(running, envoy.StartConfig{Bootstrap: b, Concurrency: 2, Stdout: io.Discard, LogLevel: "warning"})
-	require.NoError(f, err)
-	f.Cleanup(func() {
-		stop()
-		<-p.Done()
-	})
 	require.NoError(f, p.WaitReady(ctx))
 	var front netip.AddrPort
 	eventually(f.T, func() bool {
@@ -111,6 +111,19 @@ func (f *fleet) start(b *bootstrapv3.Bootstrap) (*envoy.Process, string) {
 		return err == nil && front.IsValid()
 	}, "Envoy listens on %s", frontName)
 	return p, "http://" + front.String()
+}
+
+// run starts a real Envoy and does not wait for it to be ready. stderr, if not nil, takes its log.
+func (f *fleet) run(b *bootstrapv3.Bootstrap, stderr io.Writer) *envoy.Process {
+	f.Helper()
+	running, stop := context.WithCancel(context.Background())
+	p, err := envoy.Start(running, envoy.StartConfig{Bootstrap: b, Concurrency: 2, Stdout: io.Discard, Stderr: stderr, LogLevel: "warning"})
+	require.NoError(f, err)
+	f.Cleanup(func() {
+		stop()
+		<-p.Done()
+	})
+	return p
 }
 
 func packed(t *testing.T, m proto.Message) *anypb.Any {

@@ -16,22 +16,70 @@ func (p *pass) open(st *typeState, name string, e *entry) bool {
 	var closed bool
 	switch st.url {
 	case clusterType:
-		closed, bound = p.endpointsWithheld(r, e), 0
+		if closed = p.endpointsWithheld(r, e); closed {
+			bound = 0
+		} else {
+			closed = p.secretsWait(r)
+		}
 	case listenerType, routeType:
 		if !e.present() {
 			bound = p.stream.server.config.FirstRouteBound
 		}
-		for _, need := range r.needs {
-			if need.Type == clusterType && !p.reached(need.Name) {
-				closed = true
-			}
+		if p.clustersWait(r, e, bound) {
+			return false
 		}
+		closed = p.secretsWait(r)
 	}
 	if !closed {
 		e.held = time.Time{}
 		return true
 	}
 	return p.overdue(&e.held, bound)
+}
+
+// clustersWait is true while the client lacks a cluster that the route needs, and that the route it has does not lead to
+// already. Each cluster has the whole bound, however often the route changes meanwhile.
+func (p *pass) clustersWait(r *record, e *entry, bound time.Duration) (wait bool) {
+	var awaited map[string]time.Time
+	for _, need := range r.needs {
+		if need.Type != clusterType || p.reached(need.Name) || e.has.record != nil && e.has.record.needsAny(need) {
+			continue
+		}
+		since := e.awaited[need.Name]
+		wait = !p.overdue(&since, bound) || wait
+		if awaited == nil {
+			awaited = map[string]time.Time{}
+		}
+		awaited[need.Name] = since
+	}
+	e.awaited = awaited
+	return wait
+}
+
+// secretsWait is true while a secret that the resource needs, and that the client asked for, is itself still to be sent.
+// A secret that the client does not know yet it asks for when it has the resource, and warms until it comes.
+func (p *pass) secretsWait(r *record) bool {
+	for _, need := range r.needs {
+		if need.Type != secretType {
+			continue
+		}
+		secrets := p.stream.find(secretType)
+		if secrets == nil || !secrets.synced {
+			return false
+		}
+		e, next := secrets.entries[need.Name], p.view.record(secretType, need.Name)
+		if e == nil || next == nil || e.refused == next.version {
+			continue
+		}
+		latest := e.has.version
+		if e.flight != nil && e.sent != nil {
+			latest = e.sent.version
+		}
+		if latest != next.version {
+			return true
+		}
+	}
+	return false
 }
 
 // overdue is true once something has been waited for longer than the bound; since is when that began. A bound of 0 is none.
@@ -110,7 +158,8 @@ func (p *pass) endpointsWithheld(r *record, e *entry) bool {
 	}
 	endpoints := p.stream.find(endpointType)
 	if endpoints == nil || !endpoints.synced {
-		return assignment.partial && p.connecting()
+		refused := p.stream.server.refusals.of(p.stream.node, assignment.key).version == assignment.version
+		return (assignment.partial || refused) && p.connecting()
 	}
 	held := endpoints.entries[r.assignment]
 	return held != nil && (held.withholds(assignment) || held.refused == assignment.version && held.present())

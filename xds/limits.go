@@ -1,25 +1,39 @@
 package xds
 
 import (
-	"context"
-	"net"
-	"sync"
+	"math"
+	"time"
 
-	"golang.org/x/time/rate"
 	"google.golang.org/grpc/codes"
-	"google.golang.org/grpc/peer"
 	"google.golang.org/grpc/status"
+)
+
+// The defaults of Limits that are flags of podway serve, for a fleet of 1000 Envoys.
+const (
+	DefaultMaxStreams        = 10_000
+	DefaultMaxStreamsPerPeer = 2_000
+	DefaultStreamRate        = 500
+	DefaultMaxRequestBytes   = 4 << 20
+	DefaultPingInterval      = 30 * time.Second
 )
 
 // Limits bound what clients can cost. The zero value of each stands for its default.
 type Limits struct {
-	// MaxStreams is how many streams are open at a time: 10,000.
+	// MaxStreams is how many streams are open at a time: 10,000. An Envoy needs one.
 	MaxStreams int
-	// MaxStreamsPerPeer is the same for one client address: 2,000.
+	// MaxStreamsPerPeer is the same for one client address, and for one identity, which all Envoys of a Gateway share: 2,000.
 	MaxStreamsPerPeer int
-	// StreamRate is how many streams may be opened in a second, after a burst of StreamBurst: 500 and 2,000.
+	// StreamRate is how many streams may be opened in a second, after a burst of StreamBurst: 500, and 4 seconds' worth.
 	StreamRate  float64
 	StreamBurst int
+	// StreamRatePerPeer and StreamBurstPerPeer are the same for one address, and for one identity: a fifth of the rate and
+	// half of the burst, so that one that opens streams in a loop leaves room for the others.
+	StreamRatePerPeer  float64
+	StreamBurstPerPeer int
+	// PingInterval is how long a connection may be silent before it is asked whether its peer is there, and PingTimeout, how long
+	// that may take to answer before it counts as dead: 30 s and 10 s. 1 s is the least.
+	PingInterval time.Duration
+	PingTimeout  time.Duration
 	// MaxRequestBytes is the size of a request: 4 MiB.
 	MaxRequestBytes int
 	// MaxNames is how many names a stream may subscribe to, and claim to have, of one type: 20,000.
@@ -39,14 +53,14 @@ type Limits struct {
 const maxTypes = 32
 
 func (l Limits) withDefaults() Limits {
+	l = l.withRates()
 	for _, f := range []struct {
 		field  *int
 		preset int
 	}{
-		{&l.MaxStreams, 10_000},
-		{&l.MaxStreamsPerPeer, 2_000},
-		{&l.StreamBurst, 2_000},
-		{&l.MaxRequestBytes, 4 << 20},
+		{&l.MaxStreams, DefaultMaxStreams},
+		{&l.MaxStreamsPerPeer, DefaultMaxStreamsPerPeer},
+		{&l.MaxRequestBytes, DefaultMaxRequestBytes},
 		{&l.MaxNames, 20_000},
 		{&l.MaxNameBytes, 1024},
 		{&l.MaxResponseBytes, 2 << 20},
@@ -57,67 +71,29 @@ func (l Limits) withDefaults() Limits {
 			*f.field = f.preset
 		}
 	}
-	if l.StreamRate <= 0 {
-		l.StreamRate = 500
+	if l.PingInterval <= 0 {
+		l.PingInterval = DefaultPingInterval
+	}
+	if l.PingTimeout <= 0 {
+		l.PingTimeout = 10 * time.Second
 	}
 	return l
 }
 
-// doorman decides who may open a stream.
-type doorman struct {
-	limits Limits
-	bucket *rate.Limiter
-
-	mu    sync.Mutex
-	total int
-	peers map[string]int
-}
-
-func newDoorman(limits Limits) *doorman {
-	return &doorman{
-		limits: limits,
-		bucket: rate.NewLimiter(rate.Limit(limits.StreamRate), limits.StreamBurst),
-		peers:  map[string]int{},
+func (l Limits) withRates() Limits {
+	if l.StreamRate <= 0 {
+		l.StreamRate = DefaultStreamRate
 	}
-}
-
-// admit lets a stream in, or says why not. The caller calls leave when the stream ends.
-func (d *doorman) admit(address string) (leave func(), err error) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	switch {
-	case d.total >= d.limits.MaxStreams:
-		return nil, status.Errorf(codes.ResourceExhausted, "this podway already has %d streams, its limit; try another replica, or again later", d.total)
-	case d.peers[address] >= d.limits.MaxStreamsPerPeer:
-		return nil, status.Errorf(codes.ResourceExhausted, "%s already has %d streams, the limit for one address", address, d.peers[address])
-	case !d.bucket.Allow():
-		return nil, status.Error(codes.ResourceExhausted, "too many streams are being opened at once; try again in a second")
+	if l.StreamBurst <= 0 {
+		l.StreamBurst = int(math.Ceil(4 * l.StreamRate))
 	}
-	d.total++
-	d.peers[address]++
-	return func() { d.left(address) }, nil
-}
-
-func (d *doorman) left(address string) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	d.total--
-	if d.peers[address]--; d.peers[address] == 0 {
-		delete(d.peers, address)
+	if l.StreamRatePerPeer <= 0 {
+		l.StreamRatePerPeer = l.StreamRate / 5
 	}
-}
-
-// peerAddress is the client's address without its port.
-func peerAddress(ctx context.Context) string {
-	p, ok := peer.FromContext(ctx)
-	if !ok || p.Addr == nil {
-		return "unknown"
+	if l.StreamBurstPerPeer <= 0 {
+		l.StreamBurstPerPeer = (l.StreamBurst + 1) / 2
 	}
-	host, _, err := net.SplitHostPort(p.Addr.String())
-	if err != nil {
-		return p.Addr.String()
-	}
-	return host
+	return l
 }
 
 // checkNames refuses what a request may not name.

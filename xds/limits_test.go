@@ -63,10 +63,12 @@ func TestStreamsAreLimited(t *testing.T) {
 		about  string
 		limits Limits
 		says   string
+		reason string
 	}{
-		{"in all", Limits{MaxStreams: 2}, "this podway already has 2 streams, its limit"},
-		{"for one address", Limits{MaxStreamsPerPeer: 2}, "127.0.0.1 already has 2 streams, the limit for one address"},
-		{"in a second", Limits{StreamBurst: 2, StreamRate: 0.001}, "too many streams are being opened at once"},
+		{"in all", Limits{MaxStreams: 2}, "this podway already has 2 streams, its limit", "max_streams"},
+		{"for one address", Limits{MaxStreamsPerPeer: 2}, "127.0.0.1 already has 2 streams, the limit for one address", "max_streams_per_peer"},
+		{"in a second", Limits{StreamBurst: 2, StreamRate: 0.001, StreamBurstPerPeer: 9}, "too many streams are being opened at once", "stream_rate"},
+		{"in a second by one address", Limits{StreamBurstPerPeer: 2, StreamRatePerPeer: 0.001}, "127.0.0.1 opens too many streams at once", "stream_rate_per_peer"},
 	} {
 		t.Run(test.about, func(t *testing.T) {
 			config, registry := quick(), prometheus.NewRegistry()
@@ -80,7 +82,7 @@ func TestStreamsAreLimited(t *testing.T) {
 			err := w.delta().ends()
 			require.Equal(t, codes.ResourceExhausted, status.Code(err))
 			require.ErrorContains(t, err, test.says)
-			require.Equal(t, 1.0, gathered(t, registry)["podway_xds_refused_streams_total"][""])
+			require.Equal(t, 1.0, gathered(t, registry)["podway_xds_refused_streams_total"][test.reason])
 		})
 	}
 }
@@ -113,7 +115,7 @@ func TestHundredStreamsLeaveNothingBehind(t *testing.T) {
 	eventually(t, func() bool {
 		doorman.mu.Lock()
 		defer doorman.mu.Unlock()
-		return doorman.total == 1 && len(doorman.peers) == 1 && doorman.peers["127.0.0.1"] == 1
+		return doorman.total == 1 && len(doorman.callers) == 1 && doorman.callers[callerKey{"address", "127.0.0.1"}].streams == 1
 	}, "the limits know of one stream")
 }
 

@@ -7,11 +7,15 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// metrics have bounded labels: type is one of five short names, or "other".
+// metrics have bounded labels: type is one of five short names, or "other"; reason is one of those in denial.go.
 type metrics struct {
-	streams    prometheus.Gauge
-	unknown    prometheus.Gauge
-	refused    prometheus.Counter
+	streams prometheus.Gauge
+	unknown prometheus.Gauge
+	refused *prometheus.CounterVec
+	// refusedConnections and endedConnections are those of mTLS.
+	refusedConnections *prometheus.CounterVec
+	endedConnections   *prometheus.CounterVec
+
 	pushes     *prometheus.CounterVec
 	bytes      *prometheus.CounterVec
 	rejections *prometheus.CounterVec
@@ -25,7 +29,7 @@ type metrics struct {
 var lagBuckets = []float64{.0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30}
 
 func newMetrics(registerer prometheus.Registerer) *metrics {
-	byType := []string{"type"}
+	byType, byReason := []string{"type"}, []string{"reason"}
 	return &metrics{
 		streams: register(registerer, prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "podway_xds_streams", Help: "Open xDS streams.",
@@ -33,9 +37,16 @@ func newMetrics(registerer prometheus.Registerer) *metrics {
 		unknown: register(registerer, prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "podway_xds_unknown_gateway_streams", Help: "Open xDS streams whose node.cluster names no Gateway that is served.",
 		})),
-		refused: register(registerer, prometheus.NewCounter(prometheus.CounterOpts{
-			Name: "podway_xds_refused_streams_total", Help: "xDS streams that were refused at a limit.",
-		})),
+		refused: register(registerer, prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "podway_xds_refused_streams_total", Help: "xDS streams that were refused, at a limit or because of who asked, by reason.",
+		}, byReason)),
+		refusedConnections: register(registerer, prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "podway_xds_refused_connections_total", Help: "Connections to the xDS port whose TLS handshake failed, by reason.",
+		}, byReason)),
+		endedConnections: register(registerer, prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "podway_xds_ended_connections_total",
+			Help: "Connections to the xDS port that were closed because their client's certificate is no longer good, by reason.",
+		}, byReason)),
 		pushes: register(registerer, prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "podway_xds_responses_total", Help: "Responses sent, by resource type.",
 		}, byType)),

@@ -4,16 +4,13 @@ import (
 	"slices"
 	"strings"
 	"sync"
-	"unicode/utf8"
+	"time"
 
 	"github.com/podway/podway/api"
 )
 
-const (
-	maxMessageBytes = 2 << 10
-	// maxRefusals is how many rejections are remembered beyond the stream they came on.
-	maxRefusals = 10_000
-)
+// maxRefusals is how many rejections are remembered beyond the stream they came on.
+const maxRefusals = 10_000
 
 // rejected takes in a NACK: it finds out which of the response's resources was
 // meant, keeps that content from being sent again, and sees to it that the others arrive.
@@ -141,23 +138,11 @@ func (s *stream) refuse(st *typeState, i item, message string) {
 			}
 		}
 	}
-	message = cut(message)
-	s.server.refusals.remember(s.node, i.record.key, i.record.version)
+	message = reasonOf(message)
+	s.server.refusals.remember(s.node, i.record.key, refused{version: i.record.version, message: message, at: time.Now()})
 	s.rejections = append(s.rejections, Rejection{
 		Node: s.node.id, View: s.view.name, Key: i.record.key, Version: i.record.version, Message: message, Owners: i.record.owners,
 	})
-}
-
-// cut bounds a client's message without breaking a character.
-func cut(message string) string {
-	if len(message) <= maxMessageBytes {
-		return message
-	}
-	end := maxMessageBytes
-	for end > 0 && !utf8.RuneStart(message[end]) {
-		end--
-	}
-	return message[:end]
 }
 
 // named are the items that a message names.
@@ -198,9 +183,15 @@ func inName(c byte) bool {
 // refusals remember what was rejected when an Envoy connects anew. An Envoy that says that it has nothing of a type
 // has started anew, and is not remembered.
 type refusals struct {
-	mu       sync.Mutex
-	versions map[refusal]string
-	order    []refusal
+	mu    sync.Mutex
+	known map[refusal]refused
+	order []refusal
+}
+
+// refused is a content that was rejected.
+type refused struct {
+	version, message string
+	at               time.Time
 }
 
 type refusal struct {
@@ -208,31 +199,32 @@ type refusal struct {
 	key  api.ResourceKey
 }
 
-func (r *refusals) of(node nodeInfo, key api.ResourceKey) string {
+// of is what the node rejected last of a name; the zero value is nothing.
+func (r *refusals) of(node nodeInfo, key api.ResourceKey) refused {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.versions[refusal{node, key}]
+	return r.known[refusal{node, key}]
 }
 
 // remember returns false for what was known already.
-func (r *refusals) remember(node nodeInfo, key api.ResourceKey, version string) bool {
+func (r *refusals) remember(node nodeInfo, key api.ResourceKey, what refused) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	k := refusal{node, key}
-	before, there := r.versions[k]
-	if before == version {
+	before, there := r.known[k]
+	if before.version == what.version {
 		return false
 	}
-	if r.versions == nil {
-		r.versions = map[refusal]string{}
+	if r.known == nil {
+		r.known = map[refusal]refused{}
 	}
-	r.versions[k] = version
+	r.known[k] = what
 	if there {
 		return true
 	}
 	r.order = append(r.order, k)
 	if len(r.order) > maxRefusals {
-		delete(r.versions, r.order[0])
+		delete(r.known, r.order[0])
 		r.order = r.order[1:]
 	}
 	return true
@@ -241,5 +233,5 @@ func (r *refusals) remember(node nodeInfo, key api.ResourceKey, version string) 
 func (r *refusals) forget(node nodeInfo, key api.ResourceKey) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	delete(r.versions, refusal{node, key})
+	delete(r.known, refusal{node, key})
 }

@@ -18,8 +18,7 @@ func TestNACKIsNotAnACK(t *testing.T) {
 	c.nack(c.see(clusterType, "b"), "no")
 	c.quiet()
 	types := w.server.Streams()[0].Types
-	require.Equal(t, []RejectedStatus{{Name: "b", Version: versionOfResource(t, checked("b", 1))}}, types[0].Rejected)
-	require.Equal(t, 1, types[0].Behind)
+	require.Equal(t, []int{2, 1, 0, 1}, []int{types[0].Wanted, types[0].Current, types[0].Behind, types[0].Declined})
 }
 
 func TestRejectedContentIsNotSentAgainUntilItChanges(t *testing.T) {
@@ -283,8 +282,8 @@ func TestMessagesAreCutBetweenCharacters(t *testing.T) {
 func TestRefusalsAreBounded(t *testing.T) {
 	var r refusals
 	for i := range maxRefusals + 10 {
-		require.True(t, r.remember(nodeInfo{}, api.ResourceKey{Name: fmt.Sprint(i)}, "v"))
+		require.True(t, r.remember(nodeInfo{}, api.ResourceKey{Name: fmt.Sprint(i)}, refused{version: "v"}))
 	}
-	require.Len(t, r.versions, maxRefusals)
-	require.False(t, r.remember(nodeInfo{}, api.ResourceKey{Name: fmt.Sprint(maxRefusals)}, "v"))
+	require.Len(t, r.known, maxRefusals)
+	require.False(t, r.remember(nodeInfo{}, api.ResourceKey{Name: fmt.Sprint(maxRefusals)}, refused{version: "v"}))
 }

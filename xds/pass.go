@@ -110,8 +110,8 @@ func (p *pass) sends(st *typeState) {
 	for _, group := range st.takeRetries() {
 		var batch []item
 		batch, due = pick(due, group)
-		if len(batch) > 0 {
-			p.respond(st, batch)
+		for _, part := range split(batch, len(batch), p.stream.server.config.Limits.MaxResponseBytes) {
+			p.respond(st, part)
 		}
 	}
 	if p.sendBatches(st, due) == 0 && st.owesAnswer && !waiting {
@@ -168,6 +168,11 @@ func (p *pass) removals(st *typeState) {
 		case current:
 			st.drop(name)
 		case remove:
+			if !e.present() && p.stream.variant.complete(st.url) {
+				// The answer that it was asked in says so, by leaving it out.
+				st.drop(name)
+				continue
+			}
 			if p.removable(st, name, e) {
 				gone = append(gone, item{name: name})
 			}
@@ -184,7 +189,10 @@ func (p *pass) removals(st *typeState) {
 		}
 		return
 	}
-	if p.window(st, gone) {
-		p.respond(st, gone)
+	for _, batch := range p.removalBatches(st, gone) {
+		if !p.window(st, batch) {
+			break
+		}
+		p.respond(st, batch)
 	}
 }

@@ -3,6 +3,7 @@ package xds
 import (
 	"fmt"
 	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -18,11 +19,15 @@ type publisher struct {
 	empties map[string]*record
 	// users are the views that have a ClusterLoadAssignment.
 	users map[string][]*view
+	// prepared are the records of resources that the next SetViews may bring; preparing guards them.
+	preparing sync.Mutex
+	prepared  map[*api.Resource]*record
 }
 
 // encoder is one publication: it reuses the records of the last one.
 type encoder struct {
 	before, after map[*api.Resource]*record
+	prepared      map[*api.Resource]*record
 	emptiesBefore map[string]*record
 	empties       map[string]*record
 	failed        []error
@@ -34,6 +39,9 @@ func (e *encoder) record(source *api.Resource) *record {
 		return r
 	}
 	r := e.before[source]
+	if r == nil {
+		r = e.prepared[source]
+	}
 	if r == nil {
 		made, err := newRecord(source)
 		if err != nil {
@@ -83,6 +91,32 @@ func (e *encoder) view(resources []*api.Resource) map[api.ResourceKey]*record {
 	return records
 }
 
+// Prepare encodes resources that the next SetViews is going to bring, so that it need not, and SetEndpoints need not wait for it. Those that are
+// served already cost next to nothing. One that cannot be encoded is for SetViews to tell.
+func (s *Server) Prepare(resources []*api.Resource) {
+	s.publisher.mu.Lock()
+	fresh := slices.DeleteFunc(slices.Clone(resources), func(source *api.Resource) bool { return s.publisher.sources[source] != nil })
+	s.publisher.mu.Unlock()
+	prepared := make(map[*api.Resource]*record, len(fresh))
+	for _, source := range fresh {
+		if r, err := newRecord(source); err == nil {
+			prepared[source] = r
+		}
+	}
+	s.publisher.preparing.Lock()
+	defer s.publisher.preparing.Unlock()
+	s.publisher.prepared = prepared
+}
+
+// takePrepared returns what was prepared, once.
+func (p *publisher) takePrepared() map[*api.Resource]*record {
+	p.preparing.Lock()
+	defer p.preparing.Unlock()
+	prepared := p.prepared
+	p.prepared = nil
+	return prepared
+}
+
 // SetViews replaces what all Gateways' Envoys should have. A key is a node.cluster, NAMESPACE/NAME; its slice is
 // complete, ClusterLoadAssignments included. The Envoys of a Gateway that is no longer there lose its listeners and
 // keep the rest. Resources are not changed afterwards. SetViews and SetEndpoints never wait for a client.
@@ -90,7 +124,7 @@ func (s *Server) SetViews(views map[string][]*api.Resource) {
 	s.publisher.mu.Lock()
 	defer s.publisher.mu.Unlock()
 	e := &encoder{
-		before: s.publisher.sources, after: map[*api.Resource]*record{},
+		before: s.publisher.sources, after: make(map[*api.Resource]*record, len(s.publisher.sources)), prepared: s.publisher.takePrepared(),
 		emptiesBefore: s.publisher.empties, empties: map[string]*record{},
 	}
 	encoded := make(map[string]map[api.ResourceKey]*record, len(views))
@@ -107,7 +141,7 @@ func (s *Server) SetViews(views map[string][]*api.Resource) {
 // publish makes the encoded views those that are served.
 func (s *Server) publish(encoded map[string]map[api.ResourceKey]*record) {
 	now := time.Now()
-	users := map[string][]*view{}
+	users := make(map[string][]*view, len(s.publisher.users))
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.ready = true

@@ -49,9 +49,12 @@ type Seen struct {
 
 // newRecord encodes a resource. The bytes are deterministic within one build of podway, so replicas agree on versions.
 func newRecord(source *api.Resource) (*record, error) {
-	value, err := proto.MarshalOptions{Deterministic: true}.Marshal(source.Message)
-	if err != nil {
-		return nil, fmt.Errorf("encoding %s %s: %w", shortType(source.Type), source.Name, err)
+	value := source.Wire
+	if value == nil {
+		var err error
+		if value, err = (proto.MarshalOptions{Deterministic: true}).Marshal(source.Message); err != nil {
+			return nil, fmt.Errorf("encoding %s %s: %w", shortType(source.Type), source.Name, err)
+		}
 	}
 	r := &record{
 		key:     source.ResourceKey,

@@ -12,6 +12,7 @@ import (
 
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	discoveryv3 "github.com/envoyproxy/go-control-plane/envoy/service/discovery/v3"
+	statusv3 "github.com/envoyproxy/go-control-plane/envoy/service/status/v3"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/keepalive"
@@ -21,9 +22,8 @@ import (
 const (
 	// firstRequestBound is how long a stream may say nothing after it was opened.
 	firstRequestBound = 30 * time.Second
-	// pingEvery finds peers that have gone without a word.
-	pingEvery   = 30 * time.Second
-	pingTimeout = 10 * time.Second
+	// handshakeBound is how long a connection may take to become one of TLS and HTTP/2.
+	handshakeBound = 10 * time.Second
 	// minPing is how often a client may ping: podway's bootstrap does so every 15 s.
 	minPing = 5 * time.Second
 	// maxIdle is how long a connection without a stream stays open.
@@ -42,6 +42,7 @@ type Server struct {
 	log       *slog.Logger
 	metrics   *metrics
 	doorman   *doorman
+	notices   notices
 	refusals  refusals
 	names     nameSets
 	publisher publisher
@@ -59,6 +60,10 @@ type Server struct {
 // New returns a server that holds nothing yet and listens nowhere.
 func New(config Config) *Server {
 	config = config.withDefaults()
+	if a := config.Access; a != nil {
+		register(config.Registerer, a.expiry)
+		register(config.Registerer, a.reloads)
+	}
 	return &Server{
 		config:  config,
 		log:     config.Logger,
@@ -73,13 +78,9 @@ func New(config Config) *Server {
 // Run serves on the listener, which it closes, until the context ends; then it closes the streams and returns nil. Call
 // it once, after the first SetViews. The error says why serving failed.
 func (s *Server) Run(ctx context.Context, listener net.Listener) error {
-	server := grpc.NewServer(
-		grpc.MaxRecvMsgSize(s.config.Limits.MaxRequestBytes),
-		grpc.MaxConcurrentStreams(streamsPerConnection),
-		grpc.KeepaliveParams(keepalive.ServerParameters{Time: pingEvery, Timeout: pingTimeout, MaxConnectionIdle: maxIdle}),
-		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: minPing, PermitWithoutStream: true}),
-	)
+	server := grpc.NewServer(s.options()...)
 	discoveryv3.RegisterAggregatedDiscoveryServiceServer(server, s)
+	statusv3.RegisterClientStatusDiscoveryServiceServer(server, newInspection(s))
 	done := make(chan struct{})
 	stopped := make(chan struct{})
 	go func() {
@@ -97,6 +98,22 @@ func (s *Server) Run(ctx context.Context, listener net.Listener) error {
 		return fmt.Errorf("serving xDS on %s: %w", listener.Addr(), err)
 	}
 	return nil
+}
+
+func (s *Server) options() []grpc.ServerOption {
+	limits := s.config.Limits
+	options := []grpc.ServerOption{
+		grpc.ConnectionTimeout(handshakeBound),
+		grpc.MaxRecvMsgSize(limits.MaxRequestBytes),
+		grpc.MaxConcurrentStreams(streamsPerConnection),
+		// Peers that have gone without a word are found by pings.
+		grpc.KeepaliveParams(keepalive.ServerParameters{Time: limits.PingInterval, Timeout: limits.PingTimeout, MaxConnectionIdle: maxIdle}),
+		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: minPing, PermitWithoutStream: true}),
+	}
+	if s.config.Access != nil {
+		options = append(options, grpc.Creds(newHandshaker(s)))
+	}
+	return options
 }
 
 // shutdown closes the streams, spread over a time, and then whatever is left.
@@ -138,10 +155,13 @@ func (s *Server) plane() *corev3.ControlPlane {
 }
 
 func (s *Server) serve(ctx context.Context, v variant) error {
-	leave, err := s.doorman.admit(peerAddress(ctx))
-	if err != nil {
-		s.metrics.refused.Inc()
-		return err
+	who, refused := s.client(ctx)
+	if refused != nil {
+		return s.deny(ctx, refused)
+	}
+	leave, refused := s.doorman.admit(who)
+	if refused != nil {
+		return s.deny(ctx, refused)
 	}
 	defer leave()
 	ctx, cancel := context.WithCancel(ctx)
@@ -150,6 +170,9 @@ func (s *Server) serve(ctx context.Context, v variant) error {
 	first, err := in.first(ctx, s.down)
 	if err != nil {
 		return err
+	}
+	if refused := who.mayBe(first.node); refused != nil {
+		return s.deny(ctx, refused)
 	}
 	st, err := s.open(first, v)
 	if err != nil {
@@ -186,12 +209,12 @@ func (s *Server) open(first request, v variant) (*stream, error) {
 	}
 	st := &stream{
 		server: s, variant: v, since: time.Now(),
-		node:   nodeInfo{id: node.GetId(), gateway: node.GetCluster(), build: buildVersion(node)},
+		node: nodeInfo{id: node.GetId(), gateway: node.GetCluster(), build: buildVersion(node)}, described: describeNode(node),
 		wakeup: make(chan struct{}, 1), closing: make(chan struct{}),
 	}
-	for _, text := range []string{st.node.id, st.node.gateway} {
+	for _, text := range []string{st.node.id, st.node.gateway, st.node.build} {
 		if len(text) > s.config.Limits.MaxNameBytes {
-			return nil, status.Errorf(codes.InvalidArgument, "node.id and node.cluster may have %d bytes", s.config.Limits.MaxNameBytes)
+			return nil, status.Errorf(codes.InvalidArgument, "node.id, node.cluster and node.user_agent_version may have %d bytes", s.config.Limits.MaxNameBytes)
 		}
 	}
 	st.log = s.log.With("node", st.node.id, "gateway", st.node.gateway)

@@ -25,7 +25,7 @@ func (w *stateOfTheWorld) receive() (request, error) {
 	}
 	return request{
 		typeURL: m.GetTypeUrl(), node: m.GetNode(), nonce: m.GetResponseNonce(),
-		rejected: m.GetErrorDetail() != nil, message: m.GetErrorDetail().GetMessage(),
+		rejected: m.GetErrorDetail() != nil, message: heard(m.GetErrorDetail().GetMessage()),
 		names: m.GetResourceNames(), version: m.GetVersionInfo(),
 	}, nil
 }
@@ -70,10 +70,13 @@ func (w *stateOfTheWorld) resubscribe(s *stream, st *typeState, names []string) 
 		wanted[name] = true
 	}
 	changed := false
-	if all := wanted[wildcardName]; all && !st.sub.wildcard {
+	switch all := wanted[wildcardName]; {
+	case all && !st.sub.wildcard:
 		s.wantAll(st)
 		changed = true
-	} else if !all && st.sub.wildcard {
+	case all:
+		st.sub.legacy = false
+	case st.sub.wildcard:
 		s.unwantAll(st)
 		changed = true
 	}

@@ -19,8 +19,10 @@ var fences = []string{"fence-a", "fence-b"}
 type sotwClient struct {
 	*testing.T
 	stream    discoveryv3.AggregatedDiscoveryService_StreamAggregatedResourcesClient
+	cancel    context.CancelFunc
 	responses chan *discoveryv3.DiscoveryResponse
 	failed    chan error
+	node      string
 	spoken    bool
 	versions  map[string]string
 	nonces    map[string]string
@@ -28,20 +30,39 @@ type sotwClient struct {
 	fences    int
 }
 
-func (w *world) sotw() *sotwClient {
+func (w *world) sotw() *sotwClient { return w.sotwNode("envoy-1") }
+
+func (w *world) sotwNode(id string) *sotwClient {
+	w.Helper()
+	return w.sotwOver(w.dial(), id)
+}
+
+// sotwOver opens a stream on a connection that is there.
+func (w *world) sotwOver(conn discoveryv3.AggregatedDiscoveryServiceClient, id string) *sotwClient {
+	w.Helper()
+	c := w.silentSotWOver(conn, id)
+	c.receive()
+	return c
+}
+
+// silentSotWOver does not read.
+func (w *world) silentSotWOver(conn discoveryv3.AggregatedDiscoveryServiceClient, id string) *sotwClient {
 	w.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	w.Cleanup(cancel)
-	stream, err := w.dial().StreamAggregatedResources(ctx)
+	stream, err := conn.StreamAggregatedResources(ctx)
 	require.NoError(w, err)
-	c := &sotwClient{
-		T: w.T, stream: stream,
+	return &sotwClient{
+		T: w.T, stream: stream, cancel: cancel, node: id,
 		responses: make(chan *discoveryv3.DiscoveryResponse, 100_000), failed: make(chan error, 1),
 		versions: map[string]string{}, nonces: map[string]string{}, names: map[string][]string{},
 	}
+}
+
+func (c *sotwClient) receive() {
 	go func() {
 		for {
-			m, err := stream.Recv()
+			m, err := c.stream.Recv()
 			if err != nil {
 				c.failed <- err
 				return
@@ -49,13 +70,12 @@ func (w *world) sotw() *sotwClient {
 			c.responses <- m
 		}
 	}()
-	return c
 }
 
 func (c *sotwClient) ask(r *discoveryv3.DiscoveryRequest) {
 	c.Helper()
 	if !c.spoken {
-		r.Node = node("envoy-1")
+		r.Node = node(c.node)
 		c.spoken = true
 	}
 	require.NoError(c, c.stream.Send(r))
@@ -85,14 +105,13 @@ func (c *sotwClient) nack(r *discoveryv3.DiscoveryResponse, message string) {
 	})
 }
 
-func (c *sotwClient) see(typeURL string, names ...string) *discoveryv3.DiscoveryResponse {
+// next is the next response.
+func (c *sotwClient) next() *discoveryv3.DiscoveryResponse {
 	c.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	select {
 	case r := <-c.responses:
-		require.Equal(c, shortType(typeURL), shortType(r.GetTypeUrl()), "%v", r)
-		require.Equal(c, append([]string{}, names...), sotwNames(c.T, r))
 		return r
 	case err := <-c.failed:
 		require.NoError(c, err, "the stream ended")
@@ -100,6 +119,14 @@ func (c *sotwClient) see(typeURL string, names ...string) *discoveryv3.Discovery
 		require.Fail(c, "no response came")
 	}
 	return nil
+}
+
+func (c *sotwClient) see(typeURL string, names ...string) *discoveryv3.DiscoveryResponse {
+	c.Helper()
+	r := c.next()
+	require.Equal(c, shortType(typeURL), shortType(r.GetTypeUrl()), "%v", r)
+	require.Equal(c, append([]string{}, names...), sotwNames(c.T, r))
+	return r
 }
 
 func (c *sotwClient) want(typeURL string, names ...string) *discoveryv3.DiscoveryResponse {
@@ -137,4 +164,18 @@ func (c *sotwClient) quiet() {
 	name := fences[c.fences%len(fences)]
 	c.subscribe(secretType, name)
 	c.want(secretType, name)
+}
+
+// ends is the error with which the server ends the stream.
+func (c *sotwClient) ends() error {
+	c.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	select {
+	case err := <-c.failed:
+		return err
+	case <-ctx.Done():
+		require.Fail(c, "the stream did not end")
+	}
+	return nil
 }

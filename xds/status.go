@@ -5,7 +5,12 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/podway/podway/api"
 )
+
+// listedRejections is how many rejected names Streams lists of one type of an Envoy; StreamsOf lists all.
+const listedRejections = 20
 
 // StreamStatus is one connected Envoy.
 type StreamStatus struct {
@@ -24,39 +29,73 @@ type StreamStatus struct {
 type TypeStatus struct {
 	Type     string `json:"type"`
 	Wildcard bool   `json:"wildcard,omitempty"`
-	// Wanted is how many resources the Envoy subscribes to and the Gateway has; Current, how many of those it has
-	// acknowledged in their present version; Behind, how many it has not, those that it rejected included.
-	Wanted  int `json:"wanted"`
-	Current int `json:"current"`
-	Behind  int `json:"behind"`
-	// BehindSince is when the oldest change was published, or else sent, that is not acknowledged.
-	BehindSince time.Time        `json:"behindSince,omitzero"`
-	Rejected    []RejectedStatus `json:"rejected,omitempty"`
-	LastACK     time.Time        `json:"lastACK,omitzero"`
+	// Wanted is how many resources the Envoy subscribes to and the Gateway has. It is the sum of Current, those that the Envoy
+	// has acknowledged in their present version, Behind, those that it has not, Declined, those that it rejected, and Withheld,
+	// those that podway keeps back because they lack what is not known yet and the Envoy has more.
+	Wanted   int `json:"wanted"`
+	Current  int `json:"current"`
+	Behind   int `json:"behind"`
+	Declined int `json:"declined"`
+	Withheld int `json:"withheld"`
+	// Leaving is how many removals the Envoy has been sent and has not acknowledged.
+	Leaving int `json:"leaving"`
+	// BehindSince is when the oldest change, or removal, was published, or else sent, that is not acknowledged; zero where
+	// there is none.
+	BehindSince time.Time `json:"behindSince,omitzero"`
+	// Rejected are the first of those declined, by name.
+	Rejected []RejectedStatus `json:"rejected,omitempty"`
+	LastACK  time.Time        `json:"lastACK,omitzero"`
 }
+
+// IsBehind is true where something is not acknowledged.
+func (t *TypeStatus) IsBehind() bool { return t.Behind+t.Leaving > 0 }
 
 // RejectedStatus is a resource whose present content the Envoy rejected.
 type RejectedStatus struct {
 	Name    string `json:"name"`
 	Version string `json:"version"`
+	// Message and At are empty where more has been rejected since than is remembered.
+	Message string    `json:"message,omitempty"`
+	At      time.Time `json:"at,omitzero"`
+	// Object is the main one that the resource was made from, and Field, where it can be told, the one that is rejected. The server knows
+	// no fields.
+	Object api.ObjectRef `json:"object,omitzero"`
+	Field  string        `json:"field,omitempty"`
 }
 
-// Streams returns all connected Envoys, by gateway and node.
+// Streams returns all connected Envoys, by gateway and node. What it returns is bounded in proportion to their number.
 func (s *Server) Streams() []StreamStatus {
+	return s.statuses(listedRejections, func(*stream) bool { return true })
+}
+
+// StreamsOf returns in full the Envoys with a node.id: one, unless several share it.
+func (s *Server) StreamsOf(node string) []StreamStatus {
+	return s.statuses(s.config.Limits.MaxNames, func(st *stream) bool { return st.node.id == node })
+}
+
+func (s *Server) statuses(rejections int, wanted func(*stream) bool) []StreamStatus {
+	count := counter{}
+	all := []StreamStatus{}
+	for _, st := range s.sorted(wanted) {
+		all = append(all, st.status(rejections, count))
+	}
+	return all
+}
+
+// sorted are the streams by gateway and node, the oldest first.
+func (s *Server) sorted(wanted func(*stream) bool) []*stream {
 	s.mu.Lock()
 	streams := make([]*stream, 0, len(s.streams))
 	for st := range s.streams {
-		streams = append(streams, st)
+		if wanted(st) {
+			streams = append(streams, st)
+		}
 	}
 	s.mu.Unlock()
-	all := make([]StreamStatus, 0, len(streams))
-	for _, st := range streams {
-		all = append(all, st.status())
-	}
-	slices.SortFunc(all, func(a, b StreamStatus) int {
-		return cmp.Or(strings.Compare(a.Gateway, b.Gateway), strings.Compare(a.Node, b.Node), a.Connected.Compare(b.Connected))
+	slices.SortFunc(streams, func(a, b *stream) int {
+		return cmp.Or(strings.Compare(a.node.gateway, b.node.gateway), strings.Compare(a.node.id, b.node.id), a.since.Compare(b.since))
 	})
-	return all
+	return streams
 }
 
 // countUnknown sets the metric. s.mu is held.
@@ -72,57 +111,107 @@ func (s *Server) countUnknown() {
 	s.metrics.unknown.Set(float64(count))
 }
 
-func (s *stream) status() StreamStatus {
+// look locks the stream and its view, with what has been published and not been looked at yet taken in, and calls do.
+func (s *stream) look(do func(*pass)) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.view.mu.RLock()
 	defer s.view.mu.RUnlock()
 	if s.view.known {
-		// What has been published and not been looked at yet is behind, too. An error ends the stream when it looks itself.
+		// An error ends the stream when it looks itself.
 		_ = s.absorb()
 	}
-	status := StreamStatus{
-		Node: s.node.id, Gateway: s.node.gateway, Known: s.view.known && !s.view.gone,
-		Version: s.node.build, Variant: s.variant.name(), Connected: s.since,
-	}
-	for _, st := range s.types {
-		status.Types = append(status.Types, s.typeStatus(st))
+	do(&pass{stream: s, view: s.view, now: time.Now()})
+}
+
+func (s *stream) status(rejections int, count counter) StreamStatus {
+	status := StreamStatus{Node: s.node.id, Gateway: s.node.gateway, Version: s.node.build, Variant: s.variant.name(), Connected: s.since}
+	s.look(func(p *pass) {
+		status.Known = p.view.known && !p.view.gone
+		for _, st := range s.types {
+			status.Types = append(status.Types, p.typeStatus(st, rejections, count))
+		}
+	})
+	for i := range status.Types {
+		t := &status.Types[i]
+		for n := range t.Rejected {
+			known := s.server.refusals.of(s.node, api.ResourceKey{Type: t.Type, Name: t.Rejected[n].Name})
+			if known.version == t.Rejected[n].Version {
+				t.Rejected[n].Message, t.Rejected[n].At = known.message, known.at
+			}
+		}
 	}
 	return status
 }
 
-func (s *stream) typeStatus(st *typeState) TypeStatus {
-	t := TypeStatus{Type: st.url, Wildcard: st.sub.wildcard, LastACK: st.lastACK}
-	records := s.view.records(st.url)
-	if st.sub.wildcard {
-		t.Wanted = len(records)
-	} else {
-		st.sub.each(func(name string) {
-			if records[name] != nil {
-				t.Wanted++
-			}
-		})
-	}
+func (p *pass) typeStatus(st *typeState, rejections int, count counter) TypeStatus {
+	t := TypeStatus{Type: st.url, Wildcard: st.sub.wildcard, LastACK: st.lastACK, Wanted: count.wanted(p.view, st)}
+	records := p.view.records(st.url)
 	for name, e := range st.entries {
 		r := records[name]
-		if r != nil && e.flight == nil && e.has.version == r.version {
-			continue
-		}
-		if r != nil {
-			t.Behind++
-		}
-		if r != nil && e.refused == r.version {
-			t.Rejected = append(t.Rejected, RejectedStatus{Name: name, Version: e.refused})
-		}
-		since := e.changed
-		if since.IsZero() && e.flight != nil {
-			since = e.flight.at
-		}
-		if !since.IsZero() && (t.BehindSince.IsZero() || since.Before(t.BehindSince)) {
-			t.BehindSince = since
+		switch p.standingOf(st, name, e) {
+		case upToDate:
+		case withheld:
+			t.Withheld++
+		case declined:
+			t.Declined++
+			rejected := RejectedStatus{Name: name, Version: e.refused}
+			if len(r.owners) > 0 {
+				rejected.Object = r.owners[0].ObjectRef
+			}
+			t.Rejected = append(t.Rejected, rejected)
+		case late:
+			if r == nil {
+				t.Leaving++
+			} else {
+				t.Behind++
+			}
+			t.BehindSince = earlier(t.BehindSince, e.lateSince())
 		}
 	}
-	t.Current = t.Wanted - t.Behind
+	if t.IsBehind() {
+		t.BehindSince = st.lateSince(t.BehindSince)
+	}
+	t.Current = t.Wanted - t.Behind - t.Declined - t.Withheld
 	slices.SortFunc(t.Rejected, func(a, b RejectedStatus) int { return strings.Compare(a.Name, b.Name) })
+	t.Rejected = t.Rejected[:min(len(t.Rejected), rejections)]
 	return t
+}
+
+// counter counts once what a set of names that streams share has in a view.
+type counter map[countKey]int
+
+type countKey struct {
+	view    *view
+	head    uint64
+	typeURL string
+	names   *nameSet
+}
+
+// wanted is how many resources of the view are subscribed to. The view is locked.
+func (c counter) wanted(v *view, st *typeState) int {
+	records := v.records(st.url)
+	if st.sub.wildcard {
+		return len(records)
+	}
+	key := countKey{view: v, head: v.head, typeURL: st.url, names: st.sub.shared}
+	count, known := c[key]
+	if !known {
+		for name := range st.sub.shared.all() {
+			if records[name] != nil {
+				count++
+			}
+		}
+		c[key] = count
+	}
+	for name, added := range st.sub.changes {
+		switch {
+		case records[name] == nil:
+		case added:
+			count++
+		default:
+			count--
+		}
+	}
+	return count
 }

@@ -43,17 +43,24 @@ type request struct {
 	version string
 }
 
+// maxHeard is how much of a NACK's message is looked at, in bytes. Envoy cuts its own at 4 KiB.
+const maxHeard = 16 << 10
+
+func heard(message string) string { return message[:min(len(message), maxHeard)] }
+
 // stream is one connected Envoy. Its own goroutine works out what it is owed and sends it.
 type stream struct {
 	server  *Server
 	variant variant
 	node    nodeInfo
-	view    *view
-	log     *slog.Logger
-	since   time.Time
-	wakeup  chan struct{}
-	closing chan struct{}
-	once    sync.Once
+	// described is the node as its Envoy describes it, nearly whole; it does not change.
+	described *corev3.Node
+	view      *view
+	log       *slog.Logger
+	since     time.Time
+	wakeup    chan struct{}
+	closing   chan struct{}
+	once      sync.Once
 	// warned is true once it was said that the Gateway is not served; the server's mu guards it.
 	warned bool
 
@@ -108,6 +115,9 @@ func (s *stream) run(ctx context.Context, first request, in *inbox) error {
 		case err := <-in.failed:
 			return err
 		case r := <-in.requests:
+			if refused := s.sameGateway(r.node); refused != nil {
+				return s.server.deny(ctx, refused)
+			}
 			if err := s.take(r); err != nil {
 				return err
 			}
@@ -115,6 +125,15 @@ func (s *stream) run(ctx context.Context, first request, in *inbox) error {
 		case <-timer.C:
 		}
 	}
+}
+
+// sameGateway refuses a node that is of another Gateway than that of the stream's first request. A request needs none.
+func (s *stream) sameGateway(node *corev3.Node) *denial {
+	if cluster := node.GetCluster(); cluster != "" && cluster != s.node.gateway {
+		return deny(reasonChangedGateway, codes.PermissionDenied, "node.cluster changed from %q to %q within the stream; open another stream for another Gateway",
+			short(s.node.gateway), short(cluster))
+	}
+	return nil
 }
 
 func wait(until time.Time) time.Duration {
@@ -196,6 +215,9 @@ func (s *stream) state(typeURL string) (*typeState, error) {
 	}
 	if st := s.find(typeURL); st != nil {
 		return st, nil
+	}
+	if limit := s.server.config.Limits.MaxNameBytes; len(typeURL) > limit {
+		return nil, status.Errorf(codes.InvalidArgument, "a type_url of %d bytes; at most %d are allowed", len(typeURL), limit)
 	}
 	if len(s.types) >= maxTypes {
 		return nil, status.Errorf(codes.InvalidArgument, "a stream asks for more than %d resource types", maxTypes)

@@ -39,8 +39,10 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // world is a server on a real connection, and what it was told of rejections.
 type world struct {
 	*testing.T
-	server   *Server
-	address  string
+	server  *Server
+	address string
+	// dialer reaches a server that is not on the network.
+	dialer   grpc.DialOption
 	stop     func()
 	mu       sync.Mutex
 	rejected []Rejection
@@ -48,7 +50,7 @@ type world struct {
 
 // quick is a configuration in which nothing waits for long.
 func quick() Config {
-	return Config{RemovalGrace: -1, RouteBound: time.Hour, FirstRouteBound: time.Hour, ShutdownBound: time.Second}
+	return Config{RemovalGrace: -1, RouteBound: time.Hour, FirstRouteBound: time.Hour, ShutdownBound: time.Second, StuckBound: -1}
 }
 
 func newWorld(t *testing.T, config Config, resources ...*api.Resource) *world {
@@ -61,6 +63,14 @@ func newWorld(t *testing.T, config Config, resources ...*api.Resource) *world {
 // newEmptyWorld is a world before the first SetViews.
 func newEmptyWorld(t *testing.T, config Config) *world {
 	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	return newWorldOn(t, listener, config)
+}
+
+// newWorldOn serves on a listener that is there.
+func newWorldOn(t *testing.T, listener net.Listener, config Config) *world {
+	t.Helper()
 	w := &world{T: t}
 	if config.Logger == nil {
 		config.Logger = slog.New(slog.NewTextHandler(io.Discard, nil))
@@ -71,8 +81,6 @@ func newEmptyWorld(t *testing.T, config Config) *world {
 		w.rejected = append(w.rejected, r)
 	}
 	w.server = New(config)
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
 	w.address = listener.Addr().String()
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
@@ -99,6 +107,9 @@ func (w *world) rejections() []Rejection {
 func (w *world) dial(options ...grpc.DialOption) discoveryv3.AggregatedDiscoveryServiceClient {
 	w.Helper()
 	options = append(options, grpc.WithTransportCredentials(insecure.NewCredentials()), grpc.WithNoProxy())
+	if w.dialer != nil {
+		options = append(options, w.dialer)
+	}
 	conn, err := grpc.NewClient(w.address, options...)
 	require.NoError(w, err)
 	w.Cleanup(func() { _ = conn.Close() })

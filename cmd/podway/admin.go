@@ -49,15 +49,16 @@ func (r *readiness) reasons() []string {
 }
 
 // adminHandler answers for the state of a running serve.
-func adminHandler(ready *readiness, board *problemBoard, clusters *clusterBoard, registry *prometheus.Registry, withPprof bool) http.Handler {
+func adminHandler(ready *readiness, board *problemBoard, clusters *clusterBoard, envoys *envoyBoard, registry *prometheus.Registry, withPprof bool) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { writeText(w, http.StatusOK, "ok\n") })
 	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) { writeReady(w, ready) })
 	mux.HandleFunc("GET /problems", func(w http.ResponseWriter, _ *http.Request) { writeProblems(w, board.all()) })
 	mux.HandleFunc("GET /clusters", clusters.write)
 	mux.HandleFunc("POST /clusters/{name}/release", clusters.release)
+	mux.HandleFunc("GET /envoys", envoys.write)
 	mux.Handle("GET /metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{}))
-	paths := []string{"/healthz", "/readyz", "/problems", "/clusters", "/metrics"}
+	paths := []string{"/healthz", "/readyz", "/problems", "/clusters", "/envoys", "/metrics"}
 	if withPprof {
 		mux.HandleFunc("GET /debug/pprof/", pprof.Index)
 		mux.HandleFunc("GET /debug/pprof/cmdline", pprof.Cmdline)

@@ -14,7 +14,7 @@ func TestReadyzSaysWhyItIsNotReady(t *testing.T) {
 	b := newBench(t)
 	board := newProblemBoard(slog.New(slog.DiscardHandler))
 	ready := &readiness{pipeline: newPipeline(&recorder{}, board, newRejections(board), b.pipeline.log)}
-	handler := adminHandler(ready, board, nil, newRegistry(ready, board), false)
+	handler := adminHandler(ready, board, nil, nil, newRegistry(ready, board), false)
 	check := func(status int, body string) {
 		t.Helper()
 		response := httptest.NewRecorder()
@@ -51,7 +51,7 @@ func TestAdminAnswersOnlyWhatItShould(t *testing.T) {
 		{false, http.MethodGet, "/metrics", http.StatusOK, "podway_endpoints 4\n"},
 		{false, http.MethodGet, "/metrics", http.StatusOK, "go_goroutines"},
 	} {
-		handler := adminHandler(ready, b.board, nil, newRegistry(ready, b.board), test.pprof)
+		handler := adminHandler(ready, b.board, nil, nil, newRegistry(ready, b.board), test.pprof)
 		response := httptest.NewRecorder()
 		handler.ServeHTTP(response, httptest.NewRequest(test.method, test.path, nil))
 		if response.Code != test.status || !strings.Contains(response.Body.String(), test.body) {

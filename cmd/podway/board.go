@@ -24,6 +24,10 @@ const (
 	partBrake boardPart = "brake"
 	// partRejections is what Envoys say.
 	partRejections boardPart = "rejections"
+	// partAccess is what the certificates of the xDS port say.
+	partAccess boardPart = "access"
+	// partBehind is which Envoys do not say anything.
+	partBehind boardPart = "behind"
 )
 
 // problemBoard holds all Problems in force for everybody who asks, and logs
@@ -59,7 +63,9 @@ func (b *problemBoard) set(part boardPart, problems []api.Problem) {
 	defer b.mu.Unlock()
 	b.parts[part] = problems
 	all := make([]api.Problem, 0, len(problems))
-	for _, part := range []boardPart{partConfiguration, partEndpoints, partClusters, partBrake, partRejections} {
+	for _, part := range []boardPart{
+		partConfiguration, partEndpoints, partClusters, partBrake, partRejections, partAccess, partBehind,
+	} {
 		all = append(all, b.parts[part]...)
 	}
 	all = api.SortProblems(all)

@@ -9,6 +9,7 @@ import (
 func newBootstrapCommand() *cobra.Command {
 	var gateway string
 	var cfg envoy.BootstrapConfig
+	var secure *bootstrapTLS
 	cmd := &cobra.Command{
 		Use:   "bootstrap --gateway NAMESPACE/NAME",
 		Short: "Print the configuration that a Gateway's Envoys start with",
@@ -16,13 +17,22 @@ func newBootstrapCommand() *cobra.Command {
 delta ADS stream. Its node's cluster is the Gateway; its node's id is the name of the host
 that this command runs on, so run it where the Envoy will run, or give the Envoy
 --service-node. The limits on heap and connections are those that Envoy's guide to edge
-proxies asks for: set them to what the machine or container can bear.`,
+proxies asks for: set them to what the machine or container can bear.
+
+Where podway serve asks for certificates, --xds-ca, --xds-client-cert and --xds-client-key
+name the files with which the Envoy answers, and --dir the directory that envoy.yaml and
+the two files for Envoy's secrets are written to. Envoy takes a new certificate into use
+when it is moved into its directory.`,
 		Example: `  podway bootstrap --gateway edge/front > envoy.yaml
   envoy -c envoy.yaml
 
   # A control plane elsewhere, a fleet that shares one file:
   podway bootstrap --gateway edge/front --xds-address podway.internal:18000 > envoy.yaml
-  envoy -c envoy.yaml --service-node "$(hostname)"`,
+  envoy -c envoy.yaml --service-node "$(hostname)"
+
+  # With mTLS, the files of which the command certs makes:
+  podway bootstrap --gateway edge/front --xds-ca certs/ca.crt --xds-client-cert certs/edge_front.crt --xds-client-key certs/edge_front.key --dir envoy
+  envoy -c envoy/envoy.yaml`,
 		Args:              noArgs,
 		ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -34,6 +44,9 @@ proxies asks for: set them to what the machine or container can bear.`,
 				return err
 			}
 			cfg.Gateway = name
+			if cfg.TLS, err = secure.config(); err != nil {
+				return err
+			}
 			bootstrap, err := envoy.Bootstrap(cfg)
 			if err != nil {
 				return usageError{err}
@@ -42,10 +55,14 @@ proxies asks for: set them to what the machine or container can bear.`,
 			if err != nil {
 				return err
 			}
+			if secure.directory != "" {
+				return secure.write(cmd, cfg.TLS, data)
+			}
 			return write(cmd.OutOrStdout(), data)
 		},
 	}
 	addBootstrapFlags(cmd, &gateway, &cfg)
+	secure = addBootstrapTLSFlags(cmd)
 	flags := cmd.Flags()
 	flags.StringVar(&cfg.XDSAddress, "xds-address", envoy.DefaultXDSAddress, "`HOST:PORT` where the Envoys reach podway serve")
 	flags.String("config", "", "`DIR` of YAML, only to complete --gateway in a shell")

@@ -22,7 +22,18 @@ type clusterReport struct {
 	// Source is Kubeconfig or Objects.
 	Source v1alpha1.ClusterSourceType `json:"source,omitempty"`
 	// Holds are the tunnels in which Pods of this cluster are held that lost readiness.
-	Holds []brake.Hold `json:"holds,omitempty"`
+	Holds []holdReport `json:"holds,omitempty"`
+}
+
+// holdReport is a tunnel in which Pods of a cluster are held.
+type holdReport struct {
+	Tunnel string `json:"tunnel"`
+	// Held are the Pods that are held, Total they and those that are ready.
+	Held  int       `json:"held"`
+	Total int       `json:"total"`
+	Since time.Time `json:"since"`
+	// Until is when the hold ends at the latest.
+	Until time.Time `json:"until"`
 }
 
 // clusterBoard tells of all member clusters.
@@ -44,9 +55,11 @@ func (b *clusterBoard) all() []clusterReport {
 	if cfg := b.config.Load(); cfg != nil {
 		out = append(out, b.files(cfg)...)
 	}
-	holds := map[string][]brake.Hold{}
+	holds := map[string][]holdReport{}
 	for _, hold := range b.brake.Holds() {
-		holds[hold.Cluster] = append(holds[hold.Cluster], hold)
+		holds[hold.Cluster] = append(holds[hold.Cluster], holdReport{
+			Tunnel: hold.Tunnel.String(), Held: hold.Held, Total: hold.Total, Since: hold.Since, Until: hold.Until,
+		})
 	}
 	for i := range out {
 		out[i].Holds = holds[out[i].Name]
@@ -105,12 +118,12 @@ type released struct {
 // release answers POST /clusters/{name}/release. A page in a browser must not do this for whoever looks at it.
 func (b *clusterBoard) release(w http.ResponseWriter, r *http.Request) {
 	if r.Header.Get("Origin") != "" || r.Header.Get("Sec-Fetch-Site") != "" {
-		http.Error(w, "not for browsers: use podway clusters release", http.StatusForbidden)
+		adminError(w, http.StatusForbidden, "not for browsers: use podway clusters release")
 		return
 	}
 	name := r.PathValue("name")
 	if !slices.ContainsFunc(b.all(), func(report clusterReport) bool { return report.Name == name && report.State != fleet.Removed }) {
-		http.Error(w, "there is no MemberCluster "+strconv.Quote(name), http.StatusNotFound)
+		adminError(w, http.StatusNotFound, "there is no MemberCluster "+strconv.Quote(name))
 		return
 	}
 	data, err := json.Marshal(released{Pods: b.brake.Release(name)})

@@ -38,12 +38,17 @@ func TestCommandsAreDocumented(t *testing.T) {
 func commands(t *testing.T) []*cobra.Command {
 	t.Helper()
 	var all []*cobra.Command
-	for _, cmd := range newRootCommand().Commands() {
-		if cmd.Name() != "completion" && cmd.Name() != "help" {
-			cmd.InitDefaultHelpFlag()
-			all = append(all, cmd)
+	var add func([]*cobra.Command)
+	add = func(some []*cobra.Command) {
+		for _, cmd := range some {
+			if cmd.Name() != "completion" && cmd.Name() != "help" {
+				cmd.InitDefaultHelpFlag()
+				all = append(all, cmd)
+				add(cmd.Commands())
+			}
 		}
 	}
+	add(newRootCommand().Commands())
 	if len(all) < 7 {
 		t.Fatalf("only %d commands", len(all))
 	}
@@ -55,10 +60,10 @@ func dedent(text string) string { return strings.ReplaceAll("\n"+text, "\n  ", "
 // TestExamplesOfHelpParse checks that every command has examples, and that each is a command line that its flags accept.
 func TestExamplesOfHelpParse(t *testing.T) {
 	for _, cmd := range commands(t) {
-		if cmd.Long == "" && cmd.Short == "" || !strings.Contains(cmd.Example, "podway "+cmd.Name()) {
+		if cmd.Long == "" && cmd.Short == "" || !strings.Contains(cmd.Example, cmd.CommandPath()) {
 			t.Errorf("%s has no help or no example of itself", cmd.Name())
 		}
-		for line := range strings.SplitSeq(cmd.Example, "\n") {
+		for line := range strings.SplitSeq(strings.ReplaceAll(cmd.Example, "\\\n", ""), "\n") {
 			_, line, found := strings.Cut(line, "podway ")
 			if !found || strings.HasPrefix(strings.TrimSpace(line), "#") {
 				continue
@@ -106,6 +111,9 @@ func TestExitCodes(t *testing.T) {
 		"serve":                            exitUsage,
 		"bootstrap --gateway x":            exitUsage,
 		"problems --admin-address %":       exitUsage,
+		"envoys --admin-address 127.1:1":   exitFailed,
+		"envoys a b":                       exitUsage,
+		"envoys --rows -1":                 exitUsage,
 	} {
 		var stdout, stderr bytes.Buffer
 		if code := run(t.Context(), strings.Fields(line), nil, &stdout, &stderr); code != want {

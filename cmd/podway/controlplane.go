@@ -38,6 +38,7 @@ type controlPlane struct {
 	brake    *brake.Brake
 	memory   remembering
 	clusters *clusterBoard
+	behind   *behindWatch
 	board    *problemBoard
 	pipeline *pipeline
 	server   *xds.Server
@@ -51,9 +52,14 @@ type controlPlane struct {
 
 // serve runs the control plane until the context ends, which is no error.
 func serve(ctx context.Context, cfg serveConfig) error {
-	if err := checkXDSAddress(cfg.XDSAddress, cfg.InsecureXDS); err != nil {
+	access, err := cfg.XDS.openAccess(cfg.InsecureXDS)
+	if err != nil {
 		return err
 	}
+	if err := checkXDSAddress(cfg.XDSAddress, cfg.InsecureXDS || access != nil); err != nil {
+		return err
+	}
+	cfg.access = access
 	if err := checkPaths([]string{cfg.Directory}); err != nil {
 		return fmt.Errorf("--config: %w", err)
 	}
@@ -81,13 +87,14 @@ func newControlPlane(cfg serveConfig, remember remembering) *controlPlane {
 	c.brake = brake.New(brake.Config{Defaults: cfg.Brake, Registerer: registry, OnChange: func(keys []pods.ServiceKey) { c.lanes.Touch(keys) }})
 	c.lanes = watcher.NewLanes(c.brake.Observe)
 	c.server = xds.New(xds.Config{
+		Access: cfg.access, Limits: cfg.XDS.Limits,
 		Logger: cfg.Log, Registerer: registry, OnRejected: rejected.add, Identifier: "podway " + readVersion().Version,
 	})
 	c.pipeline = newPipeline(c.server, board, rejected, cfg.Log)
-	c.pipeline.brake, c.pipeline.lag, c.pipeline.onPlan = c.brake, newLag(registry), c.planned
+	c.pipeline.brake, c.pipeline.lag, c.pipeline.onApplied = c.brake, newLag(registry), c.planned
 	c.memory.start(cfg.Log, registry)
 	c.fleet = fleet.New(fleet.Config{
-		Directory: cfg.Directory, Lanes: c.lanes, Store: c.memory.store, Keeper: c.memory.keeper, UserAgent: "podway/" + readVersion().Version,
+		Directory: cfg.Directory, Lanes: c.lanes, Store: c.memory.store, Keeper: c.memory.keeper, UserAgent: userAgent(),
 		OnProblems: c.clusterProblems, Registerer: registry, Logger: cfg.Log,
 	})
 	c.clusters = &clusterBoard{fleet: c.fleet, brake: c.brake, live: c.lanes.Live, config: &c.pipeline.applied, begun: time.Now()}
@@ -99,20 +106,14 @@ func newControlPlane(cfg serveConfig, remember remembering) *controlPlane {
 		}
 		c.lanes.Put(state.Config, state.Changed, state.Gone)
 	}})
-	c.admin = adminHandler(&c.ready, board, c.clusters, registry, cfg.Pprof)
+	c.behind = newBehindWatch(c.server.Behind, c.locate, func(problems []api.Problem) { board.set(partBehind, problems) }, registry)
+	c.admin = adminHandler(&c.ready, board, c.clusters, &envoyBoard{server: c.server, rejected: rejected}, registry, cfg.Pprof)
 	return c
 }
 
-// planned hands on what a new plan asks of the clusters.
-func (c *controlPlane) planned(cfg *snapshot.Config, plan *translator.Plan) {
-	c.pipeline.applied.Store(cfg)
-	var labeled []pods.ServiceKey
-	for key, need := range plan.Services() {
-		if need.Labels {
-			labeled = append(labeled, key)
-		}
-	}
-	c.fleet.Follow(labeled)
+// planned hands on what a plan asks of the clusters.
+func (c *controlPlane) planned(plan *translator.Plan) {
+	c.fleet.Follow(plan.Labeled())
 	c.clusterProblems(*c.told.Load())
 }
 
@@ -120,12 +121,18 @@ func (c *controlPlane) planned(cfg *snapshot.Config, plan *translator.Plan) {
 func (c *controlPlane) clusterProblems(problems []api.Problem) {
 	c.told.Store(&problems)
 	located := slices.Clone(problems)
-	if cfg := c.pipeline.applied.Load(); cfg != nil {
-		for i := range located {
-			located[i] = cfg.Locate(located[i])
-		}
+	for i := range located {
+		located[i] = c.locate(located[i])
 	}
 	c.board.set(partClusters, located)
+}
+
+// locate says where a Problem's object is in the configuration that was applied last.
+func (c *controlPlane) locate(problem api.Problem) api.Problem {
+	if cfg := c.pipeline.applied.Load(); cfg != nil {
+		return cfg.Locate(problem)
+	}
+	return problem
 }
 
 // run ends when the context does, or when a part fails. The admin interface
@@ -138,9 +145,17 @@ func (c *controlPlane) run(ctx context.Context, adminListener net.Listener) erro
 	go func() { adminEnded <- runAdmin(adminCtx, adminListener, c.admin) }()
 	group.Go(func() error { return c.source.Run(ctx) })
 	group.Go(func() error { return c.brake.Run(ctx) })
+	group.Go(func() error { return c.behind.run(ctx) })
 	group.Go(func() error { return c.runFleet(ctx) })
+	group.Go(func() error {
+		followCertificates(ctx, c.cfg.access, c.board)
+		return nil
+	})
 	first := make(chan struct{})
-	group.Go(func() error { return c.runPipeline(ctx, first) })
+	group.Go(func() error {
+		c.pipeline.run(ctx, c.lanes, first)
+		return nil
+	})
 	group.Go(func() error { return c.runXDS(ctx, first, adminListener.Addr().String()) })
 	group.Go(func() error {
 		select {
@@ -161,29 +176,6 @@ func (c *controlPlane) run(ctx context.Context, adminListener net.Listener) erro
 		c.cfg.Log.Info("Ended")
 	}
 	return err
-}
-
-// runPipeline applies what the lanes hold until the context ends. It closes
-// first once a whole configuration has been handed to the server.
-func (c *controlPlane) runPipeline(ctx context.Context, first chan<- struct{}) error {
-	dates := time.NewTicker(checkDatesEvery)
-	defer dates.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return nil
-		case now := <-dates.C:
-			c.pipeline.checkDates(ctx, now, c.lanes.Live)
-			continue
-		case <-c.lanes.Changed():
-		}
-		batch := c.lanes.Take()
-		waiting := c.pipeline.state.Load() == nil
-		c.pipeline.apply(ctx, batch, c.lanes.Live)
-		if waiting && c.pipeline.state.Load() != nil {
-			close(first)
-		}
-	}
 }
 
 // runFleet follows the clusters, and keeps what it learns of them until the last of it is kept.
@@ -227,7 +219,7 @@ func checkXDSAddress(address string, insecure bool) error {
 		return nil
 	}
 	return usagef("--xds-address %s is not a loopback address: xDS is plain text, and whoever reaches it can read the private keys of "+
-		"HTTPS listeners; use a loopback address, or say --insecure-xds if the network is trusted", address)
+		"HTTPS listeners; use a loopback address, ask for certificates with --xds-cert (podway certs makes some for development), or say --insecure-xds if the network is trusted", address)
 }
 
 // listen opens a port. flag is named where that fails.

@@ -41,7 +41,11 @@ func load(paths []string, options files.Options) (*loaded, error) {
 	out := &loaded{directory: directory, cfg: state.Config, plan: translator.Translate(state.Config, nil), endpoints: map[types.NamespacedName]translator.Endpoints{}}
 	live := func(key pods.ServiceKey) *pods.Set { return state.Pods[key] }
 	for _, tunnel := range out.plan.AllTunnels() {
-		out.endpoints[tunnel] = out.plan.Endpoints(tunnel, live)
+		made := out.plan.Endpoints(tunnel, live)
+		if made.Resource, err = made.Resource.Decoded(); err != nil { // a person wants to read it
+			return nil, err
+		}
+		out.endpoints[tunnel] = made
 	}
 	return out, nil
 }

@@ -9,10 +9,7 @@ import (
 	"sync/atomic"
 	"time"
 
-	"google.golang.org/protobuf/proto"
 	"k8s.io/apimachinery/pkg/types"
-
-	endpointv3 "github.com/envoyproxy/go-control-plane/envoy/config/endpoint/v3"
 
 	"github.com/podway/podway/api"
 	"github.com/podway/podway/api/pods"
@@ -25,12 +22,14 @@ import (
 
 // publisher is what the pipeline hands resources to: an *xds.Server.
 type publisher interface {
+	Prepare(resources []*api.Resource)
 	SetViews(views map[string][]*api.Resource)
 	SetEndpoints(changed []*api.Resource, seen map[string]xds.Seen)
 }
 
 // pipeline joins a watcher's lanes to the translator, and the translator to
-// the server. All of it but state belongs to the goroutine that runs it.
+// the server. Its two lanes are those of the Lanes: endpoints are made of Pods as they come, while another goroutine makes the plan
+// of a configuration, however long that takes. All of it but state and applied belongs to the goroutine that runs it.
 type pipeline struct {
 	server   publisher
 	board    *problemBoard
@@ -40,8 +39,12 @@ type pipeline struct {
 	// brake says which Pods stay in a tunnel though they lost readiness. lag may be nil.
 	brake *brake.Brake
 	lag   *lag
-	// onPlan is told of each plan, before its endpoints are made; it may be nil.
-	onPlan func(*snapshot.Config, *translator.Plan)
+	// onApplied is told of each plan that is put in force, before its endpoints are made; it may be nil.
+	onApplied func(*translator.Plan)
+
+	// coming is the translation that another goroutine is at, next the one after it; nil for none. What coming became arrives on translated.
+	coming, next *translation
+	translated   chan *translation
 
 	cfg       *snapshot.Config
 	held      []api.Problem // those of the brake that are on the board
@@ -68,39 +71,27 @@ type pipelineState struct {
 }
 
 func newPipeline(server publisher, board *problemBoard, rejected *rejections, log *slog.Logger) *pipeline {
-	return &pipeline{server: server, board: board, rejected: rejected, log: log, brake: brake.New(brake.Config{}), endpoints: map[types.NamespacedName]translator.Endpoints{}}
+	return &pipeline{
+		server: server, board: board, rejected: rejected, log: log, brake: brake.New(brake.Config{}),
+		endpoints: map[types.NamespacedName]translator.Endpoints{}, translated: make(chan *translation, 1),
+	}
 }
 
-// apply brings the server up to date.
+// apply brings the server up to date, and returns when it is.
 func (p *pipeline) apply(ctx context.Context, batch watcher.Batch, live pods.Live) {
 	switch {
 	case batch.Config != nil:
-		p.applyConfig(ctx, batch.Config, batch.Changed, live)
+		t := newTranslation(batch)
+		p.translate(t, p.plan)
+		p.install(ctx, t, live)
 	case p.plan != nil:
 		p.applyPods(ctx, batch, live)
-	default:
-		return
 	}
-	p.lag.published(batch, time.Now())
-	p.publishHeld(false)
 }
 
 // make makes the endpoints of a tunnel of the Pods that there are, and of those that are held in it.
 func (p *pipeline) make(tunnel types.NamespacedName, live pods.Live) translator.Endpoints {
 	return p.plan.Endpoints(tunnel, p.brake.Live(tunnel, live))
-}
-
-// configureBrake says whose Pods the tunnels take.
-func (p *pipeline) configureBrake() {
-	uses := make(map[types.NamespacedName][]pods.Use)
-	for _, tunnel := range p.plan.AllTunnels() {
-		uses[tunnel] = p.plan.Uses(tunnel)
-	}
-	settings := make(map[string]brake.Settings, len(p.cfg.MemberClusters))
-	for name, cluster := range p.cfg.MemberClusters {
-		settings[name] = brake.Of(cluster.Spec.Brake)
-	}
-	p.brake.Configure(uses, settings)
 }
 
 // publishHeld puts on the board which Pods are held. anew is for another configuration: lines may have moved.
@@ -120,55 +111,6 @@ func (p *pipeline) publishHeld(anew bool) {
 	p.board.set(partBrake, located)
 }
 
-// applyConfig translates the configuration and replaces every view. Endpoints
-// are made for the tunnels that changed, and for those whose Pods did.
-func (p *pipeline) applyConfig(ctx context.Context, cfg *snapshot.Config, changed []pods.ServiceKey, live pods.Live) {
-	begun := time.Now()
-	before, previous := p.plan, p.endpoints
-	p.plan = translator.Translate(cfg, before)
-	p.cfg = cfg
-	if p.onPlan != nil {
-		p.onPlan(cfg, p.plan)
-	}
-	p.configureBrake()
-	stale := make(map[types.NamespacedName]bool)
-	for _, tunnel := range usersOf(p.plan, changed) {
-		stale[tunnel] = true
-	}
-	p.endpoints = make(map[types.NamespacedName]translator.Endpoints, len(previous))
-	for _, tunnel := range p.plan.AllTunnels() {
-		old, known := previous[tunnel]
-		if !known || stale[tunnel] || !p.plan.SameTunnel(tunnel, before) {
-			old, _ = keepPointer(old, p.make(tunnel, live))
-		}
-		p.endpoints[tunnel] = old
-	}
-	served := views(p.plan, p.endpoints)
-	p.rejected.replaced(cfg, served)
-	p.server.SetViews(served)
-	p.publishConfigProblems()
-	p.publishEndpointProblems()
-	p.publishHeld(true)
-
-	state := p.describe()
-	p.state.Store(state)
-	p.log.InfoContext(ctx, "Configuration applied", "generation", state.Generation, "objects", countObjects(cfg), "gateways", state.Gateways,
-		"tunnels", state.Tunnels, "endpoints", state.Endpoints, "problems", p.board.len(), "took", time.Since(begun))
-}
-
-// checkDates looks at the certificates' dates again, for time passes without a
-// change of the configuration too. Where they say nothing new, nothing happens.
-func (p *pipeline) checkDates(ctx context.Context, now time.Time, live pods.Live) {
-	if p.cfg == nil {
-		return
-	}
-	later := *p.cfg
-	later.Now = now
-	if !slices.Equal(translator.Translate(&later, p.plan).Problems(), p.plan.Problems()) {
-		p.applyConfig(ctx, &later, nil, live)
-	}
-}
-
 // applyPods makes the endpoints of the tunnels that use the changed Services, and hands on those that are not what they were.
 // Its work is in proportion to those tunnels.
 func (p *pipeline) applyPods(ctx context.Context, batch watcher.Batch, live pods.Live) {
@@ -184,7 +126,7 @@ func (p *pipeline) applyPods(ctx context.Context, batch watcher.Batch, live pods
 		p.endpoints[tunnel] = next
 		if !kept {
 			resources = append(resources, next.Resource)
-			count += countEndpoints(next.Resource) - countEndpoints(previous.Resource)
+			count += next.Count - previous.Count
 		}
 		if !slices.Equal(previous.Problems, next.Problems) {
 			problemsChanged = true
@@ -201,6 +143,8 @@ func (p *pipeline) applyPods(ctx context.Context, batch watcher.Batch, live pods
 	if problemsChanged {
 		p.publishEndpointProblems()
 	}
+	p.lag.published(batch, time.Now())
+	p.publishHeld(false)
 }
 
 // seen says, by the name of the tunnels' endpoints, when what changed was first seen.
@@ -226,7 +170,7 @@ func (p *pipeline) describe() *pipelineState {
 		state.Generation = before.Generation + 1
 	}
 	for _, endpoints := range p.endpoints {
-		state.Endpoints += countEndpoints(endpoints.Resource)
+		state.Endpoints += endpoints.Count
 	}
 	for name := range p.cfg.MemberClusters {
 		if p.cfg.Synced[name].IsEmpty() {
@@ -283,31 +227,9 @@ func compareNames(a, b types.NamespacedName) int {
 // keepPointer returns next with the previous resource where both are the same, and whether they are: the pointer is what tells the
 // server that nothing changed.
 func keepPointer(previous, next translator.Endpoints) (translator.Endpoints, bool) {
-	if !sameResource(previous.Resource, next.Resource) {
+	if !previous.Resource.Equal(next.Resource) {
 		return next, false
 	}
 	next.Resource = previous.Resource
 	return next, true
-}
-
-func sameResource(a, b *api.Resource) bool {
-	if a == b {
-		return true
-	}
-	return a != nil && b != nil && a.ResourceKey == b.ResourceKey && a.Partial == b.Partial &&
-		slices.Equal(a.Needs, b.Needs) && slices.Equal(a.Owners, b.Owners) && proto.Equal(a.Message, b.Message)
-}
-
-// countEndpoints returns the number of endpoints in a ClusterLoadAssignment.
-func countEndpoints(resource *api.Resource) int {
-	if resource == nil {
-		return 0
-	}
-	count := 0
-	if assignment, ok := resource.Message.(*endpointv3.ClusterLoadAssignment); ok {
-		for _, locality := range assignment.GetEndpoints() {
-			count += len(locality.GetLbEndpoints())
-		}
-	}
-	return count
 }

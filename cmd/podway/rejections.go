@@ -1,7 +1,6 @@
 package main
 
 import (
-	"fmt"
 	"sync"
 
 	"github.com/podway/podway/api"
@@ -33,6 +32,8 @@ type rejectionKey struct {
 type rejected struct {
 	problem  api.Problem
 	resource *api.Resource
+	version  string
+	nodes    rejectingNodes
 }
 
 func newRejections(board *problemBoard) *rejections {
@@ -45,23 +46,27 @@ func (r *rejections) add(rejection xds.Rejection) {
 	defer r.mu.Unlock()
 	key := rejectionKey{view: rejection.View, key: rejection.Key}
 	resource := r.served[key.view][key.key]
-	if resource == nil || len(r.known) >= maxRejections {
+	known, there := r.known[key]
+	if resource == nil || !there && len(r.known) >= maxRejections {
 		return // it has changed meanwhile, or there is more than anybody reads
 	}
-	r.known[key] = rejected{problem: rejectionProblem(rejection), resource: resource}
+	if known.version != rejection.Version {
+		known.nodes = nil
+	}
+	nodes, more := known.nodes.with(rejection.Node)
+	if there && known.version == rejection.Version && !more {
+		return
+	}
+	r.known[key] = rejected{problem: rejectionProblem(rejection, resource, nodes), resource: resource, version: rejection.Version, nodes: nodes}
 	r.publish()
 }
 
-func rejectionProblem(rejection xds.Rejection) api.Problem {
-	problem := api.Problem{
-		Code: codeRejectedByEnvoy, Severity: api.Error,
-		Message: fmt.Sprintf("an Envoy of the Gateway %s rejects %s: %s", rejection.View, rejection.Key.Name, rejection.Message),
-		Remedy:  "change what the message names; until then that Envoy keeps the last version that it accepted",
-	}
-	if len(rejection.Owners) > 0 {
-		problem.Object, problem.Generation = rejection.Owners[0].ObjectRef, rejection.Owners[0].Generation
-	}
-	return problem
+// origin is the object, and where it can be told the field, that a rejection is about; false where nothing is known of it.
+func (r *rejections) origin(view string, key api.ResourceKey) (object api.ObjectRef, field string, known bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	rejected, known := r.known[rejectionKey{view: view, key: key}]
+	return rejected.problem.Object, rejected.problem.Field, known
 }
 
 // replaced is told of all views, and forgets what is not in them any more.

@@ -11,13 +11,11 @@ import (
 	"google.golang.org/protobuf/proto"
 	"k8s.io/apimachinery/pkg/types"
 
-	clusterv3 "github.com/envoyproxy/go-control-plane/envoy/config/cluster/v3"
-	endpointv3 "github.com/envoyproxy/go-control-plane/envoy/config/endpoint/v3"
-	listenerv3 "github.com/envoyproxy/go-control-plane/envoy/config/listener/v3"
-	routev3 "github.com/envoyproxy/go-control-plane/envoy/config/route/v3"
 	tlsv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/transport_sockets/tls/v3"
+	resourcev3 "github.com/envoyproxy/go-control-plane/pkg/resource/v3"
 
 	"github.com/podway/podway/api"
+	"github.com/podway/podway/api/redact"
 	"github.com/podway/podway/envoy"
 	"github.com/podway/podway/watcher/files"
 )
@@ -159,11 +157,11 @@ func printResources(cmd *cobra.Command, options *renderOptions, resources []*api
 	sorted := slices.Clone(resources)
 	slices.SortFunc(sorted, func(a, b *api.Resource) int { return strings.Compare(a.Name, b.Name) })
 	for _, resource := range sorted {
-		kind := typeOf(resource.Message)
+		kind := typeOf(resource)
 		if options.kind != "" && options.kind != kind {
 			continue
 		}
-		message, err := redact(resource.Message)
+		message, err := redact.Message(resource.Message)
 		if err != nil {
 			return fmt.Errorf("%s: %w", resource.Name, err)
 		}
@@ -185,20 +183,20 @@ func toJSON(message proto.Message) (json.RawMessage, error) {
 	return data, nil
 }
 
-func typeOf(message proto.Message) string {
-	switch message.(type) {
-	case *clusterv3.Cluster:
+func typeOf(resource *api.Resource) string {
+	switch resource.Type {
+	case resourcev3.ClusterType:
 		return typeClusters
-	case *endpointv3.ClusterLoadAssignment:
+	case resourcev3.EndpointType:
 		return typeEndpoints
-	case *listenerv3.Listener:
+	case resourcev3.ListenerType:
 		return typeListeners
-	case *routev3.RouteConfiguration:
+	case resourcev3.RouteType:
 		return typeRoutes
-	case *tlsv3.Secret:
+	case resourcev3.SecretType:
 		return typeSecrets
 	}
-	return string(message.ProtoReflect().Descriptor().FullName())
+	return resource.Type
 }
 
 func hasSecrets(resources []*api.Resource) bool {

@@ -83,8 +83,11 @@ requests straight to those Pods: no load balancer, kube-proxy or NodePort betwee
 		newValidateCommand(),
 		newRenderCommand(),
 		newTunnelsCommand(),
+		newClustersCommand(),
 		newProblemsCommand(),
+		newEnvoysCommand(),
 		newBootstrapCommand(),
+		newCertsCommand(),
 		newVersionCommand(),
 	)
 	return root

@@ -38,7 +38,7 @@ func TestScripts(t *testing.T) {
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"repeat": scriptRepeat, "fromhex": scriptFromHex, "append": scriptAppend,
-			"tlssecret": scriptTLSSecret, "cafile": scriptCAFile,
+			"ownonly": scriptOwnOnly, "tlssecret": scriptTLSSecret, "cafile": scriptCAFile,
 		},
 	})
 }
@@ -79,6 +79,17 @@ func appendFile(ts *testscript.TestScript, name string, data []byte) {
 	_, err = file.Write(data)
 	ts.Check(err)
 	ts.Check(file.Close())
+}
+
+// scriptOwnOnly is `ownonly FILE...`: it fails where others than the owner may read one.
+func scriptOwnOnly(ts *testscript.TestScript, _ bool, args []string) {
+	for _, name := range args {
+		info, err := os.Stat(ts.MkAbs(name))
+		ts.Check(err)
+		if info.Mode().Perm() != 0o600 {
+			ts.Fatalf("%s has the mode %v", name, info.Mode())
+		}
+	}
 }
 
 // scriptTLSSecret is `tlssecret TO NAMESPACE/NAME CERTIFICATE KEY`: a Secret

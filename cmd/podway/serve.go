@@ -8,6 +8,7 @@ import (
 	"github.com/podway/podway/envoy"
 	"github.com/podway/podway/watcher/brake"
 	"github.com/podway/podway/watcher/files"
+	"github.com/podway/podway/xds"
 )
 
 // defaultAdminAddress is where podway serve answers people and scrapers.
@@ -20,7 +21,11 @@ type serveConfig struct {
 	AdminAddress string
 	// InsecureXDS allows plain text on an address that is not loopback.
 	InsecureXDS bool
-	Pprof       bool
+	// XDS says who may connect there; the zero value is plain text with the default limits.
+	XDS xdsOptions
+	// access is what XDS says, once its files have been read.
+	access *xds.Access
+	Pprof  bool
 	// State is the directory in which the last good Pods of each cluster are kept; "" for nowhere.
 	State string
 	// Brake says when Pods that lose readiness together stay in a tunnel; zero fields have their defaults.
@@ -58,13 +63,19 @@ nothing but the object that it is in.
 Clusters of type Kubeconfig are watched through their API servers, each on its own. With --state, a
 restarted podway serves the last good Pods of a cluster that is away.
 
-The admin interface answers /healthz, /readyz, /problems, /clusters and /metrics. xDS is plain text so
-far, and carries the private keys of HTTPS listeners: keep it on loopback or on a network
-that you trust.`,
+The admin interface answers /healthz, /readyz, /problems, /clusters, /envoys and /metrics.
+
+xDS carries the private keys of HTTPS listeners. On loopback it is plain text unless told
+otherwise. With --xds-cert, --xds-key, --xds-client-ca and --trust-domain it is mTLS: the
+one URI SAN of an Envoy's certificate, spiffe://DOMAIN/gateway/NAMESPACE/NAME, says which
+Gateway it may be. The files are read again when they change.`,
 		Example: `  podway serve --config ./config
   podway serve --config ./config --log-format json --log-level debug
 
-  # For Envoys on other hosts of a network that is trusted:
+  # For Envoys on other hosts, with files that the command certs makes:
+  podway serve --config ./config --xds-address 10.0.0.5:18000 --trust-domain podway.local --xds-cert certs/server.crt --xds-key certs/server.key --xds-client-ca certs/ca.crt
+
+  # The same in plain text, on a network that is trusted:
   podway serve --config ./config --xds-address 10.0.0.5:18000 --insecure-xds`,
 		Args:              noArgs,
 		ValidArgsFunction: cobra.NoFileCompletions,
@@ -74,6 +85,7 @@ that you trust.`,
 	flags.StringVar(&cfg.XDSAddress, "xds-address", envoy.DefaultXDSAddress, "`HOST:PORT` to serve Envoys on")
 	flags.StringVar(&cfg.AdminAddress, "admin-address", defaultAdminAddress, "`HOST:PORT` of the admin interface")
 	flags.BoolVar(&cfg.InsecureXDS, "insecure-xds", false, "allow plain-text xDS on an address that is not loopback: whoever reaches it can read private keys")
+	addXDSFlags(cmd, &cfg.XDS)
 	flags.BoolVar(&cfg.Pprof, "pprof", false, "serve /debug/pprof on the admin interface")
 	flags.StringVar(&cfg.State, "state", "", "`DIR` to keep the last good Pods of each cluster in, for a restart while one is away (default none)")
 	flags.IntVar(&cfg.Brake.Percent, "brake-percent", brake.Defaults.Percent,

@@ -116,6 +116,7 @@ func TestServeIsReadyTellsProblemsAndFollowsTheFiles(t *testing.T) {
 		"/healthz":  "ok\n",
 		"/readyz":   "ready: 1 Gateways, 2 tunnels, 4 endpoints\n",
 		"/problems": "[]\n",
+		"/envoys":   "[]\n",
 		"/metrics":  "podway_ready 1\n",
 	} {
 		if status, body := s.get(path); status != http.StatusOK || !strings.Contains(body, want) {

@@ -19,6 +19,7 @@ import (
 	"testing"
 	"time"
 
+	bootstrapv3 "github.com/envoyproxy/go-control-plane/envoy/config/bootstrap/v3"
 	"github.com/stretchr/testify/require"
 	"k8s.io/apimachinery/pkg/types"
 
@@ -35,8 +36,12 @@ type world struct {
 	http, https netip.AddrPort
 	log         *logBuffer
 	xdsAddress  string
-	endPlane    func()
-	envoy       *envoy.Process
+	// xds says who may connect there: anybody, in plain text, unless a test writes otherwise.
+	xds xdsOptions
+	// adminAddress is that of the control plane.
+	adminAddress string
+	endPlane     func()
+	envoy        *envoy.Process
 	// logs takes the access log, as stdout.log.
 	logs string
 }
@@ -91,9 +96,12 @@ func (w *world) startPlane() {
 	go func() {
 		defer close(ended)
 		err = serve(ctx, serveConfig{
-			Directory: w.directory, XDSAddress: "127.0.0.1:0", AdminAddress: "127.0.0.1:0",
-			Log:     slog.New(slog.NewTextHandler(w.log, nil)),
-			OnReady: func(xds, _ string) { ready <- xds },
+			Directory: w.directory, XDSAddress: "127.0.0.1:0", AdminAddress: "127.0.0.1:0", XDS: w.xds,
+			Log: slog.New(slog.NewTextHandler(w.log, nil)),
+			OnReady: func(xds, admin string) {
+				w.adminAddress = admin
+				ready <- xds
+			},
 		})
 	}()
 	w.endPlane = func() {
@@ -124,6 +132,12 @@ func (w *world) startEnvoy() {
 		Gateway: types.NamespacedName{Namespace: "edge", Name: "front"}, NodeID: "test", XDSAddress: w.xdsAddress, AdminAddress: "127.0.0.1:0",
 	})
 	require.NoError(w, err)
+	w.startEnvoyWith(bootstrap)
+}
+
+func (w *world) startEnvoyWith(bootstrap *bootstrapv3.Bootstrap) {
+	w.Helper()
+	var err error
 	w.envoy, err = envoy.Start(context.WithoutCancel(w.Context()), envoy.StartConfig{
 		Bootstrap: bootstrap, Directory: w.logs, Concurrency: 2, ExtraArgs: []string{"--file-flush-interval-msec", "50"},
 	})

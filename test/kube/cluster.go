@@ -46,7 +46,7 @@ type Cluster struct {
 	// processes guards what runs. It is held while something is started or stopped.
 	processes                 sync.Mutex
 	etcd, server, controllers *process
-	stores                    int // how many etcds there were
+	store, stores             int // the number of the etcd that counts, and of the newest
 
 	// reach guards how to get to the API server that runs now.
 	reach  sync.Mutex

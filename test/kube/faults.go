@@ -71,17 +71,32 @@ func (c *Cluster) Restart(o RestartOptions) {
 func (c *Cluster) Replace() {
 	c.t.Helper()
 	c.fault("replacing the cluster", func() error {
-		if err := errors.Join(c.controllers.kill(), c.server.kill(), c.etcd.kill()); err != nil {
-			return err
-		}
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(c.t.Context()), startLimit)
-		defer cancel()
 		c.stores++
-		if err := c.startEtcd(); err != nil {
-			return err
-		}
-		return c.startServing(ctx, nil)
+		c.store = c.stores
+		return c.serveStore()
 	})
+}
+
+// PutBack puts the first cluster back after Replace, as it was. It returns when that is ready.
+func (c *Cluster) PutBack() {
+	c.t.Helper()
+	c.fault("putting the cluster back", func() error {
+		c.store = 0
+		return c.serveStore()
+	})
+}
+
+// serveStore runs everything anew on the store that counts now.
+func (c *Cluster) serveStore() error {
+	if err := errors.Join(c.controllers.kill(), c.server.kill(), c.etcd.kill()); err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(c.t.Context()), startLimit)
+	defer cancel()
+	if err := c.startEtcd(); err != nil {
+		return err
+	}
+	return c.startServing(ctx, nil)
 }
 
 // changeAuthority makes the certificate that the next API server shows, of a new authority, and the client that trusts it.

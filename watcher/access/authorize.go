@@ -61,6 +61,9 @@ func Authorize(ctx context.Context, admin *rest.Config, options Options) (*Acces
 	if out.ClusterUID, err = c.uid(ctx); err != nil {
 		return nil, asAdmin(fmt.Errorf("reading the UID of the namespace %s: %w", uidNamespace, err))
 	}
+	if o.ClusterUID != "" && o.ClusterUID != out.ClusterUID {
+		return nil, fmt.Errorf("this is another cluster: it has the UID %s, but %s is pinned to %s; use the kubeconfig of the right cluster", printable(out.ClusterUID), o.Cluster, o.ClusterUID)
+	}
 	if err := c.missingNamespaces(ctx, o.Namespaces); err != nil {
 		return nil, err
 	}

@@ -119,35 +119,47 @@ func TestAuthorizeThatIsRefused(t *testing.T) {
 		want    string
 	}{
 		"Unauthorized": {
-			Options{Cluster: "east"}, http.StatusUnauthorized, metav1.StatusReasonUnauthorized, "Unauthorized",
+			Options{Cluster: "east"},
+			http.StatusUnauthorized, metav1.StatusReasonUnauthorized, "Unauthorized",
 			[]string{"GET"},
 			"reading the UID of the namespace kube-system: Unauthorized: the API server does not know whose kubeconfig this is; log in again, or use another one",
 		},
 		"Forbidden": {
-			Options{Cluster: "east"}, http.StatusForbidden, metav1.StatusReasonForbidden, "nobody cannot patch clusterroles",
+			Options{Cluster: "east"},
+			http.StatusForbidden, metav1.StatusReasonForbidden, "nobody cannot patch clusterroles",
 			[]string{"PATCH", "clusterroles/"},
 			"applying ClusterRole podway-east-identity: nobody cannot patch clusterroles; use the kubeconfig of somebody who may do so, such as a cluster-admin",
 		},
 		"Conflict": {
-			Options{Cluster: "east"}, http.StatusConflict, metav1.StatusReasonConflict, `Apply failed with 1 conflict: conflict with "kubectl": .rules`,
+			Options{Cluster: "east"},
+			http.StatusConflict, metav1.StatusReasonConflict, `Apply failed with 1 conflict: conflict with "kubectl": .rules`,
 			[]string{"PATCH", "/clusterroles/", "force=false"},
 			`applying ClusterRole podway-east-identity: Apply failed with 1 conflict: conflict with "kubectl": .rules; somebody else has set these fields: look at what they meant, then use --force to take them over`,
 		},
 		"NoSuchNamespaces": {
-			Options{Cluster: "east", Namespaces: []string{"b", "a"}}, 0, "", "", nil,
+			Options{Cluster: "east", Namespaces: []string{"b", "a"}},
+			0, "", "", nil,
 			"the cluster has no namespace a, nor b; create it, or leave it out",
 		},
 		"Token": {
-			Options{Cluster: "east"}, http.StatusForbidden, metav1.StatusReasonForbidden, "no tokens here",
+			Options{Cluster: "east"},
+			http.StatusForbidden, metav1.StatusReasonForbidden, "no tokens here",
 			[]string{"/token"},
 			"making a token of ServiceAccount podway-access/podway-east: no tokens here; use the kubeconfig of somebody who may do so, such as a cluster-admin",
 		},
+		"OtherCluster": {
+			Options{Cluster: "east", ClusterUID: "other"},
+			0, "", "", nil,
+			"this is another cluster: it has the UID 4f1c1d8e-6a55-4d0a-9c53-1f2f0f0f3a10, but east is pinned to other; use the kubeconfig of the right cluster",
+		},
 		"NotHTTPS": {
-			Options{Cluster: "east", Server: "http://192.0.2.1"}, 0, "", "", nil,
+			Options{Cluster: "east", Server: "http://192.0.2.1"},
+			0, "", "", nil,
 			"podway could not use the kubeconfig that this would make: the kubeconfig's server is not https, which only a loopback address may do without; set the server to https://HOST:PORT",
 		},
 		"APageOfAProxy": {
-			Options{Cluster: "east"}, http.StatusBadGateway, "", "\x1b[2J" + strings.Repeat("<p>", 1000),
+			Options{Cluster: "east"},
+			http.StatusBadGateway, "", "\x1b[2J" + strings.Repeat("<p>", 1000),
 			[]string{"GET"},
 			"reading the UID of the namespace kube-system: [2J" + strings.Repeat("<p>", 198) + "<p...",
 		},

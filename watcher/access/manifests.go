@@ -21,7 +21,7 @@ const (
 type Manifest struct {
 	resource resource
 	meta     *metav1.ObjectMeta
-	// Object is a pointer to a Namespace, ServiceAccount, Role, RoleBinding, ClusterRole or ClusterRoleBinding.
+	// Object is a pointer to a ServiceAccount, Role, RoleBinding, ClusterRole or ClusterRoleBinding, or to the metadata of a Namespace.
 	Object any
 }
 
@@ -89,7 +89,7 @@ func (o Options) renewalRules() []rbacv1.PolicyRule {
 
 // namespace has the label of no MemberCluster: several may share it.
 func (o Options) namespace() Manifest {
-	object := &corev1.Namespace{
+	object := &metav1.PartialObjectMetadata{
 		TypeMeta:   namespaces.typeMeta(),
 		ObjectMeta: metav1.ObjectMeta{Name: o.Namespace, Labels: map[string]string{LabelManagedBy: ManagedBy}},
 	}

@@ -7,6 +7,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/yaml"
 
+	"github.com/podway/podway/api/snapshot"
 	"github.com/podway/podway/api/v1alpha1"
 )
 
@@ -38,6 +39,26 @@ func (m Member) Object() *v1alpha1.MemberCluster {
 			AllowedTunnels: m.allowed(),
 		},
 	}
+}
+
+// Scope is what podway may read.
+func (m Member) Scope() *snapshot.Scope {
+	if len(m.Namespaces) == 0 {
+		return snapshot.Everything
+	}
+	return &snapshot.Scope{Namespaces: slices.Compact(slices.Sorted(slices.Values(m.Namespaces)))}
+}
+
+// ScopeOf is what a MemberCluster lets tunnels use, and podway has to read.
+func ScopeOf(cluster *v1alpha1.MemberCluster) *snapshot.Scope {
+	var namespaces []string
+	for _, allowed := range cluster.Spec.AllowedTunnels {
+		if slices.Contains(allowed.To, "*") {
+			return snapshot.Everything
+		}
+		namespaces = append(namespaces, allowed.To...)
+	}
+	return &snapshot.Scope{Namespaces: slices.Compact(slices.Sorted(slices.Values(namespaces)))}
 }
 
 // allowed lets the namespaces of tunnels use those of the cluster, in entries that are no longer than they may be.

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/validation"
 )
 
@@ -25,29 +26,41 @@ type Options struct {
 	TokenLifetime time.Duration
 	// Server is the URL that podway is to reach the API server by; empty for the administrator's own.
 	Server string
+	// ClusterUID is the UID that the cluster must have; empty where any will do.
+	ClusterUID string
 	// Force takes over fields of the manifests that somebody else has set.
 	Force bool
 }
 
+// Account is the ServiceAccount that podway will be.
+func (o Options) Account() types.NamespacedName {
+	name, namespace := o.ServiceAccount, o.Namespace
+	if name == "" {
+		name = defaultServiceAccount(o.Cluster)
+	}
+	if namespace == "" {
+		namespace = DefaultNamespace
+	}
+	return types.NamespacedName{Namespace: namespace, Name: name}
+}
+
+const subdomain = "use 1 to 240 of a to z, 0 to 9, - and ."
+
 // complete sets the defaults and checks the rest.
 func (o Options) complete() (Options, error) {
-	if reasons := validation.IsDNS1123Subdomain(o.Cluster); len(reasons) > 0 {
-		return o, fmt.Errorf("%q cannot be the name of a MemberCluster: %s", o.Cluster, reasons[0])
+	if len(validation.IsDNS1123Subdomain(o.Cluster)) > 0 {
+		return o, fmt.Errorf("%q cannot be the name of a MemberCluster: %s", o.Cluster, subdomain)
 	}
-	if o.ServiceAccount == "" {
-		o.ServiceAccount = defaultServiceAccount(o.Cluster)
-	}
+	account := o.Account()
+	o.Namespace, o.ServiceAccount = account.Namespace, account.Name
 	// Its roles are named after it.
-	if reasons := validation.IsDNS1123Subdomain(o.ServiceAccount + suffixIdentity); len(reasons) > 0 {
-		return o, fmt.Errorf("%q cannot be the name of a ServiceAccount: %s", o.ServiceAccount, reasons[0])
-	}
-	if o.Namespace == "" {
-		o.Namespace = DefaultNamespace
+	if len(validation.IsDNS1123Subdomain(o.ServiceAccount+suffixIdentity)) > 0 {
+		return o, fmt.Errorf("%q cannot be the name of a ServiceAccount: %s", o.ServiceAccount, subdomain)
 	}
 	o.Namespaces = slices.Compact(slices.Sorted(slices.Values(o.Namespaces)))
 	for _, namespace := range append([]string{o.Namespace}, o.Namespaces...) {
-		if reasons := validation.IsDNS1123Label(namespace); len(reasons) > 0 {
-			return o, fmt.Errorf("%q cannot be the name of a namespace: %s", namespace, reasons[0])
+		if len(validation.IsDNS1123Label(namespace)) > 0 {
+			return o, fmt.Errorf("%q cannot be the name of a namespace: use 1 to 63 of a to z, 0 to 9 and -", namespace)
 		}
 	}
 	if o.TokenLifetime == 0 {

@@ -39,10 +39,12 @@ type Brake struct {
 	// sets are the latest of every Service, of those that no tunnel uses too: a configuration may come later.
 	sets    map[pods.ServiceKey]*pods.Set
 	tunnels map[types.NamespacedName][]*unit
-	users   map[pods.ServiceKey][]*unit
+	// uses is what Configure said last.
+	uses  map[types.NamespacedName][]pods.Use
+	users map[pods.ServiceKey][]*unit
 	// holding are the units that hold Pods.
 	holding map[*unit]struct{}
-	// counted are the clusters that metrics are labelled with.
+	// counted are the clusters that metrics are labeled with.
 	counted map[string]struct{}
 	// next is when Run looks at the limits again; zero: not before it is woken.
 	next time.Time
@@ -66,7 +68,7 @@ func New(config Config) *Brake {
 	}
 	return &Brake{
 		config: config, metrics: newMetrics(config.Registerer), wake: make(chan struct{}, 1),
-		sets: map[pods.ServiceKey]*pods.Set{}, tunnels: map[types.NamespacedName][]*unit{}, users: map[pods.ServiceKey][]*unit{},
+		sets: map[pods.ServiceKey]*pods.Set{}, tunnels: map[types.NamespacedName][]*unit{}, uses: map[types.NamespacedName][]pods.Use{}, users: map[pods.ServiceKey][]*unit{},
 		holding: map[*unit]struct{}{}, counted: map[string]struct{}{}, problems: []api.Problem{},
 	}
 }

@@ -10,7 +10,7 @@ import (
 
 // Configure says which Pods each tunnel takes, and the Settings of clusters that have some of their own. It replaces what it was told before.
 // Pods that a tunnel takes no more are not held in it any more. Where a tunnel stays and others of its Pods are let go, OnChange is
-// told. The maps are not kept.
+// told. The maps are not kept; the slices are, and not to be changed. A tunnel with the very same slice as before costs next to nothing.
 func (b *Brake) Configure(uses map[types.NamespacedName][]pods.Use, clusters map[string]Settings) {
 	b.tell(b.configure(uses, clusters))
 }
@@ -18,29 +18,72 @@ func (b *Brake) Configure(uses map[types.NamespacedName][]pods.Use, clusters map
 func (b *Brake) configure(uses map[types.NamespacedName][]pods.Use, clusters map[string]Settings) (changed []pods.ServiceKey) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	tunnels := make(map[types.NamespacedName][]*unit, len(uses))
-	users := make(map[pods.ServiceKey][]*unit, len(b.users))
-	inUse := make(map[string]struct{}, len(clusters))
 	for tunnel, list := range uses {
-		tunnels[tunnel] = b.unitsOf(tunnel, list)
-		for _, u := range tunnels[tunnel] {
+		if !b.isAsBefore(tunnel, list, clusters) {
+			changed = append(changed, b.configureTunnel(tunnel, list, clusters)...)
+		}
+	}
+	for tunnel := range b.tunnels {
+		if _, stays := uses[tunnel]; !stays {
+			b.configureTunnel(tunnel, nil, clusters)
+			delete(b.tunnels, tunnel)
+			delete(b.uses, tunnel)
+		}
+	}
+	b.forgetClusters(clusters)
+	return changed
+}
+
+// isAsBefore is true where Configure says nothing new of a tunnel.
+func (b *Brake) isAsBefore(tunnel types.NamespacedName, list []pods.Use, clusters map[string]Settings) bool {
+	before, known := b.uses[tunnel]
+	if !known || len(before) != len(list) || len(list) > 0 && &before[0] != &list[0] {
+		return false
+	}
+	return !slices.ContainsFunc(b.tunnels[tunnel], func(u *unit) bool { return u.settings != clusters[u.cluster].or(b.config.Defaults) })
+}
+
+// configureTunnel replaces what a tunnel takes, and returns the Services of which Pods were held and are not any more.
+func (b *Brake) configureTunnel(tunnel types.NamespacedName, list []pods.Use, clusters map[string]Settings) (changed []pods.ServiceKey) {
+	before := b.tunnels[tunnel]
+	for _, u := range before {
+		for i := range u.services {
+			key := u.services[i].key
+			b.users[key] = slices.DeleteFunc(b.users[key], func(user *unit) bool { return user == u })
+			if len(b.users[key]) == 0 {
+				delete(b.users, key)
+			}
+		}
+	}
+	units := b.unitsOf(tunnel, list)
+	for _, u := range units {
+		for i := range u.services {
+			b.users[u.services[i].key] = append(b.users[u.services[i].key], u)
+		}
+		if b.reconfigure(u, clusters[u.cluster].or(b.config.Defaults)) {
+			changed = append(changed, u.keys()...)
+		}
+	}
+	for _, u := range before {
+		if u.hold != nil && !slices.Contains(units, u) {
+			b.letGo(u, reasonUnused)
+		}
+	}
+	b.tunnels[tunnel], b.uses[tunnel] = units, list
+	return changed
+}
+
+// forgetClusters ends the metrics of clusters that are neither used nor known.
+func (b *Brake) forgetClusters(clusters map[string]Settings) {
+	if len(b.counted) == 0 {
+		return
+	}
+	inUse := make(map[string]struct{}, len(clusters))
+	for _, units := range b.tunnels {
+		for _, u := range units {
 			inUse[u.cluster] = struct{}{}
-			for i := range u.services {
-				users[u.services[i].key] = append(users[u.services[i].key], u)
-			}
-			if b.reconfigure(u, clusters[u.cluster].or(b.config.Defaults)) {
-				changed = append(changed, u.keys()...)
-			}
 		}
 	}
-	for tunnel, before := range b.tunnels {
-		for _, u := range before {
-			if u.hold != nil && !slices.Contains(tunnels[tunnel], u) {
-				b.letGo(u, reasonUnused)
-			}
-		}
-	}
-	b.tunnels, b.users = tunnels, users
 	for cluster := range b.counted {
 		_, used := inUse[cluster]
 		if _, known := clusters[cluster]; !used && !known {
@@ -48,7 +91,6 @@ func (b *Brake) configure(uses map[types.NamespacedName][]pods.Use, clusters map
 			delete(b.counted, cluster)
 		}
 	}
-	return changed
 }
 
 // unitsOf makes a tunnel's units, or finds them.

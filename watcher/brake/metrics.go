@@ -71,7 +71,7 @@ func (m *metrics) end(cluster string, why reason) {
 
 func (m *metrics) pods(cluster string, more int) { m.held.WithLabelValues(cluster).Add(float64(more)) }
 
-// forget removes what is labelled with a cluster that is gone.
+// forget removes what is labeled with a cluster that is gone.
 func (m *metrics) forget(cluster string) {
 	label := prometheus.Labels{"cluster": cluster}
 	m.holds.DeletePartialMatch(label)

@@ -40,12 +40,12 @@ func TestASelectorSaysWhichPodsCount(t *testing.T) {
 		[]pods.Use{selecting(east("s"), "version=v1"), selecting(east("s"), "version=v2")},
 		[]pods.Use{selecting(east("s"), "version=v1"), {Service: east("s")}},
 	)
-	unlabelled := group(100, 130)
-	w.put(east("s"), slices.Concat(group(0, 10, version("v1")), group(10, 20, version("v2")), unlabelled)...)
-	w.put(east("s"), slices.Concat(group(0, 10, version("v1"), notReady), group(10, 20, version("v2")), unlabelled)...)
+	unlabeled := group(100, 130)
+	w.put(east("s"), slices.Concat(group(0, 10, version("v1")), group(10, 20, version("v2")), unlabeled)...)
+	w.put(east("s"), slices.Concat(group(0, 10, version("v1"), notReady), group(10, 20, version("v2")), unlabeled)...)
 	require.Equal(t, []int{10, 0, 0, 0}, []int{w.held("a"), w.held("b"), w.held("c"), w.held("d")})
 
-	w.put(east("s"), slices.Concat(group(0, 5, version("v1"), notReady), group(5, 10, version("v2"), notReady), group(10, 20, version("v2")), unlabelled)...)
+	w.put(east("s"), slices.Concat(group(0, 5, version("v1"), notReady), group(5, 10, version("v2"), notReady), group(10, 20, version("v2")), unlabeled)...)
 	require.Equal(t, 5, w.held("a"), "five are the tunnel's no more")
 	require.Equal(t, 0, w.held("b"), "and did not lose readiness in the other")
 }

@@ -42,13 +42,16 @@ func ReadFile(directory, path string) ([]byte, error) {
 // WriteFile writes a file that holds secrets, so that a reader sees the old content or the new, whole. A new file is readable by its owner
 // only; one that exists keeps its mode and its owner, as far as the process may give them. A symbolic link is followed within
 // the directory that path is in, and refused where it leads out.
-func WriteFile(path string, data []byte) (err error) {
+func WriteFile(path string, data []byte) error { return WriteFileMode(path, data, 0o600) }
+
+// WriteFileMode is WriteFile with another mode for a file that is new.
+func WriteFileMode(path string, data []byte, mode fs.FileMode) error {
 	root, name, err := open(filepath.Dir(path), filepath.Base(path))
 	if err != nil {
 		return fmt.Errorf("writing %s: %w", path, err)
 	}
 	defer func() { _ = root.Close() }()
-	if err := replace(root, name, data); err != nil {
+	if err := replace(root, name, data, mode); err != nil {
 		return fmt.Errorf("writing %s: %w", path, reasonOf(err))
 	}
 	return nil
@@ -106,7 +109,7 @@ func regular(root *os.Root, name string) error {
 }
 
 // replace writes a file beside the old one, and puts it into its place.
-func replace(root *os.Root, name string, data []byte) (err error) {
+func replace(root *os.Root, name string, data []byte, mode fs.FileMode) (err error) {
 	old, err := root.Lstat(name)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
@@ -130,9 +133,12 @@ func replace(root *os.Root, name string, data []byte) (err error) {
 		return errors.Join(err, file.Close())
 	}
 	if old != nil {
-		if err := keep(file, old); err != nil {
-			return errors.Join(err, file.Close())
-		}
+		err = keep(file, old)
+	} else {
+		err = file.Chmod(mode)
+	}
+	if err != nil {
+		return errors.Join(err, file.Close())
 	}
 	if err := errors.Join(file.Sync(), file.Close()); err != nil {
 		return err

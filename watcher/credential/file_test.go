@@ -56,6 +56,14 @@ func TestWriteFileIsForItsOwnerOnly(t *testing.T) {
 	holds(t, path, "new", 0o600, 1)
 }
 
+func TestWriteFileModeIsOfANewFile(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "east.yaml")
+	if err := WriteFileMode(path, []byte("new"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	holds(t, path, "new", 0o644, 1)
+}
+
 func TestWriteFileKeepsMode(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "east.kubeconfig")
 	write(t, path, "old", 0o640)

@@ -50,6 +50,8 @@ type Fleet struct {
 	log     *slog.Logger
 	metrics *metrics
 	running sync.WaitGroup
+	// changed wakes Run: a cluster has changed its state.
+	changed chan struct{}
 
 	mu      sync.Mutex
 	ctx     context.Context // of Run; nil before
@@ -72,7 +74,7 @@ func New(config Config) *Fleet {
 		config.OnProblems = func([]api.Problem) {}
 	}
 	f := &Fleet{
-		config: config, log: config.Logger, metrics: newMetrics(config.Registerer),
+		config: config, log: config.Logger, metrics: newMetrics(config.Registerer), changed: make(chan struct{}, 1),
 		members: map[string]*member{}, removed: map[string]Status{}, labels: map[string]map[string]bool{},
 	}
 	config.Registerer.MustRegister(collector{f})
@@ -94,6 +96,8 @@ func (f *Fleet) Run(ctx context.Context) error {
 		case <-ctx.Done():
 			f.running.Wait()
 			return nil
+		case <-f.changed:
+			f.tell()
 		case now := <-ticker.C:
 			f.forgetRemoved(now)
 			f.tell()

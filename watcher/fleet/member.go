@@ -3,7 +3,6 @@ package fleet
 import (
 	"context"
 	"log/slog"
-	"slices"
 	"sync"
 	"time"
 
@@ -11,8 +10,8 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/podway/podway/api"
-	"github.com/podway/podway/api/snapshot"
 	"github.com/podway/podway/api/v1alpha1"
+	"github.com/podway/podway/watcher/access"
 	"github.com/podway/podway/watcher/credential"
 	"github.com/podway/podway/watcher/kube"
 )
@@ -125,7 +124,7 @@ func (m *member) look(ctx context.Context) {
 	m.refusal = problems
 	m.mu.Unlock()
 	if loaded != nil {
-		m.pursue(ctx, target{credential: loaded, scope: scopeOf(cluster), uid: cluster.Spec.ClusterUID})
+		m.pursue(ctx, target{credential: loaded, scope: access.ScopeOf(cluster), uid: cluster.Spec.ClusterUID})
 	}
 	for _, a := range []*attempt{m.active, m.candidate} {
 		if a != nil {
@@ -220,20 +219,4 @@ func (m *member) change(c kube.Change) {
 	m.fleet.metrics.changes.WithLabelValues(m.name).Add(float64(len(c.Sets) + len(c.Gone)))
 	m.remember()
 	m.poke()
-}
-
-// scopeOf is what a cluster lets tunnels use.
-func scopeOf(cluster *v1alpha1.MemberCluster) *snapshot.Scope {
-	scope := &snapshot.Scope{}
-	for _, allowed := range cluster.Spec.AllowedTunnels {
-		for _, namespace := range allowed.To {
-			if namespace == "*" {
-				return snapshot.Everything
-			}
-			scope.Namespaces = append(scope.Namespaces, namespace)
-		}
-	}
-	slices.Sort(scope.Namespaces)
-	scope.Namespaces = slices.Compact(scope.Namespaces)
-	return scope
 }

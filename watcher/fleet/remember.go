@@ -9,6 +9,7 @@ import (
 	"github.com/podway/podway/api/pods"
 	"github.com/podway/podway/api/snapshot"
 	"github.com/podway/podway/watcher"
+	"github.com/podway/podway/watcher/access"
 	"github.com/podway/podway/watcher/credential"
 	"github.com/podway/podway/watcher/kube"
 	"github.com/podway/podway/watcher/memory"
@@ -68,7 +69,7 @@ func (m *member) recall() {
 		m.log.Warn("What was remembered of a cluster is not used", "reason", reason)
 		return
 	}
-	known := within(kept, scopeOf(m.cluster))
+	known := within(kept, access.ScopeOf(m.cluster))
 	m.mu.Lock()
 	m.known, m.origin = known, origin{uid: kept.UID, source: kept.Source, saved: kept.Saved}
 	m.mu.Unlock()

@@ -115,7 +115,10 @@ func (m *member) update() {
 	} else {
 		m.log.Warn("Cluster changed its state", attrs...)
 	}
-	go m.fleet.tell() //nolint:gocritic // it must not wait here for whoever holds the fleet's lock and waits for this member
+	select {
+	case m.fleet.changed <- struct{}{}:
+	default: // it is about to tell anyway
+	}
 }
 
 // judge says which state the cluster is in, and why. m.mu is held.

@@ -27,7 +27,7 @@ const (
 	pingAfter   = time.Second
 	pingTimeout = 6 * time.Second
 	// silentAfter is when a server that was asked and has not answered is no longer taken to be there.
-	silentAfter = 2 * time.Second
+	silentAfter = 1750 * time.Millisecond
 )
 
 const protobuf = "application/vnd.kubernetes.protobuf"

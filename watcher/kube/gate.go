@@ -18,8 +18,11 @@ const (
 	// be followed within a second, so the most is less than that; one probe a cluster is no load.
 	retryFirst = 50 * time.Millisecond
 	retryMost  = 400 * time.Millisecond
-	// refusedMost is the longest pause after the server was there and said no.
+	// refusedMost is the longest pause of a watch after the server was there and said no: there may be hundreds of them.
 	refusedMost = 2 * time.Second
+	// probeMost is the same for the probe, of which there is one. An API server that has just started refuses everybody until it has read who
+	// may do what.
+	probeMost = 800 * time.Millisecond
 )
 
 // gate lets requests through to an API server that is there and is the right one. While it is not, one request at a time tries, and all others
@@ -74,8 +77,11 @@ func (g *gate) attempt(ctx context.Context) error {
 	if err == nil {
 		g.verified, g.failures, g.failure, g.seen = g.client.dials.Load(), 0, nil, uid
 	} else if ctx.Err() == nil {
+		if isRefusal(err) != isRefusal(g.failure) {
+			g.failures = 0 // a server that has come back is asked again soon, whatever it says first
+		}
 		g.verified, g.failure = 0, err
-		pause = backoff(g.failures, err)
+		pause = backoff(g.failures, err, probeMost)
 		g.failures++
 	}
 	g.mu.Unlock()
@@ -87,11 +93,12 @@ func (g *gate) attempt(ctx context.Context) error {
 	return ctx.Err()
 }
 
-// backoff is how long to wait after so many failures before this one, with jitter. A server that names a time is believed, up to 30 s.
-func backoff(failures int, err error) time.Duration {
+// backoff is how long to wait after so many failures before this one, with jitter; refused is the most after a refusal. A server that names a
+// time is believed, up to 30 s.
+func backoff(failures int, err error, refused time.Duration) time.Duration {
 	most := retryMost
 	if isRefusal(err) {
-		most = refusedMost
+		most = refused
 	}
 	pause := min(retryFirst<<min(failures, 10), most)
 	pause = pause/2 + rand.N(pause/2+1)
@@ -149,8 +156,8 @@ func (g *gate) doubt() {
 func (g *gate) stillOpen(passed int64) bool { return g.client.dials.Load() == passed }
 
 // state is why nobody gets through, nil where somebody does, and the UID of the cluster.
-func (g *gate) state() (failure error, uid string) {
+func (g *gate) state() (uid string, failure error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	return g.failure, g.seen
+	return g.seen, g.failure
 }

@@ -30,7 +30,7 @@ type Health struct {
 	Phase Phase
 	// Reason says why it is not Live.
 	Reason string
-	// Synced is true once all of the scope has been seen whole.
+	// Synced is true once all of the scope has been seen whole, and all labels that are asked for.
 	Synced bool
 	// Scope is the part that has been seen whole.
 	Scope *snapshot.Scope
@@ -49,22 +49,26 @@ func (h Health) same(other Health) bool {
 
 // Health says how the Session is now.
 func (s *Session) Health() Health {
-	failure, uid := s.gate.state()
+	uid, failure := s.gate.state()
 	silence := s.client.silence(time.Now())
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	h := Health{Synced: true, UID: uid, LastEvent: s.lastEvent, Relists: s.relists}
-	some := false
+	h := Health{UID: uid, LastEvent: s.lastEvent, Relists: s.relists}
+	some, whole := false, true
 	for _, u := range s.units {
 		some = some || u.synced()
-		h.Synced = h.Synced && u.synced()
+		whole = whole && u.synced()
+	}
+	h.Synced = whole
+	for _, source := range s.labels {
+		h.Synced = h.Synced && source.synced
 	}
 	h.Scope = s.syncedScope()
 	reason, refused := s.trouble(failure, silence)
 	switch {
 	case refused:
 		h.Phase, h.Reason = Refused, reason
-	case reason == "" && h.Synced:
+	case reason == "" && whole:
 		h.Phase = Live
 	case some:
 		h.Phase, h.Reason = Stale, reason

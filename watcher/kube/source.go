@@ -23,6 +23,9 @@ const (
 	podMetadata    = "pods"
 )
 
+// watchVerb is what RBAC calls a watch.
+const watchVerb = "watch"
+
 // onlyMetadata asks the server to leave out all of an object but its metadata.
 const onlyMetadata = protobuf + ";as=PartialObjectMetadata;g=meta.k8s.io;v=v1,application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
 
@@ -109,7 +112,7 @@ func (s *source) WatchWithContext(ctx context.Context, options metav1.ListOption
 	s.began(options.SendInitialEvents != nil && *options.SendInitialEvents)
 	options.Watch = true
 	var opened watch.Interface
-	err := s.through(ctx, "watch", func() (err error) {
+	err := s.through(ctx, watchVerb, func() (err error) {
 		opened, err = s.request(&options).Watch(ctx)
 		return err
 	})
@@ -157,7 +160,7 @@ func (s *source) pause(ctx context.Context) error {
 	failure, failures := s.failure, s.failures
 	s.session.mu.Unlock()
 	if failure != nil && isAnswer(failure) {
-		wait(ctx, backoff(min(failures, 10), failure))
+		wait(ctx, backoff(min(failures, 10), failure, refusedMost))
 	}
 	return ctx.Err()
 }

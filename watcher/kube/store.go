@@ -98,7 +98,7 @@ func (s *Session) replace(from *source, items []*item) {
 		s.relists++
 	}
 	from.synced, from.listing = true, false
-	from.failure, from.failures = nil, 0
+	from.listed()
 	s.lastEvent = now
 	s.poke()
 }
@@ -130,6 +130,14 @@ func (s *source) began(list bool) {
 	s.listing = list
 }
 
+// listed notes that the server has given a complete list. That says nothing of a watch that it does not give. session.mu is held.
+func (s *source) listed() {
+	var request *requestError
+	if !errors.As(s.failure, &request) || request.verb != watchVerb {
+		s.failure, s.failures = nil, 0
+	}
+}
+
 // opened notes that the server streams.
 func (s *source) opened() {
 	s.session.mu.Lock()
@@ -158,6 +166,9 @@ func (s *source) failed(err error) {
 	}
 	s.session.mu.Lock()
 	defer s.session.mu.Unlock()
+	if isRefusal(err) != isRefusal(s.failure) {
+		s.failures = 0
+	}
 	s.failure = err
 	s.failures++
 	s.session.poke()

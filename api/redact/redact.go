@@ -1,4 +1,5 @@
-package main
+// Package redact takes secrets out of Envoy resources before a person sees them.
+package redact
 
 import (
 	"fmt"
@@ -10,13 +11,13 @@ import (
 	"google.golang.org/protobuf/types/known/anypb"
 )
 
-// redacted stands where a secret was.
-const redacted = "[redacted]"
+// Word stands where a secret was.
+const Word = "[redacted]"
 
-// redact returns a copy of a message without what Envoy's own API marks as
+// Message returns a copy of a message without what Envoy's own API marks as
 // sensitive (udpa.annotations.sensitive), such as private keys and passwords,
 // at any depth and inside of Any messages too.
-func redact(message proto.Message) (proto.Message, error) {
+func Message(message proto.Message) (proto.Message, error) {
 	out := proto.Clone(message)
 	if err := redactMessage(out.ProtoReflect()); err != nil {
 		return nil, err
@@ -96,11 +97,11 @@ func blank(message protoreflect.Message, field protoreflect.FieldDescriptor) {
 	case field.Message() != nil && !field.IsList() && !field.IsMap():
 		source := message.NewField(field)
 		if inline := source.Message().Descriptor().Fields().ByName("inline_string"); inline != nil {
-			source.Message().Set(inline, protoreflect.ValueOfString(redacted))
+			source.Message().Set(inline, protoreflect.ValueOfString(Word))
 		}
 		message.Set(field, source)
 	case field.Kind() == protoreflect.StringKind && !field.IsList():
-		message.Set(field, protoreflect.ValueOfString(redacted))
+		message.Set(field, protoreflect.ValueOfString(Word))
 	default:
 		message.Clear(field)
 	}

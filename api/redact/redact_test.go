@@ -1,4 +1,4 @@
-package main
+package redact_test
 
 import (
 	"strings"
@@ -10,6 +10,7 @@ import (
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/anypb"
 
+	"github.com/podway/podway/api/redact"
 	"github.com/podway/podway/envoy"
 )
 
@@ -34,12 +35,12 @@ func TestRedactLeavesNoSecret(t *testing.T) {
 		}},
 	} {
 		before := proto.Clone(message)
-		out, err := redact(message)
+		out, err := redact.Message(message)
 		if err != nil {
 			t.Fatal(err)
 		}
 		if !proto.Equal(before, message) {
-			t.Errorf("%s: redact changed its input", name)
+			t.Errorf("%s: Message changed its input", name)
 		}
 		text, err := envoy.MarshalYAML(out)
 		if err != nil {
@@ -48,7 +49,7 @@ func TestRedactLeavesNoSecret(t *testing.T) {
 		if strings.Contains(string(text), "SESAME") {
 			t.Errorf("%s: a secret is left:\n%s", name, text)
 		}
-		if name == "cluster" && (!strings.Contains(string(text), "public") || !strings.Contains(string(text), redacted)) {
+		if name == "cluster" && (!strings.Contains(string(text), "public") || !strings.Contains(string(text), redact.Word)) {
 			t.Errorf("%s: too much is gone:\n%s", name, text)
 		}
 	}

@@ -1,0 +1,71 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+)
+
+// The limits of asking a running serve.
+const (
+	adminTimeout = 10 * time.Second
+	adminBytes   = 64 << 20
+)
+
+// adminErrorHeader marks an answer that is an error in words for the person who asked.
+const adminErrorHeader = "X-Podway-Error"
+
+// addAdminAddressFlag adds --admin-address to a command that asks a running serve, and returns where its value will be.
+func addAdminAddressFlag(cmd *cobra.Command) *string {
+	address := cmd.Flags().String("admin-address", defaultAdminAddress, "`HOST:PORT` of the admin interface of podway serve")
+	complete(cmd, "admin-address")
+	return address
+}
+
+// fetchAdmin asks a running serve for a path of its admin interface, and decodes its JSON into a T. what is that in words, such as
+// "a list of problems".
+func fetchAdmin[T any](ctx context.Context, address, path, what string) (T, error) {
+	return askAdmin[T](ctx, http.MethodGet, address, path, what)
+}
+
+// askAdmin is fetchAdmin with any method.
+func askAdmin[T any](ctx context.Context, method, address, path, what string) (T, error) {
+	var value T
+	ctx, cancel := context.WithTimeout(ctx, adminTimeout)
+	defer cancel()
+	request, err := http.NewRequestWithContext(ctx, method, "http://"+address+path, nil)
+	if err != nil {
+		return value, usagef("--admin-address %q: want HOST:PORT", address)
+	}
+	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}} // no proxy of the environment: it is our own server
+	response, err := client.Do(request)
+	if err != nil {
+		return value, fmt.Errorf("asking podway serve at %s: %w; is it running, and is this its --admin-address?", address, errors.Unwrap(err))
+	}
+	defer func() { _ = response.Body.Close() }()
+	body, err := io.ReadAll(io.LimitReader(response.Body, adminBytes+1))
+	switch {
+	case err != nil:
+		return value, fmt.Errorf("reading %s from %s: %w", what, address, err)
+	case len(body) > adminBytes:
+		return value, fmt.Errorf("%s answered %s of more than %d bytes", address, what, adminBytes)
+	case response.Header.Get(adminErrorHeader) != "":
+		return value, errors.New(strings.TrimSpace(string(body)))
+	case response.StatusCode != http.StatusOK || json.Unmarshal(body, &value) != nil:
+		return value, fmt.Errorf("%s answered %s, but not with %s; is this the --admin-address of podway serve?", address, response.Status, what)
+	}
+	return value, nil
+}
+
+// adminError answers a request for what cannot be done.
+func adminError(w http.ResponseWriter, status int, message string) {
+	w.Header().Set(adminErrorHeader, "1")
+	http.Error(w, message, status)
+}

@@ -1,0 +1,45 @@
+package main
+
+import (
+	"encoding/json"
+	"net/http"
+
+	"github.com/podway/podway/api"
+	"github.com/podway/podway/xds"
+)
+
+// envoyBoard tells of all connected Envoys.
+type envoyBoard struct {
+	server   *xds.Server
+	rejected *rejections
+}
+
+// all are the Envoys, with the objects and fields that they reject.
+func (b *envoyBoard) all(node string) []xds.StreamStatus {
+	streams := b.server.Streams
+	if node != "" {
+		streams = func() []xds.StreamStatus { return b.server.StreamsOf(node) }
+	}
+	all := streams()
+	for _, envoy := range all {
+		for _, of := range envoy.Types {
+			for i, rejected := range of.Rejected {
+				if object, field, known := b.rejected.origin(envoy.Gateway, api.ResourceKey{Type: of.Type, Name: rejected.Name}); known {
+					of.Rejected[i].Object, of.Rejected[i].Field = object, field
+				}
+			}
+		}
+	}
+	return all
+}
+
+// write answers GET /envoys, and with ?node=ID of one node in full.
+func (b *envoyBoard) write(w http.ResponseWriter, r *http.Request) {
+	data, err := json.Marshal(b.all(r.URL.Query().Get("node")))
+	if err != nil {
+		http.Error(w, "encoding the Envoys: "+err.Error(), http.StatusInternalServerError)
+		return
+	}
+	w.Header().Set("Content-Type", "application/json")
+	_, _ = w.Write(append(data, '\n')) // a client that has gone is nobody's problem
+}

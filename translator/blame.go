@@ -1,0 +1,174 @@
+package translator
+
+import (
+	"fmt"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+
+	endpointv3 "github.com/envoyproxy/go-control-plane/envoy/config/endpoint/v3"
+	routev3 "github.com/envoyproxy/go-control-plane/envoy/config/route/v3"
+	"google.golang.org/protobuf/encoding/prototext"
+
+	"github.com/podway/podway/api"
+)
+
+// Blame says which object, and where it can be told which of its fields, an Envoy's rejection of a resource is about. message is
+// what the Envoy said. Without a better clue it is the resource's main owner and no field.
+func Blame(resource *api.Resource, message string) (owner api.Owner, field string) {
+	if len(resource.Owners) == 0 {
+		return api.Owner{}, ""
+	}
+	owner = resource.Owners[0]
+	decoded, err := resource.Decoded()
+	if err != nil {
+		return owner, ""
+	}
+	path := protoPath(message)
+	switch made := decoded.Message.(type) {
+	case *routev3.RouteConfiguration:
+		return blameRoutes(resource, made, path, message)
+	case *endpointv3.ClusterLoadAssignment:
+		return owner, blameEndpoints(made, path, message)
+	}
+	return owner, fieldOf(owner.Kind, path, message)
+}
+
+// protoStep is a field in the message of a violated constraint, with the index of its element or -1.
+type protoStep struct {
+	field string
+	index int
+}
+
+// constraint is how Envoy writes one: "caused by VirtualHostValidationError.Routes[1]: embedded message failed validation".
+var constraint = regexp.MustCompile(`ValidationError\.(\w+)(?:\[(\d+)\])?:`)
+
+// protoPath is the way to the field that violates a constraint, from the outside in; nothing where the message is of another kind.
+func protoPath(message string) []protoStep {
+	var path []protoStep
+	for _, match := range constraint.FindAllStringSubmatch(message, -1) {
+		step := protoStep{field: match[1], index: -1}
+		if index, err := strconv.Atoi(match[2]); err == nil {
+			step.index = index
+		}
+		path = append(path, step)
+	}
+	return path
+}
+
+// blameRoutes finds the HTTPRoute in a RouteConfiguration that it may share with others.
+func blameRoutes(resource *api.Resource, config *routev3.RouteConfiguration, path []protoStep, message string) (api.Owner, string) {
+	gateway := resource.Owners[0]
+	routes := routeOwners(resource)
+	if len(path) >= 2 && path[0].field == "VirtualHosts" && path[1].field == "Routes" {
+		if route := routeAt(config, path[0].index, path[1].index); route != nil {
+			if owner, field, found := ownerOfRoute(routes, route.GetName()); found {
+				if len(path) > 2 && path[2].field != "Match" {
+					field, _, _ = strings.Cut(field, ".matches")
+				}
+				return owner, field
+			}
+		}
+	}
+	if owner, field, found := onlyRouteWith(config, routes, fragment(message)); found {
+		return owner, field
+	}
+	if len(routes) == 1 && len(path) == 0 && !strings.Contains(message, "domain") {
+		return routes[0], ""
+	}
+	return gateway, ""
+}
+
+// routeOwners are the HTTPRoutes among the owners.
+func routeOwners(resource *api.Resource) []api.Owner {
+	var routes []api.Owner
+	for _, owner := range resource.Owners {
+		if owner.Kind == "HTTPRoute" {
+			routes = append(routes, owner)
+		}
+	}
+	return routes
+}
+
+func routeAt(config *routev3.RouteConfiguration, host, route int) *routev3.Route {
+	hosts := config.GetVirtualHosts()
+	if host < 0 || host >= len(hosts) || route < 0 || route >= len(hosts[host].GetRoutes()) {
+		return nil
+	}
+	return hosts[host].GetRoutes()[route]
+}
+
+// ownerOfRoute reads the name of an Envoy route: NAMESPACE/NAME/RULE/MATCH.
+func ownerOfRoute(routes []api.Owner, name string) (api.Owner, string, bool) {
+	parts := strings.Split(name, "/")
+	if len(parts) != 4 {
+		return api.Owner{}, "", false
+	}
+	at := slices.IndexFunc(routes, func(owner api.Owner) bool { return owner.Namespace == parts[0] && owner.Name == parts[1] })
+	if at < 0 {
+		return api.Owner{}, "", false
+	}
+	return routes[at], fmt.Sprintf("spec.rules[%s].matches[%s]", parts[2], parts[3]), true
+}
+
+// fragment is what a message quotes at its end, such as the part of a regular expression that is wrong; empty if that is too short to
+// tell anything.
+func fragment(message string) string {
+	at := strings.LastIndex(message, ": ")
+	if at < 0 {
+		return ""
+	}
+	quoted := strings.Trim(strings.TrimSpace(message[at+2:]), `'".`)
+	if len(quoted) < 2 || len(quoted) > 200 {
+		return ""
+	}
+	return quoted
+}
+
+// onlyRouteWith finds the HTTPRoute that alone has a text, and the rule if there is only one.
+func onlyRouteWith(config *routev3.RouteConfiguration, routes []api.Owner, text string) (api.Owner, string, bool) {
+	var found []api.Owner
+	var fields []string
+	if text == "" {
+		return api.Owner{}, "", false
+	}
+	// As it is in the text form, where quotes and backslashes are escaped.
+	text = strings.Trim(strconv.Quote(text), `"`)
+	for _, host := range config.GetVirtualHosts() {
+		for _, route := range host.GetRoutes() {
+			if !strings.Contains(prototext.MarshalOptions{}.Format(route), text) {
+				continue
+			}
+			if owner, field, ok := ownerOfRoute(routes, route.GetName()); ok {
+				field, _, _ = strings.Cut(field, ".matches")
+				found, fields = append(found, owner), append(fields, field)
+			}
+		}
+	}
+	if len(found) == 0 || len(slices.Compact(found)) > 1 {
+		return api.Owner{}, "", false
+	}
+	if len(slices.Compact(fields)) > 1 {
+		return found[0], "", true
+	}
+	return found[0], fields[0], true
+}
+
+// blameEndpoints is spec.services or spec.addresses, where the endpoint that is meant can be told.
+func blameEndpoints(assignment *endpointv3.ClusterLoadAssignment, path []protoStep, message string) string {
+	for l, locality := range assignment.GetEndpoints() {
+		for e, endpoint := range locality.GetLbEndpoints() {
+			address := endpoint.GetEndpoint().GetAddress().GetSocketAddress().GetAddress()
+			byPath := len(path) >= 2 && path[0] == protoStep{"Endpoints", l} && path[1] == protoStep{"LbEndpoints", e}
+			if !byPath && !strings.Contains(message, "address: "+address+".") {
+				continue
+			}
+			if endpoint.GetMetadata().GetFilterMetadata()[metadataNamespace] != nil {
+				return "spec.services"
+			}
+			return "spec.addresses"
+		}
+	}
+	return ""
+}

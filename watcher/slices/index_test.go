@@ -1,0 +1,232 @@
+package slices
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/podway/podway/api/pods"
+)
+
+var (
+	httpbin    = types.NamespacedName{Namespace: "default", Name: "httpbin"}
+	httpbinKey = pods.ServiceKey{Cluster: "east", Namespace: "default", Name: "httpbin"}
+	noon       = time.Date(2026, 5, 1, 12, 0, 0, 0, time.UTC)
+)
+
+// shelf is an index with the Service httpbin, and a clock.
+type shelf struct {
+	*Index
+	t   *testing.T
+	now time.Time
+}
+
+func newShelf(t *testing.T) *shelf {
+	s := &shelf{Index: NewIndex("east"), t: t, now: noon}
+	s.PutService(httpbin, Service("east", service()))
+	return s
+}
+
+func (s *shelf) put(slices ...*discoveryv1.EndpointSlice) {
+	for _, slice := range slices {
+		s.PutSlice(types.NamespacedName{Namespace: slice.Namespace, Name: slice.Name}, NewSlice(slice), s.now)
+	}
+}
+
+func (s *shelf) remove(name string) {
+	s.PutSlice(types.NamespacedName{Namespace: "default", Name: name}, nil, s.now)
+}
+
+func (s *shelf) join() Changes {
+	return s.Join(s.now, func(string) bool { return true })
+}
+
+// names are the Pods of httpbin after a Join.
+func (s *shelf) names() []string {
+	s.t.Helper()
+	s.join()
+	var out []string
+	for _, pod := range s.Sets()[httpbinKey].Pods {
+		out = append(out, pod.Name)
+	}
+	return out
+}
+
+func TestPodThatMovesBetweenSlicesIsNeverGone(t *testing.T) {
+	for _, removalFirst := range []bool{true, false} {
+		s := newShelf(t)
+		s.put(slice("1", pod("a", "10.0.0.1"), pod("b", "10.0.0.2")), slice("2", pod("c", "10.0.0.3")))
+		require.Equal(t, []string{"a", "b", "c"}, s.names())
+		steps := []*discoveryv1.EndpointSlice{slice("1", pod("a", "10.0.0.1")), slice("2", pod("b", "10.0.0.2"), pod("c", "10.0.0.3"))}
+		if !removalFirst {
+			steps[0], steps[1] = steps[1], steps[0]
+		}
+		for _, step := range steps {
+			s.put(step)
+			require.Equal(t, []string{"a", "b", "c"}, s.names())
+		}
+		s.now = s.now.Add(time.Second)
+		require.Equal(t, []string{"a", "b", "c"}, s.names())
+	}
+}
+
+func TestPodThatVanishesFromOneOfSeveralSlicesIsGoneInAMoment(t *testing.T) {
+	s := newShelf(t)
+	s.put(slice("1", pod("a", "10.0.0.1"), pod("b", "10.0.0.2")), slice("2", pod("c", "10.0.0.3")))
+	s.join()
+	s.put(slice("1", pod("a", "10.0.0.1")))
+	changes := s.join()
+	require.Equal(t, s.now.Add(moving), changes.Again)
+	s.now = changes.Again
+	require.Equal(t, []string{"a", "c"}, s.names())
+	require.Zero(t, s.join().Again)
+}
+
+func TestPodsThatAreDeletedGoAtOnce(t *testing.T) {
+	terminating := conditions(pod("b", "10.0.0.2"), no, yes, yes)
+	t.Run("from one of several slices, after they were terminating", func(t *testing.T) {
+		s := newShelf(t)
+		s.put(slice("1", pod("a", "10.0.0.1"), terminating), slice("2", pod("c", "10.0.0.3")))
+		s.join()
+		s.put(slice("1", pod("a", "10.0.0.1")))
+		require.Equal(t, []string{"a", "c"}, s.names())
+	})
+	t.Run("from the only slice", func(t *testing.T) {
+		s := newShelf(t)
+		s.put(slice("1", pod("a", "10.0.0.1"), pod("b", "10.0.0.2")))
+		s.join()
+		s.put(slice("1", pod("a", "10.0.0.1")))
+		require.Equal(t, []string{"a"}, s.names())
+		s.remove("1")
+		require.Empty(t, s.names())
+	})
+}
+
+func TestUpdateThatChangesNothingIsNoChange(t *testing.T) {
+	s := newShelf(t)
+	first := slice("1", pod("a", "10.0.0.1"))
+	s.put(first)
+	require.Len(t, s.join().Sets, 1)
+	again := first.DeepCopy()
+	again.ResourceVersion = "2"
+	again.Annotations = map[string]string{corev1.EndpointsLastChangeTriggerTime: "2026-05-01T12:00:01Z"}
+	s.put(again)
+	s.PutService(httpbin, Service("east", service()))
+	changes := s.join()
+	require.Empty(t, changes.Sets)
+	require.False(t, changes.Services)
+	require.Equal(t, noon.Add(time.Second), s.Slice(types.NamespacedName{Namespace: "default", Name: "1"}).Changed.UTC(), "but the time counts")
+}
+
+func TestNamespacesThatAreNotJoinedWait(t *testing.T) {
+	s := newShelf(t)
+	s.put(slice("1", pod("a", "10.0.0.1")))
+	changes := s.Join(s.now, func(string) bool { return false })
+	require.Empty(t, changes.Sets)
+	require.Empty(t, s.Services(func(string) bool { return false }))
+	require.Len(t, s.join().Sets, 1)
+}
+
+func TestServiceThatGoesAndComesBack(t *testing.T) {
+	s := newShelf(t)
+	s.put(slice("1", pod("a", "10.0.0.1")))
+	s.join()
+	s.PutService(httpbin, nil)
+	changes := s.join()
+	require.Equal(t, []pods.ServiceKey{httpbinKey}, changes.Gone)
+	require.True(t, changes.Services)
+	s.PutService(httpbin, Service("east", service()))
+	require.Equal(t, []string{"a"}, s.names(), "its slices were there all the time")
+	s.remove("1")
+	s.PutService(httpbin, nil)
+	s.join()
+	require.True(t, s.IsEmpty())
+}
+
+func TestLabelsAreUnknownUntilAllWereSeen(t *testing.T) {
+	s := newShelf(t)
+	s.put(slice("1", pod("a", "10.0.0.1"), pod("b", "10.0.0.2")))
+	s.join()
+	s.FollowLabels("default", true)
+	require.True(t, s.join().Sets[httpbinKey].Unlabeled)
+	one, two := types.NamespacedName{Namespace: "default", Name: "a"}, types.NamespacedName{Namespace: "default", Name: "b"}
+	s.PutLabels(one, map[string]string{"version": "v2"})
+	s.LabelsKnown("default")
+	set := s.join().Sets[httpbinKey]
+	require.False(t, set.Unlabeled)
+	require.Equal(t, map[string]string{"version": "v2"}, set.Pods[0].Labels)
+	require.Nil(t, set.Pods[1].Labels)
+
+	s.PutLabels(two, map[string]string{"version": "v2"})
+	set = s.join().Sets[httpbinKey]
+	require.Equal(t, fmt.Sprintf("%p", set.Pods[0].Labels), fmt.Sprintf("%p", set.Pods[1].Labels), "equal labels are there once")
+	s.PutLabels(two, map[string]string{"version": "v2"})
+	require.Empty(t, s.join().Sets, "a Pod's update that changes no label is nobody's concern")
+	s.PutLabels(one, nil)
+	require.Nil(t, s.join().Sets[httpbinKey].Pods[0].Labels)
+	s.PutLabels(types.NamespacedName{Namespace: "elsewhere", Name: "a"}, map[string]string{"version": "v2"})
+	require.Equal(t, []types.NamespacedName{two}, s.PodNames("default"))
+
+	s.FollowLabels("default", false)
+	require.Nil(t, s.join().Sets[httpbinKey].Pods[1].Labels)
+	require.Empty(t, s.pods)
+	require.Empty(t, s.Index.sets)
+}
+
+// TestIndexAgreesWithOneMadeAnew plays histories, and compares with an index that sees only their ends.
+func TestIndexAgreesWithOneMadeAnew(t *testing.T) {
+	for seed := range uint64(200) {
+		random := rand.New(rand.NewPCG(seed, 1))
+		s := newShelf(t)
+		s.FollowLabels("default", true)
+		s.LabelsKnown("default")
+		slices, labels := map[string]*discoveryv1.EndpointSlice{}, map[string]map[string]string{}
+		sets := map[pods.ServiceKey]*pods.Set{}
+		for range 60 {
+			name := fmt.Sprint(random.IntN(3))
+			switch random.IntN(4) {
+			case 0:
+				s.remove(name)
+				delete(slices, name)
+			case 1:
+				podName := fmt.Sprint("p", random.IntN(5))
+				labels[podName] = map[string]string{"v": fmt.Sprint(random.IntN(2))}
+				s.PutLabels(types.NamespacedName{Namespace: "default", Name: podName}, labels[podName])
+			default:
+				made := slice(name)
+				for i := range random.IntN(5) {
+					e := pod(fmt.Sprint("p", i), fmt.Sprintf("10.0.0.%d", i+1))
+					made.Endpoints = append(made.Endpoints, conditions(e, ptr(random.IntN(3) > 0), nil, ptr(random.IntN(5) == 0)))
+				}
+				slices[name] = made
+				s.put(made)
+			}
+			changes := s.join()
+			for key, set := range changes.Sets {
+				sets[key] = set
+			}
+		}
+		s.now = s.now.Add(time.Minute)
+		for key, set := range s.join().Sets {
+			sets[key] = set
+		}
+		fresh := newShelf(t)
+		fresh.FollowLabels("default", true)
+		fresh.LabelsKnown("default")
+		for name, value := range labels {
+			fresh.PutLabels(types.NamespacedName{Namespace: "default", Name: name}, value)
+		}
+		for _, made := range slices {
+			fresh.put(made)
+		}
+		fresh.join()
+		require.Equal(t, fresh.Sets()[httpbinKey].Pods, sets[httpbinKey].Pods, "seed %d", seed)
+		require.Equal(t, s.Sets()[httpbinKey], sets[httpbinKey])
+	}
+}

@@ -1,0 +1,137 @@
+package xds
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/peer"
+	"google.golang.org/grpc/status"
+)
+
+// reason is why a connection or a stream is refused, as metrics have it.
+type reason string
+
+// The reasons for which streams are refused.
+const (
+	reasonMaxStreams        reason = "max_streams"
+	reasonMaxStreamsPerPeer reason = "max_streams_per_peer"
+	reasonRate              reason = "stream_rate"
+	reasonRatePerPeer       reason = "stream_rate_per_peer"
+	reasonNoURI             reason = "no_uri_san"
+	reasonSeveralURIs       reason = "several_uri_sans"
+	reasonTrustDomain       reason = "wrong_trust_domain"
+	reasonNoGateway         reason = "no_gateway"
+	reasonWrongGateway      reason = "wrong_gateway"
+	reasonChangedGateway    reason = "changed_gateway"
+	reasonNoOperator        reason = "no_operator"
+)
+
+// The reasons for which connections are refused, or closed.
+const (
+	reasonNoCertificate    reason = "no_certificate"
+	reasonExpired          reason = "expired"
+	reasonUnknownAuthority reason = "unknown_authority"
+	reasonBadCertificate   reason = "bad_certificate"
+	reasonNoTLS            reason = "no_tls"
+	reasonHandshake        reason = "handshake"
+)
+
+// denial is what is said to a client that may not have what it asks for.
+type denial struct {
+	reason reason
+	err    error
+}
+
+func deny(why reason, code codes.Code, format string, args ...any) *denial {
+	return &denial{reason: why, err: status.Errorf(code, format, args...)}
+}
+
+// deny counts a denial, tells of it, and returns what the client is told.
+func (s *Server) deny(ctx context.Context, r *denial) error {
+	s.metrics.refused.WithLabelValues(string(r.reason)).Inc()
+	address := peerAddress(ctx)
+	if s.notices.first(string(r.reason)+" "+address, time.Now()) {
+		s.log.Warn("A stream was refused", "peer", address, "reason", r.reason, "message", status.Convert(r.err).Message())
+	}
+	return r.err
+}
+
+// client is who is at the other end of a stream.
+type client struct {
+	address string
+	// identity is nil in plain text.
+	identity *identity
+}
+
+// client tells who opened a stream, or why nobody can be told.
+func (s *Server) client(ctx context.Context) (client, *denial) {
+	who := client{address: peerAddress(ctx)}
+	if s.config.Access == nil {
+		return who, nil
+	}
+	p, _ := peer.FromContext(ctx)
+	info, ok := p.AuthInfo.(clientInfo)
+	if !ok {
+		return who, deny(reasonNoCertificate, codes.PermissionDenied, "the connection has no client certificate")
+	}
+	if info.denial != nil {
+		return who, info.denial
+	}
+	who.identity = &info.identity
+	return who, nil
+}
+
+// AuthorizeOperator returns nil where the client of a call may see what all Envoys have, and else a status with the code PermissionDenied.
+// With mTLS, that is an identity named as operator; in plain text, a client on this host, which can be any Gateway anyway.
+func (s *Server) AuthorizeOperator(ctx context.Context) error {
+	who, refused := s.client(ctx)
+	switch {
+	case refused != nil:
+	case who.identity == nil && !isLoopback(who.address):
+		refused = deny(reasonNoOperator, codes.PermissionDenied, "without mTLS only clients on podway's own host are operators, and %s is none", who.address)
+	case who.identity != nil && !who.identity.operator:
+		refused = deny(reasonNoOperator, codes.PermissionDenied, "the identity %s is not named as operator", short(who.identity.uri))
+	default:
+		return nil
+	}
+	return s.deny(ctx, refused)
+}
+
+const (
+	// noticeEvery is how often the same is said of the same client.
+	noticeEvery = time.Minute
+	// maxNotices bounds what is remembered of it.
+	maxNotices = 1000
+)
+
+// notices keeps a fleet that tries again and again from filling the log.
+type notices struct {
+	mu   sync.Mutex
+	said map[string]time.Time
+}
+
+// first is true where that has not been said for a while.
+func (n *notices) first(what string, now time.Time) bool {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if at, there := n.said[what]; there && now.Sub(at) < noticeEvery {
+		return false
+	}
+	if len(n.said) >= maxNotices {
+		for old, at := range n.said {
+			if now.Sub(at) >= noticeEvery {
+				delete(n.said, old)
+			}
+		}
+		if len(n.said) >= maxNotices {
+			return false
+		}
+	}
+	if n.said == nil {
+		n.said = map[string]time.Time{}
+	}
+	n.said[what] = now
+	return true
+}

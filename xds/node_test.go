@@ -1,0 +1,106 @@
+package xds
+
+import (
+	"testing"
+
+	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
+	discoveryv3 "github.com/envoyproxy/go-control-plane/envoy/service/discovery/v3"
+	"github.com/stretchr/testify/require"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
+	"github.com/podway/podway/api"
+)
+
+func TestDeltaNodeIsNeededInTheFirstRequestOnlyAndMayBeInEach(t *testing.T) {
+	w := newWorld(t, quick(), cluster("a", 1), endpoints("a", 1))
+	first := w.delta()
+	first.subscribe(clusterType)
+	first.want(clusterType, "a")
+	first.subscribe(endpointType, "a")
+	first.want(endpointType, "a")
+	first.quiet()
+	each := w.deltaNode("envoy-2")
+	each.spoken = true
+	for _, r := range []*discoveryv3.DeltaDiscoveryRequest{
+		{TypeUrl: clusterType}, {TypeUrl: endpointType, ResourceNamesSubscribe: []string{"a"}},
+	} {
+		r.Node = node("envoy-2")
+		each.ask(r)
+		each.want(r.GetTypeUrl(), "a")
+	}
+	each.quiet()
+}
+
+func TestSotWNodeIsNeededInTheFirstRequestOnlyAndMayBeInEach(t *testing.T) {
+	w := newSotWWorld(t, cluster("a", 1), endpoints("a", 1))
+	first := w.sotw()
+	first.subscribe(clusterType)
+	first.want(clusterType, "a")
+	first.subscribe(endpointType, "a")
+	first.want(endpointType, "a")
+	first.quiet()
+	each := w.sotwNode("envoy-2")
+	each.spoken = true
+	for _, r := range []*discoveryv3.DiscoveryRequest{{TypeUrl: clusterType}, {TypeUrl: endpointType, ResourceNames: []string{"a"}}} {
+		r.Node = node("envoy-2")
+		each.ask(r)
+		each.want(r.GetTypeUrl(), "a")
+	}
+	each.quiet()
+}
+
+func TestSotWFirstRequestMustSayWhoAsks(t *testing.T) {
+	w := newWorld(t, quick())
+	c := w.sotw()
+	c.spoken = true
+	c.subscribe(clusterType)
+	err := c.ends()
+	require.Equal(t, codes.InvalidArgument, status.Code(err))
+	require.ErrorContains(t, err, "the first request on a stream must hold a node with an id")
+}
+
+// twoGateways is a world in which each of two Gateways has a secret of its own.
+func twoGateways(t *testing.T) *world {
+	t.Helper()
+	w := newEmptyWorld(t, quick())
+	w.server.SetViews(map[string][]*api.Resource{gateway: fenced(secret("mine", 1)), "edge/other": {secret("theirs", 1)}})
+	return w
+}
+
+func TestDeltaLaterNodeIsNotBelieved(t *testing.T) {
+	w := twoGateways(t)
+	c := w.delta()
+	c.subscribe(secretType, "mine")
+	c.want(secretType, "mine")
+	c.ask(&discoveryv3.DeltaDiscoveryRequest{TypeUrl: secretType, ResourceNamesSubscribe: []string{"mine"}, Node: node("envoy-9")})
+	c.want(secretType, "mine")
+	c.quiet()
+	require.Equal(t, "envoy-1", w.server.Streams()[0].Node)
+	c.ask(&discoveryv3.DeltaDiscoveryRequest{
+		TypeUrl: secretType, ResourceNamesSubscribe: []string{"theirs"}, Node: &corev3.Node{Id: "envoy-1", Cluster: "edge/other"},
+	})
+	select {
+	case r := <-c.responses:
+		require.Equal(t, []string{"-theirs"}, deltaNames(r))
+	case err := <-c.failed:
+		require.Equal(t, codes.PermissionDenied, status.Code(err))
+	}
+}
+
+func TestSotWLaterNodeIsNotBelieved(t *testing.T) {
+	w := twoGateways(t)
+	c := w.sotw()
+	c.subscribe(secretType, "mine")
+	c.want(secretType, "mine")
+	c.ask(&discoveryv3.DiscoveryRequest{
+		TypeUrl: secretType, ResourceNames: []string{"theirs", "fence-a"}, ResponseNonce: c.nonces[secretType],
+		Node: &corev3.Node{Id: "envoy-1", Cluster: "edge/other"},
+	})
+	select {
+	case r := <-c.responses:
+		require.Equal(t, []string{"fence-a"}, sotwNames(t, r))
+	case err := <-c.failed:
+		require.Equal(t, codes.PermissionDenied, status.Code(err))
+	}
+}
