@@ -28,19 +28,14 @@ func (p *Plan) Endpoints(tunnel types.NamespacedName, live pods.Live) Endpoints 
 	if plan == nil || plan.refused {
 		return Endpoints{}
 	}
-	var found []backend
-	partial := false
-	for i := range plan.entries {
-		entry := &plan.entries[i]
-		if entry.drained || entry.weight == 0 {
-			continue
-		}
-		set := live(entry.key)
-		if set == nil || entry.pending || entry.selector != nil && set.Unlabeled {
-			partial = true
-			continue
-		}
-		found = entry.collect(found, set)
+	sets, partial := plan.sets(live)
+	size := len(plan.addresses)
+	for _, set := range sets {
+		size += len(set.Pods)
+	}
+	found := make([]backend, 0, size)
+	for i, set := range sets {
+		found = plan.entries[i].collect(found, set)
 	}
 	for _, address := range plan.addresses {
 		found = append(found, backend{address: address.address, weight: address.weight})
@@ -63,6 +58,28 @@ func (p *Plan) Endpoints(tunnel types.NamespacedName, live pods.Live) Endpoints 
 		result.Problems[i] = p.cfg.Locate(result.Problems[i])
 	}
 	return result
+}
+
+// noPods is the set of a service whose Pods take no traffic.
+var noPods = &pods.Set{}
+
+// sets are the Pods of each entry, and whether any are missing of which nothing is known.
+func (t *tunnelPlan) sets(live pods.Live) (sets []*pods.Set, partial bool) {
+	sets = make([]*pods.Set, len(t.entries))
+	for i := range t.entries {
+		entry := &t.entries[i]
+		sets[i] = noPods
+		if entry.drained || entry.weight == 0 {
+			continue
+		}
+		set := live(entry.key)
+		if set == nil || entry.pending || entry.selector != nil && set.Unlabeled {
+			partial = true
+			continue
+		}
+		sets[i] = set
+	}
+	return sets, partial
 }
 
 // backend is one Pod or address on its way into a ClusterLoadAssignment.

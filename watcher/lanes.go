@@ -192,7 +192,7 @@ func (l *Lanes) Take() Batch {
 			batch.Stamps[key] = stamp
 		}
 	}
-	clear(l.pending)
+	l.pending = map[pods.ServiceKey]Stamp{} // one that was large once would cost its size for ever
 	slices.SortFunc(batch.Changed, compareKeys)
 	return batch
 }

@@ -188,8 +188,10 @@ func (p *pass) fill(r *response) {
 			add(record)
 		case e.kept() != nil:
 			p.keep(st, e, add)
-		case e.unsure:
+		case e.unsure, e.has.version != "":
+			// The client may have a version that is not known any more. Left out, it would be deleted.
 			add(record)
+			p.follow(st, item{name: name, record: record})
 			r.tainted = r.tainted || e.refused == record.version
 		}
 	}

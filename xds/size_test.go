@@ -62,14 +62,7 @@ func TestSotWResponsesStayBelowWhatClientsAccept(t *testing.T) {
 	w := newWorld(t, quick(), resources...)
 	c := w.sotw()
 	c.subscribe(secretType, names...)
-	var seen []string
-	for len(seen) < len(names) {
-		// The client of this test ends the stream at 4 MiB.
-		r := c.next()
-		seen = append(seen, sotwNames(t, r)...)
-		c.ack(r)
-	}
-	require.ElementsMatch(t, names, seen)
+	c.takes(secretType, names...) // the client of this test ends the stream at 4 MiB
 }
 
 func TestRemovalsAreSplit(t *testing.T) {

@@ -27,8 +27,8 @@ func TestSotWNACKIsNotAnACK(t *testing.T) {
 	c.nackNew(c.see(clusterType, "a", "b"), "cluster b: no")
 	c.quiet()
 	types := w.server.Streams()[0].Types
-	require.Equal(t, []RejectedStatus{{Name: "b", Version: versionOfResource(t, checked("b", 1))}}, types[1].Rejected)
-	require.Equal(t, 1, types[1].Behind)
+	require.Equal(t, "b", types[1].Rejected[0].Name)
+	require.Equal(t, []int{2, 1, 0, 1}, []int{types[1].Wanted, types[1].Current, types[1].Behind, types[1].Declined})
 	w.set(fenced(append(next[:3:3], checked("b", 2), endpoints("b", 1), routes("r", "b"))...)...)
 	b := c.see(clusterType, "a", "b")
 	c.quiet()
@@ -110,7 +110,7 @@ func (c *sotwClient) judge(r *discoveryv3.DiscoveryResponse, message string, bad
 }
 
 func TestSotWRejectedAssignmentIsFoundByHalving(t *testing.T) {
-	var resources = fenced()
+	resources := fenced()
 	var names []string
 	for i := range 100 {
 		names = append(names, fmt.Sprintf("c%02d", i))
@@ -156,7 +156,7 @@ func TestDeltaRejectedClusterIsFoundByHalving(t *testing.T) {
 		t.Run(shortType(served[of].url), func(t *testing.T) {
 			var names []string
 			w := newWorld(t, quick())
-			var resources = fenced()
+			resources := fenced()
 			for i := range 50 {
 				names = append(names, fmt.Sprintf("n%02d", i))
 				resources = append(resources, served[of].make(names[i], 1))

@@ -73,7 +73,7 @@ func (w *world) wantBehind(count int) {
 		behind := 0
 		for _, st := range w.server.Streams() {
 			for _, of := range st.Types {
-				behind += of.Behind
+				behind += of.Wanted - of.Current
 			}
 		}
 		return behind == count

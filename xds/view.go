@@ -10,6 +10,10 @@ import (
 // logLength is how many changes of a view are remembered. A stream that is further behind looks at all names once.
 const logLength = 4096
 
+// maxLogBytes is how much the records that a view's log remembers may have in all, in bytes on the wire. Of an older
+// change it remembers the versions only.
+const maxLogBytes = 4 << 20
+
 // change is one entry of a view's log: what a name was before.
 type change struct {
 	key  api.ResourceKey
@@ -44,6 +48,13 @@ func formerly(r *record) former {
 // span says when a name came into a view, and when it last changed or left.
 type span struct{ added, changed uint64 }
 
+func (f former) bytes() int {
+	if f.record == nil {
+		return 0
+	}
+	return f.record.size
+}
+
 // collection is the records of one type in a view.
 type collection struct {
 	records map[string]*record
@@ -64,6 +75,9 @@ type view struct {
 	// head is the number of changes so far; change n is log[n % logLength].
 	head uint64
 	log  []change
+	// logBytes is the size of the records in the log; changes before logFrom have none any more.
+	logBytes int
+	logFrom  uint64
 	// pruned is the last change of any name that was forgotten after its removal.
 	pruned  uint64
 	streams map[*stream]struct{}
@@ -120,9 +134,24 @@ func (v *view) append(c change) {
 	if len(v.log) < logLength {
 		v.log = append(v.log, c)
 	} else {
+		if v.logFrom == v.head-logLength {
+			v.shorten()
+		}
 		v.log[v.head%logLength] = c
 	}
 	v.head++
+	v.logBytes += c.prev.bytes()
+	for v.logBytes > maxLogBytes && v.logFrom < v.head {
+		v.shorten()
+	}
+}
+
+// shorten lets go of the oldest record in the log.
+func (v *view) shorten() {
+	oldest := &v.log[v.logFrom%logLength]
+	v.logBytes -= oldest.prev.bytes()
+	oldest.prev.record = nil
+	v.logFrom++
 }
 
 // inLog is true where all changes since cursor are still in the log.

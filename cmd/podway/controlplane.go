@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/netip"
 	"os"
+	"runtime/debug"
 	"slices"
 	"sync/atomic"
 	"syscall"
@@ -156,6 +157,7 @@ func (c *controlPlane) run(ctx context.Context, adminListener net.Listener) erro
 		c.pipeline.run(ctx, c.lanes, first)
 		return nil
 	})
+	group.Go(func() error { return c.giveBack(ctx) })
 	group.Go(func() error { return c.runXDS(ctx, first, adminListener.Addr().String()) })
 	group.Go(func() error {
 		select {
@@ -176,6 +178,23 @@ func (c *controlPlane) run(ctx context.Context, adminListener net.Listener) erro
 		c.cfg.Log.Info("Ended")
 	}
 	return err
+}
+
+// giveBack returns to the system what the first sync took beyond what is kept, once: by itself the collector takes many minutes for it.
+func (c *controlPlane) giveBack(ctx context.Context) error {
+	ticker := time.NewTicker(time.Second)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-ticker.C:
+		}
+		if state := c.pipeline.state.Load(); state != nil && len(state.Unsynced) == 0 {
+			debug.FreeOSMemory()
+			return nil
+		}
+	}
 }
 
 // runFleet follows the clusters, and keeps what it learns of them until the last of it is kept.

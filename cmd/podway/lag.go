@@ -5,7 +5,8 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
-	"github.com/podway/podway/watcher"
+	"github.com/podway/podway/api"
+	"github.com/podway/podway/xds"
 )
 
 // lag measures how late what is published is.
@@ -14,7 +15,7 @@ type lag struct {
 }
 
 // lagBuckets (seconds) are fine where podway itself is at work, and reach to where a person is called.
-var lagBuckets = []float64{.0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30}
+var lagBuckets = []float64{.0001, .0002, .0005, .001, .002, .005, .01, .02, .05, .1, .2, .5, 1, 2, 5, 10, 30}
 
 func newLag(registerer prometheus.Registerer) *lag {
 	l := &lag{
@@ -34,17 +35,19 @@ func newLag(registerer prometheus.Registerer) *lag {
 	return l
 }
 
-// published notes that a batch has been handed on. A nil lag measures nothing.
-func (l *lag) published(batch watcher.Batch, now time.Time) {
+// published notes that endpoints have been handed on; seen says of some, by name, when what led to them was first seen. A nil lag measures
+// nothing.
+func (l *lag) published(endpoints []*api.Resource, seen map[string]xds.Seen, now time.Time) {
 	if l == nil {
 		return
 	}
-	for _, stamp := range batch.Stamps {
-		if !stamp.Triggered.IsZero() {
-			l.triggered.Observe(now.Sub(stamp.Triggered).Seconds())
+	for _, resource := range endpoints {
+		of := seen[resource.Name]
+		if !of.Triggered.IsZero() {
+			l.triggered.Observe(now.Sub(of.Triggered).Seconds())
 		}
-		if !stamp.Read.IsZero() {
-			l.read.Observe(now.Sub(stamp.Read).Seconds())
+		if !of.Read.IsZero() {
+			l.read.Observe(now.Sub(of.Read).Seconds())
 		}
 	}
 }

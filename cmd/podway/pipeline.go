@@ -111,13 +111,31 @@ func (p *pipeline) publishHeld(anew bool) {
 	p.board.set(partBrake, located)
 }
 
+// atOnce is how many tunnels' endpoints are handed on together. Of a burst, the first need not wait for the last.
+const atOnce = 32
+
 // applyPods makes the endpoints of the tunnels that use the changed Services, and hands on those that are not what they were.
 // Its work is in proportion to those tunnels.
 func (p *pipeline) applyPods(ctx context.Context, batch watcher.Batch, live pods.Live) {
-	var resources []*api.Resource
+	var seen map[string]xds.Seen
+	if len(batch.Stamps) > 0 {
+		seen = p.seen(batch)
+	}
 	problemsChanged := false
+	for tunnels := range slices.Chunk(usersOf(p.plan, batch.Changed), atOnce) {
+		problemsChanged = p.applyTunnels(ctx, tunnels, seen, live) || problemsChanged
+	}
+	if problemsChanged {
+		p.publishEndpointProblems()
+	}
+	p.publishHeld(false)
+}
+
+// applyTunnels makes and hands on the endpoints of some tunnels, and says whether their Problems changed.
+func (p *pipeline) applyTunnels(ctx context.Context, tunnels []types.NamespacedName, seen map[string]xds.Seen, live pods.Live) (problemsChanged bool) {
+	var resources []*api.Resource
 	count := p.state.Load().Endpoints
-	for _, tunnel := range usersOf(p.plan, batch.Changed) {
+	for _, tunnel := range tunnels {
 		previous, inForce := p.endpoints[tunnel]
 		if !inForce {
 			continue
@@ -132,19 +150,17 @@ func (p *pipeline) applyPods(ctx context.Context, batch watcher.Batch, live pods
 			problemsChanged = true
 		}
 	}
-	if len(resources) > 0 {
-		p.rejected.changed(resources)
-		p.server.SetEndpoints(resources, p.seen(batch))
-		state := *p.state.Load()
-		state.Endpoints = count
-		p.state.Store(&state)
-		p.log.DebugContext(ctx, "Endpoints applied", "tunnels", len(resources))
+	if len(resources) == 0 {
+		return problemsChanged
 	}
-	if problemsChanged {
-		p.publishEndpointProblems()
-	}
-	p.lag.published(batch, time.Now())
-	p.publishHeld(false)
+	p.rejected.changed(resources)
+	p.server.SetEndpoints(resources, seen)
+	p.lag.published(resources, seen, time.Now())
+	state := *p.state.Load()
+	state.Endpoints = count
+	p.state.Store(&state)
+	p.log.DebugContext(ctx, "Endpoints applied", "tunnels", len(resources))
+	return problemsChanged
 }
 
 // seen says, by the name of the tunnels' endpoints, when what changed was first seen.

@@ -8,6 +8,7 @@ import (
 
 	"k8s.io/apimachinery/pkg/types"
 
+	"github.com/podway/podway/api"
 	"github.com/podway/podway/api/pods"
 	"github.com/podway/podway/api/snapshot"
 	"github.com/podway/podway/translator"
@@ -197,25 +198,29 @@ func (p *pipeline) install(ctx context.Context, t *translation, live pods.Live) 
 	for _, tunnel := range usersOf(p.plan, batch.Changed) {
 		stale[tunnel] = true
 	}
+	var changed []*api.Resource
 	later := p.waitingTunnels(p.next)
 	p.endpoints = make(map[types.NamespacedName]translator.Endpoints, len(previous))
 	for _, tunnel := range p.plan.AllTunnels() {
 		old, known := previous[tunnel]
 		if !known || !later[tunnel] && (stale[tunnel] || !p.plan.SameTunnel(tunnel, before)) {
-			old, _ = keepPointer(old, p.make(tunnel, live))
+			var kept bool
+			if old, kept = keepPointer(old, p.make(tunnel, live)); !kept {
+				changed = append(changed, old.Resource)
+			}
 		}
 		p.endpoints[tunnel] = old
 	}
 	served := views(p.plan, p.endpoints)
 	p.rejected.replaced(t.cfg, served)
 	p.server.SetViews(served)
+	p.lag.published(changed, p.seen(batch), time.Now())
 	p.publishConfigProblems()
 	p.publishEndpointProblems()
 	p.publishHeld(true)
 
 	state := p.describe()
 	p.state.Store(state)
-	p.lag.published(batch, time.Now())
 	p.log.InfoContext(ctx, "Configuration applied", "generation", state.Generation, "objects", countObjects(t.cfg), "gateways", state.Gateways,
 		"tunnels", state.Tunnels, "endpoints", state.Endpoints, "problems", p.board.len(), "took", time.Since(t.begun))
 }

@@ -30,6 +30,8 @@ type member struct {
 
 	mu sync.Mutex
 	wanted
+	// reconfigured is true until wanted has been looked at.
+	reconfigured bool
 	// labels are the namespaces whose Pods' labels are asked for.
 	labels map[string]bool
 	// known is what was remembered, or published by an attempt that has ended.
@@ -64,7 +66,7 @@ func (m *member) poke() {
 // configure takes up what the configuration says.
 func (m *member) configure(cluster *v1alpha1.MemberCluster, secrets map[types.NamespacedName]*corev1.Secret, labels map[string]bool) {
 	m.mu.Lock()
-	m.wanted, m.labels = wanted{cluster: cluster, secrets: secrets}, labels
+	m.wanted, m.labels, m.reconfigured = wanted{cluster: cluster, secrets: secrets}, labels, true
 	m.mu.Unlock()
 	m.poke()
 }
@@ -102,22 +104,36 @@ func (m *member) run(ctx context.Context) {
 			m.endActive()
 		}
 	}()
+	due := true
 	for {
-		m.look(ctx)
+		// Each change of a Pod wakes it too: a credential is not read for that.
+		if due || m.isReconfigured() {
+			m.look(ctx)
+		}
+		m.advance()
 		m.update()
 		select {
 		case <-ctx.Done():
 			return
 		case <-ticker.C:
+			due = true
 		case <-m.wake:
+			due = false
 		}
 	}
+}
+
+func (m *member) isReconfigured() bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.reconfigured
 }
 
 // look compares what is wanted with what there is.
 func (m *member) look(ctx context.Context) {
 	m.mu.Lock()
-	cluster, secrets, labels := m.cluster, m.secrets, m.labels
+	cluster, secrets := m.cluster, m.secrets
+	m.reconfigured = false
 	m.mu.Unlock()
 	loaded, problems := credential.Load(cluster, m.fleet.config.Directory, secrets)
 	m.mu.Lock()
@@ -126,13 +142,20 @@ func (m *member) look(ctx context.Context) {
 	if loaded != nil {
 		m.pursue(ctx, target{credential: loaded, scope: access.ScopeOf(cluster), uid: cluster.Spec.ClusterUID})
 	}
+	m.renew(ctx, cluster)
+}
+
+// advance has the attempts do what is due.
+func (m *member) advance() {
+	m.mu.Lock()
+	labels := m.labels
+	m.mu.Unlock()
 	for _, a := range []*attempt{m.active, m.candidate} {
 		if a != nil {
 			a.follow(labels)
 		}
 	}
 	m.takeOver()
-	m.renew(ctx, cluster)
 }
 
 // pursue starts an attempt at the target, unless there is one.

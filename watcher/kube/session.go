@@ -209,7 +209,7 @@ func (s *Session) take(now time.Time) (*Change, time.Time) {
 		s.facts = change.Facts
 	}
 	if change.Facts == nil && len(change.Sets)+len(change.Gone) == 0 {
-		clear(s.stamps)
+		s.stamps = map[pods.ServiceKey]watcher.Stamp{}
 		return nil, found.Again
 	}
 	change.Stamps = make(map[pods.ServiceKey]watcher.Stamp, len(s.stamps))
@@ -218,7 +218,7 @@ func (s *Session) take(now time.Time) (*Change, time.Time) {
 			change.Stamps[key] = stamp
 		}
 	}
-	clear(s.stamps)
+	s.stamps = map[pods.ServiceKey]watcher.Stamp{}
 	return change, found.Again
 }
 

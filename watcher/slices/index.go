@@ -204,11 +204,13 @@ func (x *Index) drop(name types.NamespacedName, e *entry) {
 // Join joins what changed since the last time, in the namespaces that are to be joined; what changed elsewhere waits.
 func (x *Index) Join(now time.Time, joined func(namespace string) bool) Changes {
 	out := Changes{Sets: map[pods.ServiceKey]*pods.Set{}}
-	for name := range x.dirty {
+	dirty := x.dirty
+	x.dirty = map[types.NamespacedName]struct{}{} // one that was large once would cost its size for ever
+	for name := range dirty {
 		if !joined(name.Namespace) {
+			x.dirty[name] = struct{}{}
 			continue
 		}
-		delete(x.dirty, name)
 		x.join(name, now, &out)
 	}
 	slices.SortFunc(out.Gone, compareKeys)

@@ -54,7 +54,8 @@ func uid(of ...int) types.UID {
 	}
 	binary.BigEndian.PutUint64(b[:], state)
 	binary.BigEndian.PutUint64(b[8:], state*6364136223846793005)
-	return types.UID(fmt.Sprintf("%x-%x-4%x-a%x-%x", b[:4], b[4:6], b[6:8], b[8:10], b[10:]))
+	b[6], b[8] = b[6]&0x0f|0x40, b[8]&0x3f|0x80 // RFC 9562, version 4
+	return types.UID(fmt.Sprintf("%x-%x-%x-%x-%x", b[:4], b[4:6], b[6:8], b[8:10], b[10:]))
 }
 
 // Address of a Pod. Each generation of a Pod has another one: it is what tells them apart. Generations are 0 to 15.

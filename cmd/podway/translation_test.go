@@ -1,0 +1,191 @@
+package main
+
+import (
+	"context"
+	"log/slog"
+	"net/netip"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/podway/podway/api"
+	"github.com/podway/podway/api/pods"
+	"github.com/podway/podway/api/snapshot"
+	"github.com/podway/podway/api/v1alpha1"
+	"github.com/podway/podway/watcher"
+	"github.com/podway/podway/watcher/files"
+)
+
+// slowly is a publisher that remembers, and has a translation wait as long as the test wants.
+type slowly struct {
+	recorder
+	mu    sync.Mutex
+	await chan struct{} // by mu; nil waits for nothing
+}
+
+func (s *slowly) Prepare([]*api.Resource) {
+	s.mu.Lock()
+	await := s.await
+	s.mu.Unlock()
+	if await != nil {
+		<-await
+	}
+}
+
+// hold has translations wait until go on is called.
+func (s *slowly) hold() (goOn func()) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	await := make(chan struct{})
+	s.await = await
+	return func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.await = nil
+		close(await)
+	}
+}
+
+// lanesWorld is a running pipeline in a bubble of its own.
+type lanesWorld struct {
+	*testing.T
+	lanes    *watcher.Lanes
+	pipeline *pipeline
+	sent     *slowly
+	cfg      *snapshot.Config
+	sets     map[pods.ServiceKey]*pods.Set
+}
+
+// inLanes runs a test on a pipeline that serves testdata/base.
+func inLanes(t *testing.T, test func(w *lanesWorld)) {
+	state, err := files.Load([]string{"testdata/base"}, files.Options{})
+	require.NoError(t, err)
+	synctest.Test(t, func(t *testing.T) {
+		log := slog.New(slog.DiscardHandler)
+		board := newProblemBoard(log)
+		w := &lanesWorld{T: t, lanes: watcher.NewLanes(nil), sent: &slowly{}, cfg: state.Config, sets: map[pods.ServiceKey]*pods.Set{}}
+		w.pipeline = newPipeline(w.sent, board, newRejections(board), log)
+		w.lanes.Put(state.Config, state.Pods, nil)
+		for key, set := range state.Pods {
+			w.sets[key] = set
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		ended := make(chan struct{})
+		go func() {
+			defer close(ended)
+			w.pipeline.run(ctx, w.lanes, make(chan struct{}))
+		}()
+		defer func() {
+			cancel()
+			<-ended
+		}()
+		synctest.Wait()
+		test(w)
+		synctest.Wait()
+	})
+}
+
+// move gives all Pods of a Service addresses that end in last.
+func (w *lanesWorld) move(key pods.ServiceKey, last byte) map[pods.ServiceKey]*pods.Set {
+	set := *w.sets[key]
+	set.Pods = append([]pods.Pod(nil), set.Pods...)
+	for i := range set.Pods {
+		set.Pods[i].Address = netip.AddrFrom4([4]byte{10, 99, byte(i), last})
+	}
+	w.sets[key] = &set
+	return map[pods.ServiceKey]*pods.Set{key: &set}
+}
+
+// weight is another configuration, in which the first service of tunnel edge/hello has another weight.
+func (w *lanesWorld) weight(weight int32) *snapshot.Config {
+	cfg := *w.cfg
+	name := types.NamespacedName{Namespace: "edge", Name: "hello"}
+	tunnel := cfg.Tunnels[name].DeepCopy()
+	tunnel.Generation++
+	tunnel.Spec.Services[0].PodWeight = &weight
+	cfg.Tunnels = map[types.NamespacedName]*v1alpha1.Tunnel{}
+	for key, value := range w.cfg.Tunnels {
+		cfg.Tunnels[key] = value
+	}
+	cfg.Tunnels[name] = tunnel
+	w.cfg = &cfg
+	return &cfg
+}
+
+func (w *lanesWorld) settled() (views, endpoints int) {
+	synctest.Wait()
+	return len(w.sent.views), len(w.sent.endpoints)
+}
+
+func TestPodsDoNotWaitForATranslation(t *testing.T) {
+	inLanes(t, func(w *lanesWorld) {
+		goOn := w.sent.hold()
+		w.lanes.Put(w.weight(7), nil, nil)
+		w.settled()
+		w.lanes.Put(nil, w.move(eastHello, 50), nil)
+		views, endpoints := w.settled()
+		require.Equal(t, [2]int{1, 1}, [2]int{views, endpoints}, "the Pods were followed, the configuration is still on its way")
+		goOn()
+		views, _ = w.settled()
+		require.Equal(t, 2, views)
+		require.Contains(t, string(w.pipeline.endpoints[hello].Resource.Wire), "10.99.0.50")
+	})
+}
+
+func TestPodsThatComeWithAConfigurationWaitForIt(t *testing.T) {
+	inLanes(t, func(w *lanesWorld) {
+		goOn := w.sent.hold()
+		w.lanes.Put(w.weight(7), w.move(eastHello, 50), nil)
+		w.settled()
+		w.lanes.Put(nil, w.move(westHello, 60), nil) // of the same tunnel
+		views, endpoints := w.settled()
+		require.Equal(t, [2]int{1, 0}, [2]int{views, endpoints}, "the tunnel changes as a whole, or not at all")
+		goOn()
+		views, endpoints = w.settled()
+		require.Equal(t, [2]int{2, 0}, [2]int{views, endpoints})
+		for _, address := range []string{"10.99.0.50", "10.99.0.60"} {
+			require.Contains(t, string(w.pipeline.endpoints[hello].Resource.Wire), address)
+		}
+	})
+}
+
+func TestOfConfigurationsThatWaitTheLatestCounts(t *testing.T) {
+	inLanes(t, func(w *lanesWorld) {
+		goOn := w.sent.hold()
+		w.lanes.Put(w.weight(7), nil, nil)
+		w.settled()
+		w.lanes.Put(w.weight(8), w.move(eastHello, 50), nil)
+		w.settled()
+		w.lanes.Put(w.weight(9), w.move(westHello, 60), nil)
+		w.settled()
+		goOn()
+		views, _ := w.settled()
+		require.Equal(t, 3, views, "the first, the one that was being translated, and the last of those that waited")
+		require.Equal(t, w.cfg, w.pipeline.cfg)
+		for _, address := range []string{"10.99.0.50", "10.99.0.60"} {
+			require.Contains(t, string(w.pipeline.endpoints[hello].Resource.Wire), address)
+		}
+	})
+}
+
+func TestDatesAreLookedAtWithoutHoldingPodsUp(t *testing.T) {
+	inLanes(t, func(w *lanesWorld) {
+		goOn := w.sent.hold()
+		<-time.After(checkDatesEvery)
+		w.lanes.Put(nil, w.move(eastHello, 50), nil)
+		views, endpoints := w.settled()
+		require.Equal(t, [2]int{1, 1}, [2]int{views, endpoints})
+		goOn()
+		views, _ = w.settled()
+		require.Equal(t, 1, views, "the dates say nothing new")
+	})
+}
+
+var (
+	hello     = types.NamespacedName{Namespace: "edge", Name: "hello"}
+	westHello = pods.ServiceKey{Cluster: "west", Namespace: "default", Name: "hello"}
+)
