@@ -35,6 +35,9 @@ type Resource struct {
 	Partial bool
 	// Owners are the objects that this was made from, the main one first.
 	Owners []Owner
+	// Sources are the parts of the configuration that decide what is in this, in the forms that they had, to find out which of
+	// them an Envoy rejects. Two resources that differ in nothing else are the same. Endpoints have none.
+	Sources []Source
 }
 
 // Decoded is the resource with a Message instead of Wire. It fails for a Type that is not linked in, and for bytes that are none of it.

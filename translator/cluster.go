@@ -78,6 +78,7 @@ func (p *tunnelPlanner) finish(cluster *clusterv3.Cluster, needs []api.ResourceK
 	}
 	made := &api.Resource{
 		ResourceKey: api.ResourceKey{Type: clusterType, Name: cluster.Name}, Message: cluster, Needs: needs, Owners: p.plan.owners,
+		Sources: p.sources(),
 	}
 	if p.old != nil {
 		made = keep(p.old.cluster, made)

@@ -17,15 +17,17 @@ import (
 
 // front is the translation of one Gateway.
 type front struct {
-	in        *input
-	gateway   *gatewayv1.Gateway
-	name      types.NamespacedName
-	params    v1alpha1.GatewayParametersSpec
-	problems  []api.Problem
-	resources map[api.ResourceKey]*api.Resource
-	tunnels   map[types.NamespacedName]bool
-	old       map[api.ResourceKey]*api.Resource
-	attached  map[string]int
+	in      *input
+	gateway *gatewayv1.Gateway
+	name    types.NamespacedName
+	params  v1alpha1.GatewayParametersSpec
+	// parameters is the object with params; nil where the defaults are in force.
+	parameters *v1alpha1.GatewayParameters
+	problems   []api.Problem
+	resources  map[api.ResourceKey]*api.Resource
+	tunnels    map[types.NamespacedName]bool
+	old        map[api.ResourceKey]*api.Resource
+	attached   map[string]int
 	// routes are those that name the Gateway, by name.
 	routes []*gatewayv1.HTTPRoute
 }
@@ -111,7 +113,7 @@ func (f *front) readParameters(class *gatewayv1.GatewayClass) {
 			fmt.Sprintf("there is no GatewayParameters %s; the defaults are in force", target), "add it, or correct the name"))
 		return
 	}
-	f.params = params.Spec
+	f.params, f.parameters = params.Spec, params
 }
 
 // parametersTarget is what the Gateway, or else its class, names as its parameters; an empty name where neither does.
@@ -147,11 +149,11 @@ func (f *front) problem(code, field, message, remedy string) {
 }
 
 // add keeps the pointer of the translation before where nothing changed.
-func (f *front) add(key api.ResourceKey, message proto.Message, needs []api.ResourceKey, owners []api.Owner) {
+func (f *front) add(key api.ResourceKey, message proto.Message, needs []api.ResourceKey, owners []api.Owner, sources []api.Source) {
 	slices.SortFunc(needs, func(a, b api.ResourceKey) int {
 		return cmp.Or(strings.Compare(a.Type, b.Type), strings.Compare(a.Name, b.Name))
 	})
-	made := &api.Resource{ResourceKey: key, Message: message, Needs: slices.Compact(needs), Owners: owners}
+	made := &api.Resource{ResourceKey: key, Message: message, Needs: slices.Compact(needs), Owners: owners, Sources: sources}
 	f.resources[key] = keep(f.old[key], made)
 }
 

@@ -36,6 +36,7 @@ func (f *front) inputs(class *gatewayv1.GatewayClass) []any {
 	target, _, _ := f.parametersTarget(class)
 	values := []any{f.gateway, class, in.cfg.GatewayParameters[target]}
 	for i := range f.gateway.Spec.Listeners {
+		values = append(values, in.leftOut(listenerPart(f.name, f.gateway.Spec.Listeners[i].Name)))
 		tls := f.gateway.Spec.Listeners[i].TLS
 		if tls == nil {
 			continue
@@ -53,7 +54,7 @@ func (f *front) inputs(class *gatewayv1.GatewayClass) []any {
 		}
 	}
 	for _, route := range f.routes {
-		values = append(values, route, in.cfg.Namespaces[route.Namespace])
+		values = append(values, route, in.refused(route), in.cfg.Namespaces[route.Namespace])
 		for i := range route.Spec.Rules {
 			for j := range route.Spec.Rules[i].BackendRefs {
 				values = f.tunnelInputs(values, route, &route.Spec.Rules[i].BackendRefs[j])

@@ -51,7 +51,7 @@ func (f *front) addRoutes(key api.ResourceKey, listeners []*listener) {
 	}
 	slices.SortFunc(config.VirtualHosts, func(a, b *routev3.VirtualHost) int { return strings.Compare(a.Name, b.Name) })
 	slices.SortFunc(owners[1:], func(a, b api.Owner) int { return strings.Compare(a.String(), b.String()) })
-	f.add(key, config, needs, owners)
+	f.add(key, config, needs, owners, f.sourcesOf(listeners, true))
 }
 
 // compiled is an Envoy route with what decides its place among the others.
@@ -108,16 +108,26 @@ func (f *front) rule(l *listener, route *gatewayv1.HTTPRoute, index int) []compi
 			f.routeProblem(route, api.CodeInvalidValue, fmt.Sprintf("%s.matches[%d]", field, i), "Envoy would refuse it: "+reason(err), "correct the value that is named")
 			continue
 		}
+		if f.in.refused(route) {
+			out = append(out, c.refuse())
+			continue
+		}
 		f.act(&c, l, route, rule, field, &matches[i])
 		if err := validateProto(c.route); err != nil {
 			f.routeProblem(route, api.CodeInvalidValue, field, "Envoy would refuse it: "+reason(err)+"; the rule answers 500", "correct the value that is named")
-			c.route = &routev3.Route{Name: c.route.Name, Match: c.route.Match}
-			c.answer(500)
-			c.needs = nil
+			c = c.refuse()
 		}
 		out = append(out, c)
 	}
 	return out
+}
+
+// refuse makes a route that answers 500. Its match alone is that of the object.
+func (c compiled) refuse() compiled {
+	c.route = &routev3.Route{Name: c.route.Name, Match: c.route.Match}
+	c.answer(500)
+	c.needs = nil
+	return c
 }
 
 // reason is the innermost cause in an error of a proto's validation, which names the field and the rule.

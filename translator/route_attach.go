@@ -168,7 +168,7 @@ func (f *front) routeProblem(route *gatewayv1.HTTPRoute, code, field, message, r
 }
 
 func routeRef(route *gatewayv1.HTTPRoute) api.ObjectRef {
-	return api.ObjectRef{Group: gatewayv1.GroupName, Kind: "HTTPRoute", Namespace: route.Namespace, Name: route.Name}
+	return api.ObjectRef{Group: gatewayv1.GroupName, Kind: kindHTTPRoute, Namespace: route.Namespace, Name: route.Name}
 }
 
 // unattached tells of routes whose Gateway is not there.

@@ -7,6 +7,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
+
+	"github.com/podway/podway/api/snapshot"
 )
 
 func TestHostnamesOfListenerAndRouteIntersect(t *testing.T) {
@@ -74,7 +76,7 @@ func TestRoutesStandInTheOrderOfTheSpecification(t *testing.T) {
 		rules[i].Matches = shuffled[i : i+1]
 	}
 	route := &gatewayv1.HTTPRoute{Spec: gatewayv1.HTTPRouteSpec{Rules: rules}}
-	f := &front{in: &input{grants: &grants{}}}
+	f := &front{in: &input{cfg: &snapshot.Config{}, grants: &grants{}}}
 	l := &listener{spec: &gatewayv1.Listener{}, hosts: map[string][]*gatewayv1.HTTPRoute{"": {route}}}
 	for i, c := range f.virtualHostRoutes(l, "") {
 		require.Equal(t, len(inOrder)-1-i, c.rule, "place %d", i)

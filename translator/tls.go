@@ -168,6 +168,7 @@ func (p *tunnelPlanner) authorities(refs []v1alpha1.ObjectReference) *api.Resour
 func (p *tunnelPlanner) joinAuthorities(files []*pemFile) *api.Resource {
 	made := &api.Resource{
 		ResourceKey: api.ResourceKey{Type: secretType, Name: "ca/tunnel/" + p.name.String()}, Owners: slices.Clone(p.plan.owners),
+		Sources: p.sources(),
 	}
 	var text strings.Builder
 	for _, file := range files {

@@ -19,6 +19,7 @@ func Translate(cfg *snapshot.Config, prev *Plan) *Plan {
 	if prev == nil {
 		prev = &Plan{}
 	}
+	cfg, composed := inForce(cfg, prev)
 	in := &input{
 		cfg: cfg, grants: newGrants(cfg), tunnels: make(map[types.NamespacedName]*tunnelPlan, len(cfg.Tunnels)),
 		pems: map[pemKey]*pemFile{}, oldPEMs: prev.pems,
@@ -28,14 +29,16 @@ func Translate(cfg *snapshot.Config, prev *Plan) *Plan {
 	names := slices.SortedFunc(maps.Keys(cfg.Tunnels), compareNames)
 	for _, name := range names {
 		old := prev.tunnels[name]
-		if old != nil && old.tunnel == cfg.Tunnels[name] && old.read.unchanged(in) {
+		if old != nil && old.tunnel == cfg.Tunnels[name] && old.leftOut == in.leftOut(tunnelPart(old.tunnel)) && old.read.unchanged(in) {
 			in.tunnels[name] = old
 			continue
 		}
 		changed = true
 		in.tunnels[name] = in.planTunnel(cfg.Tunnels[name], old)
 	}
-	plan := &Plan{cfg: cfg, tunnels: in.tunnels, users: prev.users, services: prev.services, labeled: prev.labeled}
+	plan := &Plan{
+		cfg: cfg, composed: composed, tunnels: in.tunnels, users: prev.users, services: prev.services, labeled: prev.labeled,
+	}
 	if changed || prev.users == nil {
 		plan.users, plan.services = usersOf(in.tunnels)
 		plan.labeled = labeledOf(plan.services)

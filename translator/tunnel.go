@@ -52,6 +52,8 @@ func (in *input) planTunnel(tunnel *v1alpha1.Tunnel, old *tunnelPlan) *tunnelPla
 		reader: reader{in: in}, name: types.NamespacedName{Namespace: tunnel.Namespace, Name: tunnel.Name},
 		tunnel: tunnel, plan: &tunnelPlan{tunnel: tunnel}, old: old, protocol: tunnel.Spec.Protocol,
 	}
+	p.plan.leftOut = in.leftOut(tunnelPart(tunnel))
+	p.plan.refused = p.plan.leftOut // the Problem is told by who knows what the Envoy said
 	p.plan.owners = []api.Owner{{ObjectRef: p.ref(), Generation: tunnel.Generation}}
 	p.readServices()
 	p.readAddresses()
@@ -64,7 +66,11 @@ func (in *input) planTunnel(tunnel *v1alpha1.Tunnel, old *tunnelPlan) *tunnelPla
 }
 
 func (p *tunnelPlanner) ref() api.ObjectRef {
-	return api.ObjectRef{Group: v1alpha1.Group, Kind: v1alpha1.KindTunnel, Namespace: p.name.Namespace, Name: p.name.Name}
+	return tunnelPart(p.tunnel).ObjectRef
+}
+
+func (p *tunnelPlanner) sources() []api.Source {
+	return []api.Source{{Part: tunnelPart(p.tunnel), Form: p.tunnel}}
 }
 
 func (p *tunnelPlanner) report(problem api.Problem) {

@@ -56,7 +56,8 @@ func (st *typeState) doubt(number uint64, items []item) {
 // accepted notes what the client has now.
 func (s *stream) accepted(st *typeState, r *response) {
 	for _, record := range r.everything {
-		if e := st.entries[record.key.Name]; e != nil && r.number > e.removed {
+		// A SotW Envoy that is stuck at a cluster which it rejected takes it for one that it knows, the next time.
+		if e := st.entries[record.key.Name]; e != nil && r.number > e.removed && !(r.tainted && e.refused == record.version) {
 			e.has, e.maybe = formerly(record), nil
 		}
 	}
@@ -69,7 +70,8 @@ func (s *stream) accepted(st *typeState, r *response) {
 		if i.record == nil {
 			continue
 		}
-		if e.refused != "" {
+		now := s.view.record(st.url, i.name)
+		if e.refused != "" && (now == nil || e.refused != now.version || e.refused == i.record.version) {
 			s.server.refusals.forget(s.node, i.record.key)
 			e.refused = ""
 		}
@@ -77,4 +79,5 @@ func (s *stream) accepted(st *typeState, r *response) {
 			s.server.metrics.acked(i)
 		}
 	}
+	s.cured(st, r)
 }

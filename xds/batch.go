@@ -207,11 +207,12 @@ func (p *pass) fill(r *response) {
 	sortRecords(r.everything)
 }
 
-// keep adds what the client is thought to have. Where that is not certain it may be a change, and a changed Cluster warms.
+// keep adds what the client is thought to have. Where that is not certain, or it rejected another version since, it may be a change, and a
+// changed Cluster warms.
 func (p *pass) keep(st *typeState, e *entry, add func(*record)) {
 	kept := e.kept()
 	add(kept)
-	if kept == e.maybe {
+	if kept == e.maybe || e.refused != "" {
 		p.follow(st, item{name: kept.key.Name, record: kept})
 	}
 }

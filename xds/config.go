@@ -15,8 +15,8 @@ type Config struct {
 	Logger *slog.Logger
 	// Registerer takes the metrics; nil keeps them to the server.
 	Registerer prometheus.Registerer
-	// OnRejected is told of each content that an Envoy rejects, once for a node, name and version. It is called on
-	// the stream's goroutine and must not block.
+	// OnRejected is told of each content that an Envoy rejects, each time that it does. It is called on the stream's
+	// goroutine and must not block.
 	OnRejected func(Rejection)
 	// Access is mutual TLS, loaded; nil is plain text, in which a client may say that it is of any Gateway.
 	Access *Access
@@ -37,6 +37,10 @@ type Config struct {
 	// ShutdownSpread is the time over which streams are closed at shutdown, so that their Envoys do not all move to
 	// another replica at once: none by default. It is part of ShutdownBound.
 	ShutdownSpread time.Duration
+	// StuckBound is how long an Envoy may leave a cluster unanswered that has its endpoints, before it is taken to be stuck at it: 20 s by
+	// default, longer than the 15 s that Envoy gives a cluster to warm; never if negative. A cluster with health checks or secrets has
+	// three times as long.
+	StuckBound time.Duration
 
 	Limits Limits
 }
@@ -75,6 +79,7 @@ func (c Config) withDefaults() Config {
 		{&c.FirstRouteBound, 10 * time.Second},
 		{&c.RemovalGrace, 5 * time.Second},
 		{&c.ShutdownBound, 5 * time.Second},
+		{&c.StuckBound, 20 * time.Second},
 	} {
 		if *d.field == 0 {
 			*d.field = d.preset

@@ -91,7 +91,9 @@ type typeState struct {
 	// nonce is that of the last response.
 	nonce string
 	// retry are groups of names to be sent in a response of their own, to find out which of them was rejected.
-	retry   [][]string
+	retry [][]string
+	// cure is under way where the client answers nothing on clusters.
+	cure    *cure
 	lastACK time.Time
 	// paced is when the last response was sent.
 	paced time.Time

@@ -49,17 +49,21 @@ type fleet struct {
 
 func newFleet(t *testing.T, address string, resources ...*api.Resource) *fleet {
 	t.Helper()
-	return newFleetBehind(t, address, nil, resources...)
+	return newFleetWith(t, Config{}, address, resources...)
 }
 
 // newFleetBehind asks for certificates where access is not nil.
 func newFleetBehind(t *testing.T, address string, access *Access, resources ...*api.Resource) *fleet {
 	t.Helper()
+	return newFleetWith(t, Config{Access: access}, address, resources...)
+}
+
+func newFleetWith(t *testing.T, config Config, address string, resources ...*api.Resource) *fleet {
+	t.Helper()
 	f := &fleet{T: t, registry: prometheus.NewRegistry(), done: make(chan error, 1), rejected: make(chan Rejection, 1000)}
-	f.server = New(Config{
-		Logger: slog.New(slog.NewTextHandler(io.Discard, nil)), Registerer: f.registry, Access: access,
-		OnRejected: func(r Rejection) { f.rejected <- r }, RemovalGrace: 100 * time.Millisecond,
-	})
+	config.Logger, config.Registerer = slog.New(slog.NewTextHandler(io.Discard, nil)), f.registry
+	config.OnRejected, config.RemovalGrace = func(r Rejection) { f.rejected <- r }, 100*time.Millisecond
+	f.server = New(config)
 	f.set(resources...)
 	listener, err := net.Listen("tcp", address)
 	require.NoError(t, err)

@@ -123,8 +123,13 @@ func (s *stream) refuse(st *typeState, i item, message string) {
 		if e.maybe != nil && e.maybe.version == e.refused {
 			e.maybe = nil
 		}
-		// A Cluster that warms may be waiting for it: whatever comes next is sent, even what the client had before.
-		e.again = st.url == endpointType
+		// A Cluster that warms may be waiting for it: whatever comes next is sent, even what the client had before. A rejected Cluster may
+		// warm for ever, see cure; its absence is told, too.
+		e.tell = st.url == clusterType && e.flight == nil
+		e.again = st.url == endpointType || e.tell
+	}
+	if st.cure != nil && st.cure.name == i.name {
+		st.cure.rejected = true // it could say so once it was cured
 	}
 	if s.variant.complete(st.url) {
 		for _, r := range st.flight {
@@ -134,9 +139,7 @@ func (s *stream) refuse(st *typeState, i item, message string) {
 		}
 	}
 	message = reasonOf(message)
-	if !s.server.refusals.remember(s.node, i.record.key, refused{version: i.record.version, message: message, at: time.Now()}) {
-		return
-	}
+	s.server.refusals.remember(s.node, i.record.key, refused{version: i.record.version, message: message, at: time.Now()})
 	s.rejections = append(s.rejections, Rejection{
 		Node: s.node.id, View: s.view.name, Key: i.record.key, Version: i.record.version, Message: message, Owners: i.record.owners,
 	})

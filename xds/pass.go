@@ -101,6 +101,7 @@ func (p *pass) sends(st *typeState) {
 	if !st.synced || !isServed(st.url) {
 		return
 	}
+	p.unstick(st)
 	due, waiting := p.due(st)
 	if p.stream.variant.complete(st.url) {
 		p.sendComplete(st, due, waiting)

@@ -50,7 +50,7 @@ type world struct {
 
 // quick is a configuration in which nothing waits for long.
 func quick() Config {
-	return Config{RemovalGrace: -1, RouteBound: time.Hour, FirstRouteBound: time.Hour, ShutdownBound: time.Second}
+	return Config{RemovalGrace: -1, RouteBound: time.Hour, FirstRouteBound: time.Hour, ShutdownBound: time.Second, StuckBound: -1}
 }
 
 func newWorld(t *testing.T, config Config, resources ...*api.Resource) *world {

@@ -1,0 +1,56 @@
+package xds
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/podway/podway/api"
+)
+
+func TestAnswersTellWhoHasWhatAndWhatTheRejectingEnvoyHadBefore(t *testing.T) {
+	before := listener("l", 1)
+	w := newWorld(t, quick(), before)
+	key := before.ResourceKey
+	require.Equal(t, Answers{}, w.server.Answers(key))
+	one, two := w.deltaNode("envoy-1"), w.deltaNode("envoy-2")
+	one.subscribe(listenerType)
+	one.want(listenerType, "l")
+	one.quiet()
+	require.Equal(t, Answers{Accepted: 1}, w.server.Answers(key))
+	two.subscribe(listenerType)
+	first := two.see(listenerType, "l")
+	require.Equal(t, Answers{Accepted: 1, Waiting: 1}, w.server.Answers(key))
+	two.ack(first)
+	two.quiet()
+	w.set(listener("l", 2))
+	one.nack(one.see(listenerType, "l"), "no")
+	one.quiet()
+	require.Equal(t, Answers{Rejected: 1, Waiting: 1, Had: before}, w.server.Answers(key))
+	two.want(listenerType, "l")
+	two.quiet()
+	require.Equal(t, Answers{Accepted: 1, Rejected: 1, Had: before}, w.server.Answers(key))
+	three := w.deltaNode("envoy-0")
+	three.subscribe(listenerType)
+	three.nack(three.see(listenerType, "l"), "no")
+	three.quiet()
+	require.Equal(t, Answers{Accepted: 1, Rejected: 2, HadNothing: true}, w.server.Answers(key))
+	require.Equal(t, Answers{}, w.server.Answers(api.ResourceKey{Type: listenerType, Name: "other"}))
+}
+
+func TestRejectionOfWhatWasRejectedBeforeIsReportedAgain(t *testing.T) {
+	w := newWorld(t, quick(), listener("l", 1))
+	c := w.delta()
+	c.subscribe(listenerType)
+	c.want(listenerType, "l")
+	for _, seed := range []int{2, 3, 2} {
+		w.set(listener("l", seed))
+		if seed == 3 {
+			c.want(listenerType, "l")
+		} else {
+			c.nack(c.see(listenerType, "l"), "no")
+		}
+		c.quiet()
+	}
+	require.Len(t, w.rejections(), 2)
+}
