@@ -37,8 +37,8 @@ type Config struct {
 	// ShutdownSpread is the time over which streams are closed at shutdown, so that their Envoys do not all move to
 	// another replica at once: none by default. It is part of ShutdownBound.
 	ShutdownSpread time.Duration
-	// StuckBound is how long an Envoy may leave a cluster unanswered that has its endpoints, before it is taken to be stuck at it: 20 s by
-	// default, longer than the 15 s that Envoy gives a cluster to warm; never if negative. A cluster with health checks or secrets has
+	// StuckBound is how long an Envoy may leave a cluster unanswered that has its endpoints, before it is taken to be stuck at it: 30 s by
+	// default, longer than RouteBound and the 15 s that Envoy gives a cluster to warm; never if negative. A cluster with health checks or secrets has
 	// three times as long.
 	StuckBound time.Duration
 
@@ -79,7 +79,7 @@ func (c Config) withDefaults() Config {
 		{&c.FirstRouteBound, 10 * time.Second},
 		{&c.RemovalGrace, 5 * time.Second},
 		{&c.ShutdownBound, 5 * time.Second},
-		{&c.StuckBound, 20 * time.Second},
+		{&c.StuckBound, 30 * time.Second},
 	} {
 		if *d.field == 0 {
 			*d.field = d.preset

@@ -164,7 +164,7 @@ func TestRouteIsNotHeldBackByAClusterThatTheClientsOwnVersionLeadsTo(t *testing.
 }
 
 func TestEachNewClusterOfARouteHasTheWholeBound(t *testing.T) {
-	onTheClock(t, Config{}, settledResources(), func(w *world) {
+	onTheClock(t, Config{StuckBound: -1}, settledResources(), func(w *world) {
 		c := settled(w)
 		next := append(settledResources()[:3:3], checked("b", 1), endpoints("b", 1))
 		w.set(append(next, routes("r", "a", "b"))...)

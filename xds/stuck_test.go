@@ -58,11 +58,7 @@ func TestRealEnvoyThatIsStuckAtAClusterIsCured(t *testing.T) {
 // onlyRejected is true where the one Envoy has acknowledged all but one cluster, which it is not sent again.
 func onlyRejected(s *Server, name string) bool {
 	for _, t := range s.Streams()[0].Types {
-		want := 0
-		if t.Type == clusterType {
-			want = 1
-		}
-		if t.Behind != want || want == 1 && (len(t.Rejected) != 1 || t.Rejected[0].Name != name) {
+		if t.IsBehind() || t.Type == clusterType && (len(t.Rejected) != 1 || t.Rejected[0].Name != name) {
 			return false
 		}
 	}
