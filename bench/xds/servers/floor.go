@@ -28,6 +28,9 @@ type floor struct {
 // queued is how many publications a stream of the floor may be behind before the publisher waits for it.
 const queued = 16
 
+// receiveWindow is podway's.
+const receiveWindow = 256 << 10
+
 func startFloor(listener net.Listener, names []string) (*System, error) {
 	m := &discoveryv3.DeltaDiscoveryResponse{TypeUrl: resource.EndpointType, Nonce: "first"}
 	for _, name := range names {
@@ -42,9 +45,10 @@ func startFloor(listener net.Listener, names []string) (*System, error) {
 		return nil, err
 	}
 	f := &floor{everything: everything, streams: map[chan []byte]bool{}}
-	server := grpc.NewServer(grpc.ForceServerCodecV2(raw.Codec{}), grpc.UnknownServiceHandler(func(_ any, stream grpc.ServerStream) error {
-		return f.serve(stream)
-	}))
+	server := grpc.NewServer(grpc.ForceServerCodecV2(raw.Codec{}),
+		grpc.StaticStreamWindowSize(receiveWindow), grpc.StaticConnWindowSize(receiveWindow), grpc.UnknownServiceHandler(func(_ any, stream grpc.ServerStream) error {
+			return f.serve(stream)
+		}))
 	return serve(listener, server, f.publish, func() {}), nil
 }
 
