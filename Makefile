@@ -92,6 +92,10 @@ fuzz: ## Run each fuzz test for a while (FUZZTIME=10s)
 bench: ## Run the benchmarks (BENCH=regular expression)
 	go test -run '^$$' -bench '$(BENCH)' -benchmem ./bench/...
 
+.PHONY: bench-xds
+bench-xds: ## Measure the xDS server beside LinearCache and a floor, each in its process (XDSBENCH=flags of xdsbench); some minutes
+	go run ./bench/xds/cmd/xdsbench $(XDSBENCH)
+
 .PHONY: bench-watcher
 bench-watcher: kube ## Run the benchmarks with many clusters, and those with real API servers; some minutes
 	go test -tags clusters -timeout 30m -run '^$$' -bench . -benchtime 1x ./bench/watcher

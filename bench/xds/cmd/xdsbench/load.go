@@ -1,0 +1,220 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/podway/podway/bench/xds/fleet"
+	"github.com/podway/podway/bench/xds/servers"
+)
+
+var kinds = []string{servers.Floor, servers.Podway, servers.LinearCache}
+
+const (
+	// gap is the time between two changes of one assignment under continuous change, far less than a server needs for all its streams.
+	gap = 10 * time.Millisecond
+	// changes is how many there are.
+	changes = 500
+)
+
+// with runs a measurement with a connected server.
+func with(ctx context.Context, o options, kind string, clusters int, f fleet.Options, do func(*lane) error) (err error) {
+	l, err := start(ctx, o, kind, clusters)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, l.close()) }()
+	if f.Streams > 0 {
+		if err := l.connect(ctx, f); err != nil {
+			return err
+		}
+	}
+	return do(l)
+}
+
+// continuous is one assignment that changes far more often than all streams can be told.
+func continuous(ctx context.Context, o options) error {
+	fmt.Fprintf(o.out, "\nContinuous change: one assignment every %s, %d streams with %d clusters\n", gap, o.streams, few)
+	base := 0.0
+	for _, kind := range kinds {
+		err := with(ctx, o, kind, few, fleet.Options{Streams: o.streams, PerConnection: o.perConnection}, func(l *lane) error {
+			before, err := l.order(order{Settle: true})
+			if err != nil {
+				return err
+			}
+			acked := l.fleet.Acked()
+			// That many never come.
+			l.fleet.Expect(1 << 62)
+			began := time.Now()
+			after, err := l.order(order{Count: changes, Gap: gap})
+			if err != nil {
+				return err
+			}
+			rate := float64(l.fleet.Acked()-acked) / time.Since(began).Seconds()
+			if kind == servers.Floor {
+				base = rate
+			}
+			fmt.Fprintf(o.out, "%12s  %8.0f acknowledged a second (%.2f of the floor)  %.1f us of CPU each  oldest %s  resident +%.1f MB\n",
+				kind, rate, rate/base, float64(after.CPU-before.CPU)/1e3/float64(l.fleet.Acked()-acked),
+				short(l.fleet.TakeOldest()), float64(after.Resident-before.Resident)/(1<<20))
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// reconnect is all streams at once, by clients that have everything. A change that is published as soon as all have asked shows when they are served.
+func reconnect(ctx context.Context, o options) error {
+	fmt.Fprintf(o.out, "\n%d clients that have all of %d clusters connect at once\n", o.streams, o.clusters)
+	for _, kind := range kinds {
+		err := with(ctx, o, kind, o.clusters, fleet.Options{}, func(l *lane) error {
+			names := servers.Names(o.clusters)
+			versions, err := fleet.Versions(ctx, l.address, names)
+			if err != nil {
+				return err
+			}
+			before, err := l.order(order{Settle: true})
+			if err != nil {
+				return err
+			}
+			began := time.Now()
+			l.fleet, err = fleet.Open(fleet.Options{
+				Address: l.address, Streams: o.streams, PerConnection: o.perConnection, Names: names, Versions: versions, Expected: int64(o.streams),
+			})
+			if err != nil {
+				return err
+			}
+			if _, err := l.order(order{Count: 1}); err != nil {
+				return err
+			}
+			at, err := l.wait(ctx)
+			if err != nil {
+				return err
+			}
+			rest()
+			after, err := l.order(order{})
+			if err != nil {
+				return err
+			}
+			fmt.Fprintf(o.out, "%12s  settled in %.2f s  CPU %.2f s  %d resources sent that had not changed, %d removed\n",
+				kind, at.Sub(began).Seconds(), (after.CPU - before.CPU).Seconds(), l.fleet.Acked()-int64(o.streams), l.fleet.Removed())
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// stalled is the same push with and without streams that never read. The floor has no answer to those.
+func stalled(ctx context.Context, o options) error {
+	fmt.Fprintf(o.out, "\nOne stream of a hundred does not read: the others' last acknowledgement, %d streams with %d clusters\n", o.streams, few)
+	for _, kind := range []string{servers.Podway, servers.LinearCache} {
+		var p99, p50 [2]time.Duration
+		for i, share := range []int{0, 100} {
+			f := fleet.Options{Streams: o.streams, PerConnection: o.perConnection}
+			if share > 0 {
+				f.Stalled = max(1, o.streams/share)
+			}
+			err := with(ctx, o, kind, few, f, func(l *lane) error {
+				times := make([]time.Duration, 0, o.pushes)
+				for range o.pushes {
+					took, err := l.push(ctx, 1, o.streams-f.Stalled)
+					if err != nil {
+						return err
+					}
+					times = append(times, took)
+				}
+				p50[i], p99[i] = percentile(times, 50), percentile(times, 99)
+				return nil
+			})
+			if err != nil {
+				return err
+			}
+		}
+		fmt.Fprintf(o.out, "%12s  p50 %s, without such %s (%.2f)  p99 %s, without such %s (%.2f)\n",
+			kind, short(p50[1]), short(p50[0]), ratio(p50[1], p50[0]), short(p99[1]), short(p99[0]), ratio(p99[1], p99[0]))
+	}
+	return nil
+}
+
+const (
+	burstChanges = 200
+	burstStreams = 500
+)
+
+// burst is many assignments that change at once.
+func burst(ctx context.Context, o options) error {
+	streams, clusters := min(burstStreams, o.streams), max(burstChanges, o.clusters)
+	fmt.Fprintf(o.out, "\nA burst of %d changed assignments of 100 endpoints to %d streams: until the last has the last\n", burstChanges, streams)
+	var base time.Duration
+	for _, kind := range kinds {
+		err := with(ctx, o, kind, clusters, fleet.Options{Streams: streams, PerConnection: o.perConnection}, func(l *lane) error {
+			before, err := l.order(order{Settle: true})
+			if err != nil {
+				return err
+			}
+			took, err := l.push(ctx, burstChanges, streams)
+			if err != nil {
+				return err
+			}
+			rest()
+			after, err := l.order(order{})
+			if err != nil {
+				return err
+			}
+			if kind == servers.Floor {
+				base = took
+			}
+			fmt.Fprintf(o.out, "%12s  %s (%.2f of the floor)  CPU %.2f s\n", kind, short(took), ratio(took, base), (after.CPU - before.CPU).Seconds())
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// opened is streams that are opened, answered and closed, one after another on a few connections.
+func opened(ctx context.Context, o options) error {
+	fmt.Fprintf(o.out, "\n%d streams opened and closed\n", o.opened)
+	for _, kind := range kinds {
+		err := with(ctx, o, kind, few, fleet.Options{}, func(l *lane) error {
+			turnover, err := fleet.NewTurnover(l.address, servers.Names(few))
+			if err != nil {
+				return err
+			}
+			defer turnover.Close()
+			if err := turnover.Run(ctx, o.opened/100); err != nil {
+				return err
+			}
+			rest()
+			before, err := l.order(order{Settle: true})
+			if err != nil {
+				return err
+			}
+			if err := turnover.Run(ctx, o.opened); err != nil {
+				return err
+			}
+			rest()
+			after, err := l.order(order{Settle: true})
+			if err != nil {
+				return err
+			}
+			fmt.Fprintf(o.out, "%12s  goroutines %+d  heap %+.2f MB  CPU of each %.0f us\n", kind, after.Goroutines-before.Goroutines,
+				float64(after.Heap-before.Heap)/(1<<20), float64(after.CPU-before.CPU)/1e3/float64(o.opened))
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
