@@ -49,11 +49,11 @@ var faults = []fault{
 		m.Kill()
 		return func() { m.Restart(kubetest.RestartOptions{Compact: true}) }
 	}},
-	{name: "frozen", member: "direct", state: fleet.Stale, reason: []string{"the server has not answered for"}, do: func(m *member) func() {
+	{name: "frozen", member: "direct", state: fleet.Stale, reason: []string{"the server does not answer"}, do: func(m *member) func() {
 		m.Freeze()
 		return m.Thaw
 	}},
-	{name: "blackholed", member: "fronted", state: fleet.Stale, reason: []string{"the server has not answered for"}, do: func(m *member) func() {
+	{name: "blackholed", member: "fronted", state: fleet.Stale, reason: []string{"the server does not answer"}, do: func(m *member) func() {
 		m.proxy.Blackhole()
 		return m.proxy.Pass
 	}},

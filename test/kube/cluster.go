@@ -126,15 +126,16 @@ func (c *Cluster) start(ctx context.Context) error {
 	return c.startServing(ctx, nil)
 }
 
-// startServing runs the API server on the etcd that runs, and the controllers.
+// startServing runs the API server on the etcd that runs and, once it is ready, the controllers: they give up after 10 s without one, which a
+// busy machine takes.
 func (c *Cluster) startServing(ctx context.Context, flags []string) error {
 	if err := c.startServer(flags); err != nil {
 		return err
 	}
-	if err := c.startControllers(); err != nil {
+	if err := c.waitReady(ctx); err != nil {
 		return err
 	}
-	return c.waitReady(ctx)
+	return c.startControllers()
 }
 
 // end stops all processes; and tells what they have said, if the test has failed or one has ended by itself.

@@ -37,7 +37,7 @@ func (c *Cluster) startServer(flags []string) error {
 	return nil
 }
 
-// startControllers runs a controller manager with the controllers that are wanted; none if that is so. It waits for the API server by itself.
+// startControllers runs a controller manager with the controllers that are wanted; none if that is so.
 func (c *Cluster) startControllers() error {
 	if len(c.Controllers) == 0 {
 		return nil

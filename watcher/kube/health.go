@@ -107,7 +107,8 @@ func (s *Session) trouble(failure error, silence time.Duration) (reason string, 
 		}
 	}
 	if silence > 0 {
-		return fmt.Sprintf("the server has not answered for %d s", int(silence.Seconds())), false
+		// Not for how long: the words of a state must not change while it lasts.
+		return "the server does not answer", false
 	}
 	for _, source := range s.all() {
 		late := time.Since(source.since) > grace
