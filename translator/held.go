@@ -105,10 +105,10 @@ func (h *holder) compose(name types.NamespacedName) {
 }
 
 // remember returns what was made of the same before.
-func (h *holder) remember(from any, forms []any, make func() any) any {
+func (h *holder) remember(from any, forms []any, compose func() any) any {
 	known, ok := h.old[from]
 	if !ok || !slices.Equal(known.forms, forms) {
-		known = composition{forms: forms, made: make()}
+		known = composition{forms: forms, made: compose()}
 	}
 	h.made[from] = known
 	return known.made

@@ -150,7 +150,7 @@ func TestRouteConfigurationIsRemovedOnceItsListenerIsAcknowledgedWithoutIt(t *te
 func TestRouteIsNotHeldBackByAClusterThatTheClientsOwnVersionLeadsTo(t *testing.T) {
 	onTheClock(t, Config{}, settledResources(), func(w *world) {
 		c := settled(w)
-		stuck := append(settledResources()[:3:3], checked("b", 1), endpoints("b", 1))
+		stuck := settledAnd(checked("b", 1), endpoints("b", 1))
 		w.set(append(stuck, routes("r", "a", "b"))...)
 		c.see(clusterType, "b")
 		w.took(20*time.Second, func() { c.want(routeType, "r") })
@@ -166,7 +166,7 @@ func TestRouteIsNotHeldBackByAClusterThatTheClientsOwnVersionLeadsTo(t *testing.
 func TestEachNewClusterOfARouteHasTheWholeBound(t *testing.T) {
 	onTheClock(t, Config{StuckBound: -1}, settledResources(), func(w *world) {
 		c := settled(w)
-		next := append(settledResources()[:3:3], checked("b", 1), endpoints("b", 1))
+		next := settledAnd(checked("b", 1), endpoints("b", 1))
 		w.set(append(next, routes("r", "a", "b"))...)
 		c.see(clusterType, "b")
 		<-time.After(15 * time.Second)
@@ -181,7 +181,7 @@ func TestEachNewClusterOfARouteHasTheWholeBound(t *testing.T) {
 func TestRouteThatChangesAgainAndAgainIsHeldNoLongerThanTheBound(t *testing.T) {
 	onTheClock(t, Config{}, settledResources(), func(w *world) {
 		c := settled(w)
-		next := append(settledResources()[:3:3], checked("b", 1), endpoints("b", 1))
+		next := settledAnd(checked("b", 1), endpoints("b", 1))
 		w.took(20*time.Second, func() {
 			w.set(append(next, routes("r", "a", "b"))...)
 			c.see(clusterType, "b")

@@ -1,6 +1,7 @@
 package xds
 
 import (
+	"slices"
 	"testing"
 	"time"
 
@@ -29,6 +30,11 @@ func settled(w *world) *deltaClient {
 
 func settledResources(more ...*api.Resource) []*api.Resource {
 	return append([]*api.Resource{cluster("a", 1), endpoints("a", 1), listener("l", 1, "r"), routes("r", "a")}, more...)
+}
+
+// settledAnd are those without the route, and more.
+func settledAnd(more ...*api.Resource) []*api.Resource {
+	return slices.Concat(settledResources()[:3], more)
 }
 
 func TestChangeGoesSecretsClustersEndpointsListenersRoutes(t *testing.T) {

@@ -22,7 +22,7 @@ func (c *sotwClient) nackNew(r *discoveryv3.DiscoveryResponse, message string) {
 func TestSotWNACKIsNotAnACK(t *testing.T) {
 	w := newSotWWorld(t, settledResources()...)
 	c := settledSotW(w)
-	next := append(settledResources()[:3:3], checked("b", 1), endpoints("b", 1), routes("r", "b"))
+	next := settledAnd(checked("b", 1), endpoints("b", 1), routes("r", "b"))
 	w.set(fenced(next...)...)
 	c.nackNew(c.see(clusterType, "a", "b"), "cluster b: no")
 	c.quiet()

@@ -50,7 +50,7 @@ func measureReal(b *testing.B, cluster *kubetest.Cluster, p *podway, envoys int)
 	}
 	const changes = 20 * 30
 	before, cpu := p.histogram(b), p.cpu(b)
-	seen := observe(b, cluster, func() { replacePods(b, cluster, p.size, changes) })
+	seen := observe(b, cluster, func() { replacePods(cluster, p.size, changes) })
 	<-time.After(300 * time.Millisecond) // the last of them
 	used, inside := p.cpu(b)-cpu, p.histogram(b).since(before)
 	var first, last []float64
@@ -94,7 +94,7 @@ func fill(tb testing.TB, cluster *kubetest.Cluster, size scene.Size) {
 }
 
 // replacePods gives Pods other addresses, 20 a second.
-func replacePods(b *testing.B, cluster *kubetest.Cluster, size scene.Size, changes int) {
+func replacePods(cluster *kubetest.Cluster, size scene.Size, changes int) {
 	random := rand.New(rand.NewPCG(1, 2))
 	generations := make([][]int, size.Services)
 	for i := range generations {

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -82,7 +83,7 @@ func pickEnvoys(envoys []xds.StreamStatus, most int) []*xds.StreamStatus {
 			quiet = append(quiet, &envoys[i])
 		}
 	}
-	all := append(telling, quiet...)
+	all := slices.Concat(telling, quiet)
 	if most > 0 && len(all) > most {
 		all = all[:most]
 	}

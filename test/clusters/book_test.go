@@ -161,6 +161,9 @@ func (b *book) look(now time.Time, clusters []told, have []netip.AddrPort) (done
 	return done
 }
 
+// clock is a time of day as podway's log has it.
+func clock(t time.Time) string { return t.UTC().Format("15:04:05.000") }
+
 // compare looks at one Pod, and says whether it is done with.
 func (b *book) compare(now time.Time, address netip.AddrPort, e *entry, there bool) (done bool) {
 	live, isLive := b.live[e.cluster]
@@ -176,7 +179,7 @@ func (b *book) compare(now time.Time, address netip.AddrPort, e *entry, there bo
 	switch {
 	case !e.removed.IsZero() && there:
 		if !e.gone.IsZero() {
-			b.w.whole.Errorf("Pod %s has come back after it was removed", address)
+			b.w.whole.Errorf("at %s Pod %s, removed at %s, has come back after it was gone at %s", clock(now), address, clock(e.removed), clock(e.gone))
 		}
 		b.lateGone = max(b.lateGone, late(e.removed))
 	case !e.removed.IsZero() && e.gone.IsZero():

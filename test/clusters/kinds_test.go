@@ -181,7 +181,7 @@ func (w *world) moves() {
 	w.newTunnel("moving", []string{"west/shop/moving"})
 	w.awaitAddresses("moving", "10.72.9.1:8080", "10.72.9.2:8080")
 	// It counts only where both writes came close together, which a busy machine may prevent.
-	const close, tries = 25 * time.Millisecond, 40
+	const apart, tries = 25 * time.Millisecond, 40
 	for range tries {
 		before := w.edge.stat("cluster.tunnel/edge/moving.membership_change")
 		begun := time.Now()
@@ -190,9 +190,9 @@ func (w *world) moves() {
 		west.Update(to)
 		took := time.Since(begun)
 		w.never("Envoy is told of a Pod that moved", 150*time.Millisecond, func() bool {
-			return took < close && w.edge.stat("cluster.tunnel/edge/moving.membership_change") != before
+			return took < apart && w.edge.stat("cluster.tunnel/edge/moving.membership_change") != before
 		})
-		if took < close {
+		if took < apart {
 			w.Logf("measured: both writes took %s", took)
 			from.Endpoints, to.Endpoints = []discoveryv1.Endpoint{stays}, nil
 			west.Update(to)
@@ -204,7 +204,7 @@ func (w *world) moves() {
 		west.Update(to)
 		w.awaitAddresses("moving", "10.72.9.1:8080", "10.72.9.2:8080")
 	}
-	w.Fatalf("two writes never came within %s in %d tries", close, tries)
+	w.Fatalf("two writes never came within %s in %d tries", apart, tries)
 }
 
 // ambiguous has a Pod of each of two clusters have one address.

@@ -5,6 +5,7 @@ package clusters
 import (
 	"fmt"
 	"path/filepath"
+	"slices"
 
 	"github.com/stretchr/testify/require"
 	authorizationv1 "k8s.io/api/authorization/v1"
@@ -78,7 +79,7 @@ func (w *world) startMembers(configs []memberConfig) {
 // configure writes the MemberCluster anew.
 func (m *member) configure(spec ...string) {
 	m.w.Helper()
-	lines := append(m.spec[:len(m.spec):len(m.spec)], spec...)
+	lines := slices.Concat(m.spec, spec)
 	if !m.unpinned {
 		lines = append(lines, "clusterUID: "+string(m.ClusterUID()))
 	}

@@ -15,7 +15,7 @@ func Versions(ctx context.Context, address string, names []string) (map[string]s
 	if err != nil {
 		return nil, err
 	}
-	defer conn.Close()
+	defer func() { _ = conn.Close() }() // it was only read from
 	stream, err := Stream(ctx, conn, 0, names, nil)
 	if err != nil {
 		return nil, err

@@ -29,18 +29,19 @@ type options struct {
 const bound = 20 * time.Minute
 
 func main() {
-	ctx, cancel := context.WithTimeout(context.Background(), bound)
-	defer cancel()
-	var err error
-	if len(os.Args) == 4 && os.Args[1] == serveArgument {
-		err = serve(os.Args[2], os.Args[3], os.Stdin, os.Stdout)
-	} else {
-		err = run(ctx, os.Args[1:], os.Stdout)
-	}
-	if err != nil {
+	if err := serveOrRun(os.Args[1:]); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
+}
+
+func serveOrRun(arguments []string) error {
+	if len(arguments) == 3 && arguments[0] == serveArgument {
+		return serve(arguments[1], arguments[2], os.Stdin, os.Stdout)
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), bound)
+	defer cancel()
+	return run(ctx, arguments, os.Stdout)
 }
 
 var scenarios = []struct {

@@ -29,6 +29,7 @@ func (f figures) cpu() float64 { return float64(f.after.CPU-f.before.CPU) / f.pu
 func (f figures) allocations() float64 {
 	return float64(f.after.Allocations-f.before.Allocations) / f.pushes()
 }
+
 func (f figures) allocated() float64 {
 	return float64(f.after.Allocated-f.before.Allocated) / f.pushes()
 }
