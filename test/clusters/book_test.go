@@ -25,6 +25,8 @@ type entry struct {
 	added, removed time.Time
 	// ending is true from before the API server is told of the end.
 	ending bool
+	// was is true for a Pod that Envoy had before it was removed.
+	was bool
 	// gone is when Envoy had it no more after it was removed; done is that its backend was told to end.
 	gone time.Time
 	done bool
@@ -176,9 +178,11 @@ func (b *book) compare(now time.Time, address netip.AddrPort, e *entry, there bo
 		}
 		return now.Sub(since)
 	}
+	e.was = e.was || there && e.removed.IsZero()
 	switch {
 	case !e.removed.IsZero() && there:
-		if !e.gone.IsZero() {
+		// Who has never been there may come late: what was on its way from a slow API server still had the Pod.
+		if !e.gone.IsZero() && e.was {
 			b.w.whole.Errorf("at %s Pod %s, removed at %s, has come back after it was gone at %s", clock(now), address, clock(e.removed), clock(e.gone))
 		}
 		b.lateGone = max(b.lateGone, late(e.removed))
