@@ -22,6 +22,8 @@ const (
 	partClusters boardPart = "clusters"
 	// partBrake is which Pods are held.
 	partBrake boardPart = "brake"
+	// partHeldBack is what is not made in its present form, because Envoys rejected that.
+	partHeldBack boardPart = "heldback"
 	// partRejections is what Envoys say.
 	partRejections boardPart = "rejections"
 	// partAccess is what the certificates of the xDS port say.
@@ -64,7 +66,7 @@ func (b *problemBoard) set(part boardPart, problems []api.Problem) {
 	b.parts[part] = problems
 	all := make([]api.Problem, 0, len(problems))
 	for _, part := range []boardPart{
-		partConfiguration, partEndpoints, partClusters, partBrake, partRejections, partAccess, partBehind,
+		partConfiguration, partEndpoints, partClusters, partBrake, partHeldBack, partRejections, partAccess, partBehind,
 	} {
 		all = append(all, b.parts[part]...)
 	}

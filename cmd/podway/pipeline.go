@@ -34,7 +34,9 @@ type pipeline struct {
 	server   publisher
 	board    *problemBoard
 	rejected *rejections
-	log      *slog.Logger
+	// back says which parts of the configuration are made in an older form.
+	back *holdback
+	log  *slog.Logger
 
 	// brake says which Pods stay in a tunnel though they lost readiness. lag may be nil.
 	brake *brake.Brake
@@ -71,8 +73,15 @@ type pipelineState struct {
 }
 
 func newPipeline(server publisher, board *problemBoard, rejected *rejections, log *slog.Logger) *pipeline {
+	back := newHoldback(board, log)
+	rejected.tell = back.tell
+	if envoys, ok := server.(interface {
+		Answers(api.ResourceKey) xds.Answers
+	}); ok {
+		back.answers = envoys.Answers
+	}
 	return &pipeline{
-		server: server, board: board, rejected: rejected, log: log, brake: brake.New(brake.Config{}),
+		server: server, board: board, rejected: rejected, back: back, log: log, brake: brake.New(brake.Config{}),
 		endpoints: map[types.NamespacedName]translator.Endpoints{}, translated: make(chan *translation, 1),
 	}
 }
@@ -82,6 +91,7 @@ func (p *pipeline) apply(ctx context.Context, batch watcher.Batch, live pods.Liv
 	switch {
 	case batch.Config != nil:
 		t := newTranslation(batch)
+		t.cfg = p.back.hold(t.cfg)
 		p.translate(t, p.plan)
 		p.install(ctx, t, live)
 	case p.plan != nil:

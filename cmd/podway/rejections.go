@@ -17,6 +17,8 @@ const maxRejections = 1000
 // rejections remembers what Envoys refused, until that is no longer what they are sent.
 type rejections struct {
 	board *problemBoard
+	// tell hands each on to who looks for what is to blame; it may be nil.
+	tell func(xds.Rejection)
 
 	mu     sync.Mutex
 	cfg    *snapshot.Config                             // by mu; tells where objects are
@@ -42,6 +44,9 @@ func newRejections(board *problemBoard) *rejections {
 
 // add remembers a rejection. It is called by the goroutines of streams.
 func (r *rejections) add(rejection xds.Rejection) {
+	if r.tell != nil {
+		defer r.tell(rejection)
+	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	key := rejectionKey{view: rejection.View, key: rejection.Key}

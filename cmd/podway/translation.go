@@ -64,6 +64,8 @@ func (p *pipeline) run(ctx context.Context, lanes *watcher.Lanes, first chan<- s
 			return
 		case now := <-dates.C:
 			p.checkDates(now)
+		case <-p.back.wake:
+			p.judge()
 		case done := <-p.translated:
 			p.finish(ctx, done, lanes.Live)
 		case <-lanes.Changed():
@@ -97,6 +99,9 @@ func (p *pipeline) take(ctx context.Context, batch watcher.Batch, live pods.Live
 func (p *pipeline) begin(t *translation) {
 	switch {
 	case p.coming == nil:
+		if !t.onlyDates {
+			t.cfg = p.back.hold(t.cfg)
+		}
 		p.coming = t
 		before := p.plan
 		go func() {
@@ -162,9 +167,21 @@ func (p *pipeline) finish(ctx context.Context, done *translation, live pods.Live
 	if !done.onlyDates || !slices.Equal(done.plan.Problems(), p.plan.Problems()) {
 		p.install(ctx, done, live)
 	}
-	if next := p.next; next != nil {
-		p.next = nil
+	judged := p.back.judge(time.Now())
+	next := p.next
+	p.next = nil
+	switch {
+	case next != nil:
 		p.begin(next)
+	case judged:
+		p.begin(newTranslation(watcher.Batch{Config: p.cfg}))
+	}
+}
+
+// judge looks at what Envoys rejected. While a translation is under way that waits: it may be about what they will have then.
+func (p *pipeline) judge() {
+	if p.plan != nil && p.coming == nil && p.back.judge(time.Now()) {
+		p.begin(newTranslation(watcher.Batch{Config: p.cfg}))
 	}
 }
 
@@ -213,6 +230,7 @@ func (p *pipeline) install(ctx context.Context, t *translation, live pods.Live) 
 	}
 	served := views(p.plan, p.endpoints)
 	p.rejected.replaced(t.cfg, served)
+	p.back.replaced(served)
 	p.server.SetViews(served)
 	p.lag.published(changed, p.seen(batch), time.Now())
 	p.publishConfigProblems()

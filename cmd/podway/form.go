@@ -1,0 +1,88 @@
+package main
+
+import (
+	"fmt"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/equality"
+	"k8s.io/apimachinery/pkg/types"
+	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
+
+	"github.com/podway/podway/api"
+	"github.com/podway/podway/api/snapshot"
+	"github.com/podway/podway/api/v1alpha1"
+)
+
+// The kinds that have parts that can be held back, beside podway's own.
+const (
+	kindHTTPRoute = "HTTPRoute"
+	kindGateway   = "Gateway"
+	kindSecret    = "Secret"
+)
+
+// formOf is the form that a part has in the configuration, its generation and the path of its field; nil where it is not there.
+func formOf(cfg *snapshot.Config, part api.Part) (form any, generation int64, field string) {
+	name := types.NamespacedName{Namespace: part.Namespace, Name: part.Name}
+	switch part.Kind {
+	case v1alpha1.KindTunnel:
+		if object := cfg.Tunnels[name]; object != nil {
+			return object, object.Generation, ""
+		}
+	case v1alpha1.KindGatewayParameters:
+		if object := cfg.GatewayParameters[name]; object != nil {
+			return object, object.Generation, ""
+		}
+	case kindHTTPRoute:
+		if object := cfg.HTTPRoutes[name]; object != nil {
+			return object, object.Generation, ""
+		}
+	case kindSecret:
+		if object := cfg.Secrets[name]; object != nil {
+			return object, object.Generation, ""
+		}
+	case kindGateway:
+		if object := cfg.Gateways[name]; object != nil {
+			for i := range object.Spec.Listeners {
+				if listener := &object.Spec.Listeners[i]; string(listener.Name) == part.Listener {
+					return listener, object.Generation, fmt.Sprintf("spec.listeners[%d]", i)
+				}
+			}
+		}
+	}
+	return nil, 0, ""
+}
+
+// sameForm is true for two forms of one part that say the same. Files have no generation, and one goes up without
+// the part having changed: what counts is what resources are made from.
+func sameForm(a, b any) bool {
+	switch a := a.(type) {
+	case *v1alpha1.Tunnel:
+		b, ok := b.(*v1alpha1.Tunnel)
+		return ok && (a == b || equality.Semantic.DeepEqual(&a.Spec, &b.Spec))
+	case *v1alpha1.GatewayParameters:
+		b, ok := b.(*v1alpha1.GatewayParameters)
+		return ok && (a == b || equality.Semantic.DeepEqual(&a.Spec, &b.Spec))
+	case *gatewayv1.HTTPRoute:
+		b, ok := b.(*gatewayv1.HTTPRoute)
+		return ok && (a == b || equality.Semantic.DeepEqual(&a.Spec, &b.Spec))
+	case *gatewayv1.Listener:
+		b, ok := b.(*gatewayv1.Listener)
+		return ok && (a == b || equality.Semantic.DeepEqual(a, b))
+	case *corev1.Secret:
+		b, ok := b.(*corev1.Secret)
+		return ok && (a == b || a.Type == b.Type && equality.Semantic.DeepEqual(a.Data, b.Data))
+	case *corev1.ConfigMap:
+		b, ok := b.(*corev1.ConfigMap)
+		return ok && (a == b || equality.Semantic.DeepEqual(a.Data, b.Data))
+	}
+	return a == nil && b == nil
+}
+
+// formsOf are the forms of the parts that a resource was made from. A part that is refused has a nil form.
+func formsOf(sources []api.Source) map[api.Part]any {
+	forms := make(map[api.Part]any, len(sources))
+	for _, source := range sources {
+		forms[source.Part] = source.Form
+	}
+	return forms
+}

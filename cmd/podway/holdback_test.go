@@ -1,0 +1,488 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"log/slog"
+	"maps"
+	"math/rand/v2"
+	"strings"
+	"testing"
+	"time"
+
+	clusterv3 "github.com/envoyproxy/go-control-plane/envoy/config/cluster/v3"
+	listenerv3 "github.com/envoyproxy/go-control-plane/envoy/config/listener/v3"
+	routev3 "github.com/envoyproxy/go-control-plane/envoy/config/route/v3"
+	"github.com/stretchr/testify/require"
+	"google.golang.org/protobuf/encoding/prototext"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
+
+	"github.com/podway/podway/api"
+	"github.com/podway/podway/api/pods"
+	"github.com/podway/podway/api/snapshot"
+	"github.com/podway/podway/api/v1alpha1"
+	"github.com/podway/podway/watcher"
+	"github.com/podway/podway/watcher/files"
+	"github.com/podway/podway/xds"
+)
+
+// jury is Envoys that take what they are sent at once, or reject it. It is a publisher.
+type jury struct {
+	recorder
+	tell func(xds.Rejection)
+	// has is what each Envoy has, by its name; rejects says what it does not take.
+	has     map[string]map[api.ResourceKey]*api.Resource
+	rejects map[string]func(*api.Resource) bool
+	served  map[api.ResourceKey]*api.Resource
+	// unknown is true where podway does not know what they have.
+	unknown bool
+}
+
+func (j *jury) SetViews(views map[string][]*api.Resource) {
+	j.recorder.SetViews(views)
+	j.served = map[api.ResourceKey]*api.Resource{}
+	for view, resources := range views {
+		for _, resource := range resources {
+			j.served[resource.ResourceKey] = resource
+			for node, has := range j.has {
+				switch {
+				case has[resource.ResourceKey].Equal(resource):
+				case j.rejects[node](resource):
+					j.tell(xds.Rejection{Node: node, View: view, Key: resource.ResourceKey, Message: "no good", Owners: resource.Owners})
+				default:
+					has[resource.ResourceKey] = resource
+				}
+			}
+		}
+	}
+}
+
+func (j *jury) Answers(key api.ResourceKey) xds.Answers {
+	var answers xds.Answers
+	for node, has := range j.has {
+		if has[key].Equal(j.served[key]) {
+			answers.Accepted++
+			continue
+		}
+		if !j.rejects[node](j.served[key]) {
+			panic("neither accepted nor rejected")
+		}
+		if answers.Rejected++; answers.Had == nil && !j.unknown {
+			answers.Had, answers.HadNothing = has[key], has[key] == nil
+		}
+	}
+	return answers
+}
+
+// add connects an Envoy that has nothing and takes what it is sent.
+func (j *jury) add(node string, rejects func(*api.Resource) bool) {
+	if j.has == nil {
+		j.has, j.rejects = map[string]map[api.ResourceKey]*api.Resource{}, map[string]func(*api.Resource) bool{}
+	}
+	j.has[node], j.rejects[node] = map[api.ResourceKey]*api.Resource{}, rejects
+}
+
+// isBad is true for what a test has marked.
+func isBad(resource *api.Resource) bool {
+	return resource.Message != nil && strings.Contains(prototext.Format(resource.Message), "bad")
+}
+
+// court is a pipeline whose Envoys are a jury.
+type court struct {
+	*testing.T
+	jury     *jury
+	pipeline *pipeline
+	board    *problemBoard
+	cfg      *snapshot.Config
+	state    *files.State
+	// judged is how often what is held back changed.
+	judged int
+}
+
+func newCourt(t *testing.T, routes ...string) *court {
+	t.Helper()
+	state, err := files.Load([]string{"testdata/base"}, files.Options{})
+	require.NoError(t, err)
+	c := &court{T: t, jury: &jury{}, state: state, cfg: state.Config}
+	c.jury.add("one", isBad)
+	log := slog.New(slog.NewTextHandler(io.Discard, nil))
+	c.board = newProblemBoard(log)
+	rejected := newRejections(c.board)
+	c.jury.tell = rejected.add
+	c.pipeline = newPipeline(c.jury, c.board, rejected, log)
+	c.change(func(cfg *snapshot.Config) {
+		for _, route := range routes {
+			name, path, _ := strings.Cut(route, "/")
+			c.route(cfg, name, "/"+path)
+		}
+	})
+	return c
+}
+
+func (c *court) live(key pods.ServiceKey) *pods.Set { return c.state.Pods[key] }
+
+// route writes an HTTPRoute with one path.
+func (c *court) route(cfg *snapshot.Config, name, path string) {
+	hello := types.NamespacedName{Namespace: "edge", Name: "hello"}
+	route := c.state.Config.HTTPRoutes[hello].DeepCopy()
+	kind := gatewayv1.PathMatchPathPrefix
+	route.Name = name
+	route.Spec.Rules[0].Matches = []gatewayv1.HTTPRouteMatch{{Path: &gatewayv1.HTTPPathMatch{Type: &kind, Value: &path}}}
+	cfg.HTTPRoutes[types.NamespacedName{Namespace: "edge", Name: name}] = route
+}
+
+// change applies another configuration, and judges until nothing changes any more.
+func (c *court) change(change func(*snapshot.Config)) {
+	c.Helper()
+	later := *c.cfg
+	later.HTTPRoutes, later.Tunnels, later.Gateways = maps.Clone(later.HTTPRoutes), maps.Clone(later.Tunnels), maps.Clone(later.Gateways)
+	change(&later)
+	c.cfg = &later
+	c.pipeline.apply(c.Context(), watcher.Batch{Config: &later}, c.live)
+	c.settle()
+}
+
+func (c *court) settle() {
+	c.Helper()
+	for c.judged = 0; c.pipeline.back.judge(time.Now()); c.judged++ {
+		require.Less(c, c.judged, 500, "it does not settle")
+		c.pipeline.apply(c.Context(), watcher.Batch{Config: c.pipeline.cfg}, c.live)
+	}
+}
+
+// paths are those of each HTTPRoute that an Envoy has; "500" for one that answers so.
+func (c *court) paths(node string) map[string]string {
+	paths := map[string]string{}
+	for key, resource := range c.jury.has[node] {
+		config, ok := resource.Message.(*routev3.RouteConfiguration)
+		if !ok || c.jury.served[key] == nil {
+			continue
+		}
+		for _, host := range config.GetVirtualHosts() {
+			for _, route := range host.GetRoutes() {
+				name := strings.Split(route.GetName(), "/")[1]
+				paths[name] = route.GetMatch().GetPathSeparatedPrefix() + route.GetMatch().GetPrefix()
+				if route.GetDirectResponse().GetStatus() == 500 {
+					paths[name] = "500"
+				}
+			}
+		}
+	}
+	delete(paths, "hello") // that of testdata/base
+	return paths
+}
+
+// accused are the objects that are said to be rejected.
+func (c *court) accused() []string {
+	var names []string
+	for _, problem := range c.board.all() {
+		if problem.Code == codeRejectedByEnvoy {
+			names = append(names, problem.Object.Name)
+		}
+	}
+	return names
+}
+
+func TestRejectedRouteKeepsItsLastAcceptedFormAndTheOthersChange(t *testing.T) {
+	c := newCourt(t, "a/a1", "b/b1", "c/c1")
+	c.change(func(cfg *snapshot.Config) { c.route(cfg, "a", "/bad"); c.route(cfg, "b", "/b2") })
+	require.Equal(t, map[string]string{"a": "/a1", "b": "/b2", "c": "/c1"}, c.paths("one"))
+	require.Equal(t, []string{"a"}, c.accused())
+	problem := c.board.all()[0]
+	require.Equal(t, "error RejectedByEnvoy: HTTPRoute edge/a: Envoys of the Gateway edge/front reject gateway/edge/front/8080 with it: no good; "+
+		"its last accepted form stays in force; change what the message names", problem.String())
+	c.change(func(cfg *snapshot.Config) { c.route(cfg, "c", "/c2") })
+	require.Equal(t, map[string]string{"a": "/a1", "b": "/b2", "c": "/c2"}, c.paths("one"))
+	require.Zero(t, c.judged)
+	c.change(func(cfg *snapshot.Config) { c.route(cfg, "a", "/badder") })
+	require.Equal(t, "/a1", c.paths("one")["a"])
+	require.Equal(t, []string{"a"}, c.accused())
+	c.change(func(cfg *snapshot.Config) { c.route(cfg, "a", "/a2") })
+	require.Equal(t, map[string]string{"a": "/a2", "b": "/b2", "c": "/c2"}, c.paths("one"))
+	require.Empty(t, c.board.all())
+	require.Empty(t, c.pipeline.back.held)
+	require.Empty(t, c.pipeline.back.trials)
+}
+
+func TestRouteThatIsBadFromTheBeginningIsLeftOutAndItsNeighboursServe(t *testing.T) {
+	c := newCourt(t, "a/a1", "b/bad", "c/c1")
+	require.Equal(t, map[string]string{"a": "/a1", "c": "/c1"}, c.paths("one"))
+	require.Equal(t, []string{"b"}, c.accused())
+	require.Contains(t, c.board.all()[0].Message, "it is left out, for no accepted form of it is known")
+	c.change(func(cfg *snapshot.Config) { c.route(cfg, "b", "/b1") })
+	require.Equal(t, map[string]string{"a": "/a1", "b": "/b1", "c": "/c1"}, c.paths("one"))
+}
+
+func TestNewRouteWhoseMatchIsGoodAnswers500(t *testing.T) {
+	c := newCourt(t, "a/a1")
+	c.change(func(cfg *snapshot.Config) {
+		c.route(cfg, "b", "/b1")
+		rule := &cfg.HTTPRoutes[types.NamespacedName{Namespace: "edge", Name: "b"}].Spec.Rules[0]
+		rule.Filters = []gatewayv1.HTTPRouteFilter{{
+			Type:                  gatewayv1.HTTPRouteFilterRequestHeaderModifier,
+			RequestHeaderModifier: &gatewayv1.HTTPHeaderFilter{Set: []gatewayv1.HTTPHeader{{Name: "x-bad", Value: "1"}}},
+		}}
+	})
+	require.Equal(t, map[string]string{"a": "/a1", "b": "500"}, c.paths("one"))
+	require.Contains(t, c.board.all()[0].Message, "what it matches is answered 500")
+}
+
+func TestRejectedTunnelKeepsItsLastAcceptedFormForOtherEnvoysToo(t *testing.T) {
+	c := newCourt(t)
+	hello := types.NamespacedName{Namespace: "edge", Name: "hello"}
+	key := api.ResourceKey{Type: "type.googleapis.com/envoy.config.cluster.v3.Cluster", Name: "tunnel/edge/hello"}
+	good := c.jury.served[key]
+	c.jury.rejects["one"] = func(r *api.Resource) bool {
+		cluster, ok := r.Message.(*clusterv3.Cluster)
+		return ok && cluster.GetConnectTimeout().AsDuration() == 123*time.Millisecond
+	}
+	connect := func(timeout gatewayv1.Duration) func(*snapshot.Config) {
+		return func(cfg *snapshot.Config) {
+			tunnel := cfg.Tunnels[hello].DeepCopy()
+			tunnel.Spec.Timeout = &v1alpha1.Timeout{Connect: &timeout}
+			cfg.Tunnels[hello] = tunnel
+		}
+	}
+	c.change(connect("123ms"))
+	require.True(t, good.Equal(c.jury.served[key]), "the last accepted form is what was before")
+	require.Equal(t, []string{"hello"}, c.accused())
+	c.change(connect("124ms"))
+	require.False(t, good.Equal(c.jury.served[key]))
+	require.Empty(t, c.accused())
+}
+
+func TestRejectedListenerLeavesTheOtherListenersAlone(t *testing.T) {
+	c := newCourt(t)
+	c.jury.rejects["one"] = func(r *api.Resource) bool { return strings.Contains(r.Name, "/666") }
+	front := types.NamespacedName{Namespace: "edge", Name: "front"}
+	c.change(func(cfg *snapshot.Config) {
+		gateway := cfg.Gateways[front].DeepCopy()
+		for name, port := range map[gatewayv1.SectionName]gatewayv1.PortNumber{"bad": 666, "good": 777} {
+			gateway.Spec.Listeners = append(gateway.Spec.Listeners, gatewayv1.Listener{Name: name, Port: port, Protocol: gatewayv1.HTTPProtocolType})
+		}
+		cfg.Gateways[front] = gateway
+	})
+	listeners := func(of map[api.ResourceKey]*api.Resource) (names []string) {
+		for key, resource := range of {
+			if listener, ok := resource.Message.(*listenerv3.Listener); ok && c.jury.served[key] != nil {
+				names = append(names, listener.GetName())
+			}
+		}
+		return names
+	}
+	require.ElementsMatch(t, []string{"gateway/edge/front/777", "gateway/edge/front/8080"}, listeners(c.jury.has["one"]))
+	require.Contains(t, c.board.all()[0].String(), "Gateway edge/front: an Envoy of the Gateway edge/front (one) rejects gateway/edge/front/666: no good")
+	// It is a resource of its own, so Envoys that come later get it, and take it or not.
+	c.jury.add("two", func(*api.Resource) bool { return false })
+	c.jury.SetViews(c.jury.views[len(c.jury.views)-1])
+	c.settle()
+	require.Len(t, listeners(c.jury.has["two"]), 3)
+}
+
+func TestRejectedParametersKeepTheirFormAndANewListenerIsServedWithIt(t *testing.T) {
+	c := newCourt(t, "a/a1")
+	front := types.NamespacedName{Namespace: "edge", Name: "front"}
+	set := func(header string, ports ...gatewayv1.PortNumber) {
+		c.change(func(cfg *snapshot.Config) {
+			cfg.GatewayParameters = map[types.NamespacedName]*v1alpha1.GatewayParameters{front: {
+				ObjectMeta: metav1.ObjectMeta{Namespace: "edge", Name: "front"}, Spec: v1alpha1.GatewayParametersSpec{PodHeader: header},
+			}}
+			gateway := c.state.Config.Gateways[front].DeepCopy()
+			gateway.Spec.Infrastructure = &gatewayv1.GatewayInfrastructure{ParametersRef: &gatewayv1.LocalParametersReference{
+				Group: v1alpha1.Group, Kind: v1alpha1.KindGatewayParameters, Name: "front",
+			}}
+			for _, port := range ports {
+				gateway.Spec.Listeners = append(gateway.Spec.Listeners, gatewayv1.Listener{
+					Name: gatewayv1.SectionName(fmt.Sprint(port)), Port: port, Protocol: gatewayv1.HTTPProtocolType,
+				})
+			}
+			cfg.Gateways[front] = gateway
+		})
+	}
+	headers := func() (names []string) {
+		for _, resource := range c.jury.has["one"] {
+			if config, ok := resource.Message.(*routev3.RouteConfiguration); ok {
+				names = append(names, config.GetVirtualHosts()[0].GetRoutes()[0].GetResponseHeadersToAdd()[0].GetHeader().GetKey())
+			}
+		}
+		return names
+	}
+	set("x-good")
+	require.Equal(t, []string{"x-good"}, headers())
+	set("x-bad", 9090)
+	require.Equal(t, []string{"x-good", "x-good"}, headers())
+	require.Equal(t, []string{"front"}, c.accused())
+	require.Contains(t, c.board.all()[0].String(), "GatewayParameters edge/front")
+	set("x-better", 9090)
+	require.Equal(t, []string{"x-better", "x-better"}, headers())
+	require.Empty(t, c.accused())
+}
+
+// TestOneEnvoyAmongManyIsOnItsOwn with what it rejects, and two of four are not.
+func TestOneEnvoyAmongManyIsOnItsOwn(t *testing.T) {
+	for others, held := range map[int]bool{3: true, 9: true, 10: false, 30: false} {
+		t.Run(fmt.Sprint(others), func(t *testing.T) {
+			c := newCourt(t, "a/a1", "b/b1")
+			for i := range others {
+				c.jury.add(fmt.Sprintf("other-%d", i), func(*api.Resource) bool { return false })
+			}
+			c.change(func(cfg *snapshot.Config) { c.route(cfg, "b", "/b2") })
+			c.change(func(cfg *snapshot.Config) { c.route(cfg, "a", "/bad") })
+			want := map[string]string{"a": "/bad", "b": "/b2"}
+			if held {
+				want["a"] = "/a1"
+			}
+			require.Equal(t, want, c.paths("other-0"))
+			require.Equal(t, map[string]string{"a": "/a1", "b": "/b2"}, c.paths("one"))
+			require.Len(t, c.accused(), 1)
+		})
+	}
+}
+
+func TestEnvoyThatHasAnUnknownVersionLosesNothingWhileTheOneToBlameIsSought(t *testing.T) {
+	lost := false
+	// As after a restart of podway: an Envoy has something, and takes nothing in which b is.
+	c := newCourtWith(t, func(r *api.Resource) bool {
+		config, ok := r.Message.(*routev3.RouteConfiguration)
+		if ok && !isBad(r) {
+			lost = lost || len(config.GetVirtualHosts()[0].GetRoutes()) < 4
+		}
+		return isBad(r)
+	}, "a/a1", "b/bad", "c/c1", "d/d1")
+	require.False(t, lost)
+	require.Equal(t, map[string]string{"a": "/a1", "c": "/c1", "d": "/d1"}, c.paths("one"))
+	require.Equal(t, []string{"b"}, c.accused())
+}
+
+func newCourtWith(t *testing.T, rejects func(*api.Resource) bool, routes ...string) *court {
+	t.Helper()
+	c := newCourt(t)
+	c.jury.add("one", rejects)
+	c.pipeline = newPipeline(c.jury, c.board, c.pipeline.rejected, c.pipeline.log)
+	c.change(func(cfg *snapshot.Config) {
+		for _, route := range routes {
+			name, path, _ := strings.Cut(route, "/")
+			c.route(cfg, name, "/"+path)
+		}
+	})
+	return c
+}
+
+// TestWhatNobodyEverAcceptedIsNoMeasure has a bad route from the beginning, and another one that changes before any Envoy comes.
+func TestWhatNobodyEverAcceptedIsNoMeasure(t *testing.T) {
+	c := newCourt(t)
+	delete(c.jury.has, "one")
+	c.change(func(cfg *snapshot.Config) {
+		c.route(cfg, "a", "/a1")
+		c.route(cfg, "b", "/bad")
+		c.route(cfg, "c", "/c1")
+	})
+	c.change(func(cfg *snapshot.Config) { c.route(cfg, "a", "/a2") })
+	c.jury.add("one", isBad)
+	c.jury.SetViews(c.jury.views[len(c.jury.views)-1])
+	c.settle()
+	require.Equal(t, map[string]string{"a": "/a2", "c": "/c1"}, c.paths("one"))
+	require.Equal(t, []string{"b"}, c.accused())
+}
+
+// TestAnEnvoyThatMovesToAnotherReplicaKeepsWhatItHas although that one has never seen an Envoy accept it.
+func TestAnEnvoyThatMovesToAnotherReplicaKeepsWhatItHas(t *testing.T) {
+	c := newCourt(t, "a/a1", "b/b1")
+	had := c.jury.has["one"]
+	delete(c.jury.has, "one")
+	c.change(func(cfg *snapshot.Config) { c.route(cfg, "a", "/bad") })
+	c.jury.add("one", isBad)
+	c.jury.has["one"], c.jury.unknown = had, true
+	c.jury.SetViews(c.jury.views[len(c.jury.views)-1])
+	c.settle()
+	require.Equal(t, map[string]string{"a": "/a1", "b": "/b1"}, c.paths("one"))
+	require.Equal(t, []string{"a"}, c.accused())
+}
+
+// TestOnlyWhatIsBadIsHeldBack changes random routes at random, several at once, good and bad, for some Envoys of which all reject the same.
+func TestOnlyWhatIsBadIsHeldBack(t *testing.T) {
+	for seed := range uint64(40) {
+		t.Run(fmt.Sprint(seed), func(t *testing.T) {
+			random := rand.New(rand.NewPCG(seed, 1))
+			const count = 9
+			var first []string
+			want := map[string]string{}
+			for i := range count {
+				first = append(first, fmt.Sprintf("r%d/first%d", i, i))
+				want[fmt.Sprintf("r%d", i)] = fmt.Sprintf("/first%d", i)
+			}
+			c := newCourt(t, first...)
+			for i := range random.IntN(4) {
+				c.jury.add(fmt.Sprintf("other-%d", i), isBad)
+			}
+			bad := map[string]bool{}
+			c.change(func(cfg *snapshot.Config) { c.route(cfg, "r0", "/first0") }) // all have it
+			for step := range 12 {
+				c.change(func(cfg *snapshot.Config) {
+					for range 1 + random.IntN(count) {
+						name, path := fmt.Sprintf("r%d", random.IntN(count)), fmt.Sprintf("/good%d", step)
+						if bad[name] = random.IntN(3) == 0; bad[name] {
+							path = fmt.Sprintf("/bad%d", step)
+						}
+						c.route(cfg, name, path)
+					}
+				})
+				for name := range want {
+					route := c.cfg.HTTPRoutes[types.NamespacedName{Namespace: "edge", Name: name}]
+					if !bad[name] {
+						want[name] = *route.Spec.Rules[0].Matches[0].Path.Value
+					}
+				}
+				for node := range c.jury.has {
+					require.Equal(t, want, c.paths(node))
+				}
+				require.LessOrEqual(t, c.judged, 3*count)
+				accused := map[string]bool{}
+				for _, name := range c.accused() {
+					accused[name] = true
+				}
+				for name := range want {
+					require.Equal(t, bad[name], accused[name], name)
+				}
+			}
+		})
+	}
+}
+
+// TestReplicasHoldBackTheSame where their Envoys reject the same, whatever they learned it from.
+func TestReplicasHoldBackTheSame(t *testing.T) {
+	one, other := newCourt(t, "a/a1", "b/b1", "c/c1"), newCourt(t, "a/a1", "b/b1", "c/c1")
+	one.change(func(cfg *snapshot.Config) { one.route(cfg, "a", "/bad"); one.route(cfg, "b", "/b2") })
+	other.change(func(cfg *snapshot.Config) { other.route(cfg, "b", "/b2") })
+	other.change(func(cfg *snapshot.Config) { other.route(cfg, "a", "/bad") })
+	for key, resource := range one.jury.served {
+		require.True(t, resource.Equal(other.jury.served[key]), "%s %s", key.Type, key.Name)
+	}
+}
+
+func TestHoldbackWaitsForSlowEnvoysOnlySoLong(t *testing.T) {
+	c := newCourt(t, "a/a1")
+	back := c.pipeline.back
+	start := time.Now()
+	tr := &trial{resource: &api.Resource{}, since: start}
+	for _, test := range []struct {
+		answers             xds.Answers
+		after               time.Duration
+		undecided, rejected bool
+	}{
+		{xds.Answers{Rejected: 1}, 0, false, true},
+		{xds.Answers{Rejected: 1, Waiting: 1}, 0, true, false},
+		{xds.Answers{Rejected: 1, Waiting: 1}, verdictGrace, false, true},
+		{xds.Answers{Waiting: 1}, verdictGrace, true, false},
+		{xds.Answers{Accepted: 1, Waiting: 1}, verdictGrace, false, false},
+		{xds.Answers{Accepted: 20, Rejected: 2}, 0, false, false},
+		{xds.Answers{Accepted: 19, Rejected: 2}, 0, false, true},
+		{xds.Answers{}, 0, false, false},
+	} {
+		back.answers = func(api.ResourceKey) xds.Answers { return test.answers }
+		v := back.verdict(tr, start.Add(test.after))
+		require.Equal(t, [2]bool{test.undecided, test.rejected}, [2]bool{v.undecided, v.rejected}, "%+v", test)
+	}
+}
