@@ -88,8 +88,13 @@ func writeReady(w http.ResponseWriter, ready *readiness) {
 
 func writeProblems(w http.ResponseWriter, problems []api.Problem) {
 	data, err := json.MarshalIndent(problems, "", "  ")
+	writeJSON(w, "the problems", data, err)
+}
+
+// writeJSON answers with what was encoded, or that it could not be. what names it.
+func writeJSON(w http.ResponseWriter, what string, data []byte, err error) {
 	if err != nil {
-		http.Error(w, "encoding the problems: "+err.Error(), http.StatusInternalServerError)
+		http.Error(w, "encoding "+what+": "+err.Error(), http.StatusInternalServerError)
 		return
 	}
 	w.Header().Set("Content-Type", "application/json")

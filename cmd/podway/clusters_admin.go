@@ -101,12 +101,7 @@ func (b *clusterBoard) files(cfg *snapshot.Config) []clusterReport {
 // write answers GET /clusters.
 func (b *clusterBoard) write(w http.ResponseWriter, _ *http.Request) {
 	data, err := json.MarshalIndent(b.all(), "", "  ")
-	if err != nil {
-		http.Error(w, "encoding the clusters: "+err.Error(), http.StatusInternalServerError)
-		return
-	}
-	w.Header().Set("Content-Type", "application/json")
-	_, _ = w.Write(append(data, '\n')) // a client that has gone is nobody's problem
+	writeJSON(w, "the clusters", data, err)
 }
 
 // released is the answer to a release.
@@ -127,10 +122,5 @@ func (b *clusterBoard) release(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	data, err := json.Marshal(released{Pods: b.brake.Release(name)})
-	if err != nil {
-		http.Error(w, err.Error(), http.StatusInternalServerError)
-		return
-	}
-	w.Header().Set("Content-Type", "application/json")
-	_, _ = w.Write(append(data, '\n'))
+	writeJSON(w, "the number of Pods", data, err)
 }

@@ -36,10 +36,5 @@ func (b *envoyBoard) all(node string) []xds.StreamStatus {
 // write answers GET /envoys, and with ?node=ID of one node in full.
 func (b *envoyBoard) write(w http.ResponseWriter, r *http.Request) {
 	data, err := json.Marshal(b.all(r.URL.Query().Get("node")))
-	if err != nil {
-		http.Error(w, "encoding the Envoys: "+err.Error(), http.StatusInternalServerError)
-		return
-	}
-	w.Header().Set("Content-Type", "application/json")
-	_, _ = w.Write(append(data, '\n')) // a client that has gone is nobody's problem
+	writeJSON(w, "the Envoys", data, err)
 }

@@ -47,7 +47,7 @@ func (m *member) attempt(to target) (*attempt, error) {
 	a := &attempt{target: to, client: client, begun: time.Now(), ended: make(chan struct{})}
 	a.credentials.Store(&[]*credential.Credential{to.credential})
 	a.session = kube.New(client, kube.Config{
-		Cluster: m.name, Scope: to.scope, UID: to.uid, Logger: m.log,
+		Cluster: m.name, Scope: to.scope, UID: to.uid,
 		OnChange: m.change, OnHealth: func(kube.Health) { m.poke() },
 	})
 	return a, nil

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"net"
 	"net/http"
-	"net/url"
 	"sync/atomic"
 	"time"
 
@@ -159,13 +158,4 @@ func (r roundTripper) RoundTrip(request *http.Request) (*http.Response, error) {
 		r.client.pinged.Store(true)
 	}
 	return response, err
-}
-
-// Server is the address of an API server as a person knows it: without path or query.
-func Server(config *rest.Config) string {
-	parsed, err := url.Parse(config.Host)
-	if err != nil || parsed.Host == "" {
-		return config.Host
-	}
-	return parsed.Scheme + "://" + parsed.Host
 }

@@ -2,7 +2,6 @@ package kube
 
 import (
 	"context"
-	"log/slog"
 	"maps"
 	"sync"
 	"time"
@@ -27,8 +26,6 @@ type Config struct {
 	OnChange func(Change)
 	// OnHealth is called, by the same goroutine, when Health says something else than before.
 	OnHealth func(Health)
-	// Logger; default slog.Default().
-	Logger *slog.Logger
 }
 
 // Change is what changed of a cluster. It is immutable.
@@ -53,8 +50,6 @@ type Session struct {
 	config Config
 	client *Client
 	gate   *gate
-	log    *slog.Logger
-	begun  time.Time
 	// wakes the goroutine of Run.
 	wake chan struct{}
 	// sources counts those that run.
@@ -88,11 +83,8 @@ func (u *unit) synced() bool { return u.services.synced && u.slices.synced }
 
 // New makes a Session. It opens no connection.
 func New(client *Client, config Config) *Session {
-	if config.Logger == nil {
-		config.Logger = slog.Default()
-	}
 	s := &Session{
-		config: config, client: client, gate: &gate{client: client, uid: config.UID}, log: config.Logger, begun: time.Now(),
+		config: config, client: client, gate: &gate{client: client, uid: config.UID},
 		wake: make(chan struct{}, 1), labels: map[string]*source{},
 		index: join.NewIndex(config.Cluster), stamps: map[pods.ServiceKey]watcher.Stamp{},
 	}
