@@ -1,11 +1,9 @@
 package translator
 
 import (
-	"cmp"
 	"fmt"
 	"net/netip"
 	"slices"
-	"strings"
 
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/types"
@@ -29,19 +27,15 @@ func (p *Plan) Endpoints(tunnel types.NamespacedName, live pods.Live) Endpoints 
 		return Endpoints{}
 	}
 	sets, partial := plan.sets(live)
-	size := len(plan.addresses)
-	for _, set := range sets {
-		size += len(set.Pods)
-	}
-	found := make([]backend, 0, size)
+	sorter := sorters.Get().(*sorter)
+	defer sorter.release()
 	for i, set := range sets {
-		found = plan.entries[i].collect(found, set)
+		sorter.found = plan.entries[i].collect(sorter.found, set)
 	}
 	for _, address := range plan.addresses {
-		found = append(found, backend{address: address.address, weight: address.weight})
+		sorter.found = append(sorter.found, backend{address: address.address, weight: address.weight})
 	}
-	slices.SortFunc(found, compareBackends)
-	merged, clash := merge(found)
+	merged, clash := merge(sorter.sort())
 	name := TunnelResource(tunnel)
 	result := Endpoints{Count: len(merged), Resource: &api.Resource{
 		ResourceKey: api.ResourceKey{Type: endpointType, Name: name},
@@ -115,27 +109,6 @@ func (e *entry) collectWhere(found []backend, set *pods.Set, takes func(*pods.Po
 		found = append(found, backend{address: address, weight: e.weight, cluster: e.key.Cluster, pod: pod})
 	}
 	return found
-}
-
-// compareBackends puts the same address together, Pods before plain addresses.
-func compareBackends(a, b backend) int {
-	if order := a.address.Compare(b.address); order != 0 {
-		return order
-	}
-	switch {
-	case a.pod == nil || b.pod == nil:
-		return cmp.Compare(b2i(a.pod == nil), b2i(b.pod == nil))
-	default:
-		return cmp.Or(strings.Compare(a.cluster, b.cluster),
-			strings.Compare(a.pod.Namespace, b.pod.Namespace), strings.Compare(a.pod.Name, b.pod.Name))
-	}
-}
-
-func b2i(b bool) int {
-	if b {
-		return 1
-	}
-	return 0
 }
 
 // merge adds up the weights of the same address, for Envoy would silently take
