@@ -2,6 +2,7 @@ package translator
 
 import (
 	"encoding/binary"
+	"slices"
 	"strings"
 	"sync"
 	"unicode/utf8"
@@ -31,18 +32,18 @@ const (
 	mapKey, mapValue    = 1, 2
 )
 
-// encodeAssignment encodes a ClusterLoadAssignment with all backends in one locality; with none it has no locality. hostname is the Host that
+// encodeAssignment encodes a ClusterLoadAssignment with all backends in one locality, in their order; with none it has no locality. hostname is the Host that
 // they receive where a route rewrites it to the endpoint's; "" leaves the client's.
-func encodeAssignment(name string, backends []backend, hostname string) []byte {
+func encodeAssignment(name string, backends *sorter, hostname string) []byte {
 	w := encoders.Get().(*encoder)
 	defer encoders.Put(w)
 	w.at = len(w.buffer)
 	name, hostname = valid(name), valid(hostname)
-	for i := len(backends) - 1; i >= 0; i-- {
-		w.endpoint(&backends[i], hostname)
+	for i := range slices.Backward(backends.order) {
+		w.endpoint(backends.at(i), hostname)
 	}
 	w.reserve(len(name))
-	if len(backends) > 0 {
+	if len(backends.order) > 0 {
 		w.message(assignmentEndpoints, len(w.buffer))
 	}
 	w.string(assignmentName, name)

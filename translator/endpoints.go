@@ -1,7 +1,6 @@
 package translator
 
 import (
-	"fmt"
 	"net/netip"
 	"slices"
 
@@ -27,24 +26,25 @@ func (p *Plan) Endpoints(tunnel types.NamespacedName, live pods.Live) Endpoints 
 		return Endpoints{}
 	}
 	sets, partial := plan.sets(live)
-	sorter := sorters.Get().(*sorter)
-	defer sorter.release()
+	sorter := newSorter()
+	defer sorters.Put(sorter)
 	for i, set := range sets {
-		sorter.found = plan.entries[i].collect(sorter.found, set)
+		sorter.backends = plan.entries[i].collect(sorter.backends, set)
 	}
 	for _, address := range plan.addresses {
-		sorter.found = append(sorter.found, backend{address: address.address, weight: address.weight})
+		sorter.backends = append(sorter.backends, backend{address: address.address, weight: address.weight})
 	}
-	merged, clash := merge(sorter.sort())
+	sorter.sort()
+	clash := sorter.merge()
 	name := TunnelResource(tunnel)
-	result := Endpoints{Count: len(merged), Resource: &api.Resource{
+	result := Endpoints{Count: len(sorter.order), Resource: &api.Resource{
 		ResourceKey: api.ResourceKey{Type: endpointType, Name: name},
-		Wire:        encodeAssignment(name, merged, plan.tunnel.Spec.HostHeader), Partial: partial, Owners: plan.owners,
+		Wire:        encodeAssignment(name, sorter, plan.tunnel.Spec.HostHeader), Partial: partial, Owners: plan.owners,
 	}}
 	if clash != "" {
 		result.Problems = append(result.Problems, plan.ambiguous(clash))
 	}
-	if len(merged) == 0 && !partial {
+	if len(sorter.order) == 0 && !partial {
 		result.Problems = append(result.Problems, plan.empty())
 	}
 	for i := range result.Problems {
@@ -109,24 +109,6 @@ func (e *entry) collectWhere(found []backend, set *pods.Set, takes func(*pods.Po
 		found = append(found, backend{address: address, weight: e.weight, cluster: e.key.Cluster, pod: pod})
 	}
 	return found
-}
-
-// merge adds up the weights of the same address, for Envoy would silently take
-// the first. It works in place. clash describes the first address that two clusters have.
-func merge(found []backend) (merged []backend, clash string) {
-	merged = found[:0]
-	for _, next := range found {
-		last := len(merged) - 1
-		if last < 0 || merged[last].address != next.address {
-			merged = append(merged, next)
-			continue
-		}
-		merged[last].weight += next.weight
-		if clash == "" && next.pod != nil && merged[last].cluster != next.cluster {
-			clash = fmt.Sprintf("%s is the address of a Pod in cluster %s and of one in cluster %s", next.address, merged[last].cluster, next.cluster)
-		}
-	}
-	return merged, clash
 }
 
 func (t *tunnelPlan) ambiguous(clash string) api.Problem {

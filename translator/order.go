@@ -3,6 +3,7 @@ package translator
 import (
 	"cmp"
 	"encoding/binary"
+	"fmt"
 	"net/netip"
 	"slices"
 	"strings"
@@ -11,8 +12,8 @@ import (
 
 // sorter gathers and sorts a tunnel's backends. It is used again, for at each change they are as many as the tunnel's Pods.
 type sorter struct {
-	found, sorted []backend
-	keys          []sortKey
+	backends []backend
+	order    []sortKey
 }
 
 // sortKey is where a backend belongs, as far as a number says that.
@@ -23,29 +24,46 @@ type sortKey struct {
 
 var sorters = sync.Pool{New: func() any { return &sorter{} }}
 
-// sort returns what was found in the order of compareBackends, valid until release. Nearly all of its comparisons are of two numbers.
-func (s *sorter) sort() []backend {
-	for i := range s.found {
-		s.keys = append(s.keys, sortKey{prefix: prefixOf(s.found[i].address), index: i})
+func newSorter() *sorter {
+	s := sorters.Get().(*sorter)
+	s.backends, s.order = s.backends[:0], s.order[:0]
+	return s
+}
+
+// sort puts the backends in the order of compareBackends. They themselves stay where they are, and nearly all comparisons are of two numbers.
+func (s *sorter) sort() {
+	for i := range s.backends {
+		s.order = append(s.order, sortKey{prefix: prefixOf(s.backends[i].address), index: i})
 	}
-	slices.SortFunc(s.keys, func(a, b sortKey) int {
+	slices.SortFunc(s.order, func(a, b sortKey) int {
 		if a.prefix != b.prefix {
 			return cmp.Compare(a.prefix, b.prefix)
 		}
-		return compareBackends(&s.found[a.index], &s.found[b.index])
+		return compareBackends(&s.backends[a.index], &s.backends[b.index])
 	})
-	for _, key := range s.keys {
-		s.sorted = append(s.sorted, s.found[key.index])
-	}
-	return s.sorted
 }
 
-// release lets go of all backends, and has the sorter used again.
-func (s *sorter) release() {
-	clear(s.found)
-	clear(s.sorted)
-	s.found, s.sorted, s.keys = s.found[:0], s.sorted[:0], s.keys[:0]
-	sorters.Put(s)
+// at is a backend by its place in the order.
+func (s *sorter) at(place int) *backend { return &s.backends[s.order[place].index] }
+
+// merge adds up the weights of the same address, for Envoy would silently take the first. clash describes the first address that two clusters have.
+func (s *sorter) merge() (clash string) {
+	merged := 0
+	for i := range s.order {
+		next := s.at(i)
+		if merged == 0 || s.at(merged-1).address != next.address {
+			s.order[merged] = s.order[i]
+			merged++
+			continue
+		}
+		last := s.at(merged - 1)
+		last.weight += next.weight
+		if clash == "" && next.pod != nil && last.cluster != next.cluster {
+			clash = fmt.Sprintf("%s is the address of a Pod in cluster %s and of one in cluster %s", next.address, last.cluster, next.cluster)
+		}
+	}
+	s.order = s.order[:merged]
+	return clash
 }
 
 // prefixOf is a number in the order of addresses: all IPv4 addresses with their ports, then the beginning of each IPv6 address.
