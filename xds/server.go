@@ -106,6 +106,7 @@ func (s *Server) Run(ctx context.Context, listener net.Listener) error {
 func (s *Server) options() []grpc.ServerOption {
 	limits := s.config.Limits
 	options := []grpc.ServerOption{
+		grpc.ForceServerCodecV2(newCodec()),
 		grpc.ConnectionTimeout(handshakeBound),
 		grpc.MaxRecvMsgSize(limits.MaxRequestBytes),
 		grpc.StaticStreamWindowSize(receiveWindow), grpc.StaticConnWindowSize(receiveWindow),
@@ -171,7 +172,7 @@ func (s *Server) serve(ctx context.Context, v variant) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	in := newInbox(ctx, v)
-	first, err := in.first(ctx, s.down)
+	first, err := in.wait(ctx, s.down)
 	if err != nil {
 		return err
 	}
@@ -186,12 +187,12 @@ func (s *Server) serve(ctx context.Context, v variant) error {
 	return st.run(ctx, first, in)
 }
 
-// first waits for the first request.
-func (in *inbox) first(ctx context.Context, down <-chan struct{}) (request, error) {
+// wait waits for the first request.
+func (in *inbox) wait(ctx context.Context, down <-chan struct{}) (request, error) {
 	timer := time.NewTimer(firstRequestBound)
 	defer timer.Stop()
 	select {
-	case r := <-in.requests:
+	case r := <-in.first:
 		return r, nil
 	case err := <-in.failed:
 		return request{}, err

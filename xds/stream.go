@@ -64,11 +64,10 @@ type stream struct {
 	// warned is true once it was said that the Gateway is not served; the server's mu guards it.
 	warned bool
 
-	// rejections are those of the last request; they belong to the stream's goroutine.
-	rejections []Rejection
-
 	// mu guards what follows; it is never held while sending. It comes before view.mu.
 	mu sync.Mutex
+	// rejections are those of the request that is being taken in.
+	rejections []Rejection
 	// types are in the order in which a change is sent.
 	types  []*typeState
 	cursor uint64
@@ -96,9 +95,10 @@ func (s *stream) close() { s.once.Do(func() { close(s.closing) }) }
 
 // run serves the stream until it ends.
 func (s *stream) run(ctx context.Context, first request, in *inbox) error {
-	if err := s.take(first); err != nil {
+	if err := s.take(ctx, first); err != nil {
 		return err
 	}
+	in.stream <- s
 	timer := time.NewTimer(time.Hour)
 	defer timer.Stop()
 	for {
@@ -114,13 +114,6 @@ func (s *stream) run(ctx context.Context, first request, in *inbox) error {
 			return errShutdown
 		case err := <-in.failed:
 			return err
-		case r := <-in.requests:
-			if refused := s.sameGateway(r.node); refused != nil {
-				return s.server.deny(ctx, refused)
-			}
-			if err := s.take(r); err != nil {
-				return err
-			}
 		case <-s.wakeup:
 		case <-timer.C:
 		}
@@ -143,69 +136,119 @@ func wait(until time.Time) time.Duration {
 	return max(0, time.Until(until))
 }
 
-// inbox is what the client sends.
+// inbox is what the client sends. Its own goroutine takes it in: most of it are ACKs, after which nothing is owed, and none of them need wait
+// for what is being sent.
 type inbox struct {
-	requests chan request
-	failed   chan error
+	// first is the first request, stream the stream that was made of it.
+	first  chan request
+	stream chan *stream
+	failed chan error
 }
 
-// newInbox starts to receive. It hands requests on one by one, so that a client that asks faster than it is answered is
-// slowed down by flow control.
+// newInbox starts to receive.
 func newInbox(ctx context.Context, v variant) *inbox {
-	in := &inbox{requests: make(chan request), failed: make(chan error, 1)}
+	in := &inbox{first: make(chan request, 1), stream: make(chan *stream, 1), failed: make(chan error, 1)}
 	go func() {
-		for {
-			r, err := v.receive()
-			if err != nil {
-				in.failed <- err
-				return
-			}
-			select {
-			case in.requests <- r:
-			case <-ctx.Done():
-				return
-			}
+		if err := in.receive(ctx, v); err != nil {
+			in.failed <- err
 		}
 	}()
 	return in
 }
 
-// take takes a request in, and tells of what it rejects once no lock is held.
-func (s *stream) take(r request) error {
-	err := s.accept(r)
-	for _, rejection := range s.rejections {
+// receive takes in what comes until the stream ends.
+func (in *inbox) receive(ctx context.Context, v variant) error {
+	first, err := v.receive()
+	if err != nil {
+		return err
+	}
+	in.first <- first
+	var st *stream
+	select {
+	case st = <-in.stream:
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	for {
+		r, err := v.receive()
+		if err != nil {
+			return err
+		}
+		if err := st.take(ctx, r); err != nil {
+			return err
+		}
+	}
+}
+
+// take takes a request in, tells of what it rejects once no lock is held, and sees to it that what it leads to is sent.
+func (s *stream) take(ctx context.Context, r request) error {
+	if refused := s.sameGateway(r.node); refused != nil {
+		return s.server.deny(ctx, refused)
+	}
+	rejections, owes, err := s.accept(r)
+	for _, rejection := range rejections {
 		s.log.Warn("Envoy rejected a resource", "type", messageName(rejection.Key.Type), "name", rejection.Key.Name,
 			"version", rejection.Version, "error", rejection.Message)
 		s.server.config.OnRejected(rejection)
 	}
-	s.rejections = nil
+	if owes {
+		s.poke()
+	}
 	return err
 }
 
-// accept takes a request in. What changed in the view before it comes first, so that a new subscription starts from now.
-func (s *stream) accept(r request) error {
+// accept takes a request in. What changed in the view before it comes first, so that a new subscription starts from now. It returns what the
+// request rejects, and whether there may be something to send.
+func (s *stream) accept(r request) (rejections []Rejection, owes bool, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.view.mu.RLock()
 	defer s.view.mu.RUnlock()
 	if s.view.known {
 		if err := s.absorb(); err != nil {
-			return err
+			return nil, false, err
 		}
 	}
-	for _, names := range [][]string{r.subscribe, r.unsubscribe, r.names, slices.Collect(maps.Keys(r.initial))} {
-		if err := s.server.config.Limits.checkNames(names); err != nil {
-			return err
-		}
+	if err := r.check(s.server.config.Limits); err != nil {
+		return nil, false, err
 	}
 	st, err := s.state(r.typeURL)
 	if err != nil {
-		return err
+		return nil, false, err
 	}
 	s.returning = s.returning || !st.begun && (len(r.initial) > 0 || r.version != "")
 	s.variant.accept(s, st, r)
 	st.sub.fold(&s.server.names)
-	return st.sub.check(s.server.config.Limits)
+	rejections, s.rejections = s.rejections, nil
+	return rejections, s.mayOwe(), st.sub.check(s.server.config.Limits)
+}
+
+// check refuses what a request may not name.
+func (r *request) check(limits Limits) error {
+	for _, names := range [][]string{r.subscribe, r.unsubscribe, r.names} {
+		if err := limits.checkNames(names); err != nil {
+			return err
+		}
+	}
+	if len(r.initial) == 0 {
+		return nil
+	}
+	return limits.checkNames(slices.Collect(maps.Keys(r.initial)))
+}
+
+// mayOwe is false where there is surely nothing to send before something else happens: all that is not current is endpoints on their way.
+func (s *stream) mayOwe() bool {
+	for _, st := range s.types {
+		if st.owesAnswer || !st.synced || len(st.retry) > 0 || st.url != endpointType && len(st.entries) > 0 {
+			return true
+		}
+		for _, e := range st.entries {
+			if e.flight == nil {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // state returns the state of a type, beginning it where the client names it for the first time.
