@@ -33,11 +33,7 @@ func newEncoded(response proto.Message, resources int) (encoded, error) {
 }
 
 // addDelta adds a record to a DeltaDiscoveryResponse.
-func (m *encoded) addDelta(r *record) {
-	*m = append(*m, mem.SliceBuffer(r.head), mem.SliceBuffer(r.value))
-}
+func (m *encoded) addDelta(r *record) { *m = append(*m, r.deltaHead, r.body) }
 
 // addState adds a record to a DiscoveryResponse.
-func (m *encoded) addState(r *record) {
-	*m = append(*m, mem.SliceBuffer(r.head[r.anyAt:]), mem.SliceBuffer(r.value))
-}
+func (m *encoded) addState(r *record) { *m = append(*m, r.stateHead, r.body) }

@@ -10,6 +10,7 @@ import (
 
 	clusterv3 "github.com/envoyproxy/go-control-plane/envoy/config/cluster/v3"
 	endpointv3 "github.com/envoyproxy/go-control-plane/envoy/config/endpoint/v3"
+	"google.golang.org/grpc/mem"
 	"google.golang.org/protobuf/encoding/protowire"
 	"google.golang.org/protobuf/proto"
 
@@ -21,11 +22,11 @@ import (
 type record struct {
 	key     api.ResourceKey
 	version string
-	// value is the encoded resource. head is what stands before it in a delta response: all else of its Resource, which is encoded once for
-	// all streams. From anyAt on, it is what stands before it in a SotW response, for there the field of its Any has the same number.
-	value []byte
-	head  []byte
-	anyAt int
+	// value is the encoded resource. deltaHead is what stands before it in a delta response, and stateHead, in a SotW response.
+	value                []byte
+	deltaHead, stateHead mem.Buffer
+	// body is value, as it is handed to the transport.
+	body mem.Buffer
 	// size is that of the Resource, in bytes.
 	size    int
 	needs   []api.ResourceKey
@@ -63,6 +64,7 @@ func newRecord(source *api.Resource) (*record, error) {
 		key:     source.ResourceKey,
 		version: versionOf(value),
 		value:   value,
+		body:    mem.SliceBuffer(value),
 		needs:   source.Needs,
 		owners:  source.Owners,
 		partial: source.Partial,
@@ -85,7 +87,8 @@ const (
 	anyValue          = 2
 )
 
-// encodeHead encodes all of the resource but its value, which stands last.
+// encodeHead encodes all of the resource but its value, which stands last, once for all streams. Its Any has the same field number in a Resource
+// as in a SotW response.
 func (r *record) encodeHead() {
 	packed := sizeField(len(r.key.Type)) + sizeField(len(r.value))
 	r.size = sizeField(len(r.version)) + sizeField(len(r.key.Name)) + sizeField(packed)
@@ -93,10 +96,11 @@ func (r *record) encodeHead() {
 	head = appendHeader(head, responseResources, r.size)
 	head = append(appendHeader(head, resourceVersion, len(r.version)), r.version...)
 	head = append(appendHeader(head, resourceName, len(r.key.Name)), r.key.Name...)
-	r.anyAt = len(head)
+	packedAt := len(head)
 	head = appendHeader(head, resourceAny, packed)
 	head = append(appendHeader(head, anyType, len(r.key.Type)), r.key.Type...)
-	r.head = appendHeader(head, anyValue, len(r.value))
+	head = appendHeader(head, anyValue, len(r.value))
+	r.deltaHead, r.stateHead = mem.SliceBuffer(head), mem.SliceBuffer(head[packedAt:])
 }
 
 // sizeField is the size of a field of so many bytes, with its tag, which has one byte.

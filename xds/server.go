@@ -215,7 +215,7 @@ func (s *Server) open(first request, v variant) (*stream, error) {
 	st := &stream{
 		server: s, variant: v, since: time.Now(),
 		node: nodeInfo{id: node.GetId(), gateway: node.GetCluster(), build: buildVersion(node)}, described: describeNode(node),
-		wakeup: make(chan struct{}, 1), closing: make(chan struct{}),
+		wakeup: make(chan struct{}, 1),
 	}
 	for _, text := range []string{st.node.id, st.node.gateway, st.node.build} {
 		if len(text) > s.config.Limits.MaxNameBytes {

@@ -6,6 +6,7 @@ import (
 	"maps"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
@@ -59,8 +60,8 @@ type stream struct {
 	log       *slog.Logger
 	since     time.Time
 	wakeup    chan struct{}
-	closing   chan struct{}
-	once      sync.Once
+	// ended is why the stream ends, nil while it does not. One channel to wait for is cheaper than several.
+	ended atomic.Pointer[error]
 	// warned is true once it was said that the Gateway is not served; the server's mu guards it.
 	warned bool
 
@@ -90,8 +91,14 @@ func (s *stream) poke() {
 	}
 }
 
+// end has the stream end. The first reason counts.
+func (s *stream) end(err error) {
+	s.ended.CompareAndSwap(nil, &err)
+	s.poke()
+}
+
 // close asks the stream to end, so that its client connects anew.
-func (s *stream) close() { s.once.Do(func() { close(s.closing) }) }
+func (s *stream) close() { s.end(errShutdown) }
 
 // run serves the stream until it ends.
 func (s *stream) run(ctx context.Context, first request, in *inbox) error {
@@ -99,23 +106,21 @@ func (s *stream) run(ctx context.Context, first request, in *inbox) error {
 		return err
 	}
 	in.stream <- s
-	timer := time.NewTimer(time.Hour)
+	stop := context.AfterFunc(ctx, func() { s.end(ctx.Err()) })
+	defer stop()
+	timer := time.AfterFunc(time.Hour, s.poke)
 	defer timer.Stop()
 	for {
 		wakeAt, err := s.flush()
 		if err != nil {
 			return err
 		}
-		timer.Reset(wait(wakeAt))
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-s.closing:
-			return errShutdown
-		case err := <-in.failed:
-			return err
-		case <-s.wakeup:
-		case <-timer.C:
+		if !wakeAt.IsZero() {
+			timer.Reset(max(0, time.Until(wakeAt)))
+		}
+		<-s.wakeup
+		if ended := s.ended.Load(); ended != nil {
+			return *ended
 		}
 	}
 }
@@ -129,54 +134,40 @@ func (s *stream) sameGateway(node *corev3.Node) *denial {
 	return nil
 }
 
-func wait(until time.Time) time.Duration {
-	if until.IsZero() {
-		return time.Hour
-	}
-	return max(0, time.Until(until))
-}
-
 // inbox is what the client sends. Its own goroutine takes it in: most of it are ACKs, after which nothing is owed, and none of them need wait
 // for what is being sent.
 type inbox struct {
-	// first is the first request, stream the stream that was made of it.
+	// first is the first request, or failed says why there is none; stream is what was made of it.
 	first  chan request
-	stream chan *stream
 	failed chan error
+	stream chan *stream
 }
 
 // newInbox starts to receive.
 func newInbox(ctx context.Context, v variant) *inbox {
 	in := &inbox{first: make(chan request, 1), stream: make(chan *stream, 1), failed: make(chan error, 1)}
-	go func() {
-		if err := in.receive(ctx, v); err != nil {
-			in.failed <- err
-		}
-	}()
+	go in.receive(ctx, v)
 	return in
 }
 
 // receive takes in what comes until the stream ends.
-func (in *inbox) receive(ctx context.Context, v variant) error {
+func (in *inbox) receive(ctx context.Context, v variant) {
 	first, err := v.receive()
 	if err != nil {
-		return err
+		in.failed <- err
+		return
 	}
 	in.first <- first
-	var st *stream
 	select {
-	case st = <-in.stream:
 	case <-ctx.Done():
-		return ctx.Err()
-	}
-	for {
-		r, err := v.receive()
-		if err != nil {
-			return err
+	case st := <-in.stream:
+		for err == nil {
+			var r request
+			if r, err = v.receive(); err == nil {
+				err = st.take(ctx, r)
+			}
 		}
-		if err := st.take(ctx, r); err != nil {
-			return err
-		}
+		st.end(err)
 	}
 }
 
