@@ -68,50 +68,6 @@ func continuous(ctx context.Context, o options) error {
 	return nil
 }
 
-// reconnect is all streams at once, by clients that have everything. A change that is published as soon as all have asked shows when they are served.
-func reconnect(ctx context.Context, o options) error {
-	fmt.Fprintf(o.out, "\n%d clients that have all of %d clusters connect at once\n", o.streams, o.clusters)
-	for _, kind := range kinds {
-		err := with(ctx, o, kind, o.clusters, fleet.Options{}, func(l *lane) error {
-			names := servers.Names(o.clusters)
-			versions, err := fleet.Versions(ctx, l.address, names)
-			if err != nil {
-				return err
-			}
-			before, err := l.order(order{Settle: true})
-			if err != nil {
-				return err
-			}
-			began := time.Now()
-			l.fleet, err = fleet.Open(fleet.Options{
-				Address: l.address, Streams: o.streams, PerConnection: o.perConnection, Names: names, Versions: versions, Expected: int64(o.streams),
-			})
-			if err != nil {
-				return err
-			}
-			if _, err := l.order(order{Count: 1}); err != nil {
-				return err
-			}
-			at, err := l.wait(ctx)
-			if err != nil {
-				return err
-			}
-			rest()
-			after, err := l.order(order{})
-			if err != nil {
-				return err
-			}
-			fmt.Fprintf(o.out, "%12s  settled in %.2f s  CPU %.2f s  %d resources sent that had not changed, %d removed\n",
-				kind, at.Sub(began).Seconds(), (after.CPU - before.CPU).Seconds(), l.fleet.Acked()-int64(o.streams), l.fleet.Removed())
-			return nil
-		})
-		if err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
 // stalled is the same push with and without streams that never read. The floor has no answer to those.
 func stalled(ctx context.Context, o options) error {
 	fmt.Fprintf(o.out, "\nOne stream of a hundred does not read: the others' last acknowledgement, %d streams with %d clusters\n", o.streams, few)
