@@ -26,6 +26,11 @@ func (h Held) set(typeURL, name, version string) {
 // Names are those of a type, sorted.
 func (h Held) Names(typeURL string) []string { return slices.Sorted(maps.Keys(h[typeURL])) }
 
+// Equal is true where both have the same names in the same versions.
+func (h Held) Equal(other Held) bool {
+	return maps.EqualFunc(h, other, maps.Equal[map[string]string, map[string]string])
+}
+
 // HeldBy asks a server's CSDS what a node has of it. A node that is not connected, or has not acknowledged all that it is owed, is an error.
 func HeldBy(ctx context.Context, address, node string) (Held, error) {
 	conn, err := dial(address)
