@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"time"
 
 	"github.com/podway/podway/bench/xds/fleet"
@@ -37,7 +38,8 @@ func with(ctx context.Context, o options, kind string, clusters int, f fleet.Opt
 // continuous is one assignment that changes far more often than all streams can be told.
 func continuous(ctx context.Context, o options) error {
 	fmt.Fprintf(o.out, "\nContinuous change: one assignment every %s, %d streams with %d clusters\n", gap, o.streams, few)
-	base := 0.0
+	base, is := 0.0, 0.0
+	var oldest time.Duration
 	for _, kind := range kinds {
 		err := with(ctx, o, kind, few, fleet.Options{Streams: o.streams, PerConnection: o.perConnection}, func(l *lane) error {
 			before, err := l.order(order{Settle: true})
@@ -53,24 +55,31 @@ func continuous(ctx context.Context, o options) error {
 				return err
 			}
 			rate := float64(l.fleet.Acked()-acked) / time.Since(began).Seconds()
-			if kind == servers.Floor {
+			old := l.fleet.TakeOldest()
+			switch kind {
+			case servers.Floor:
 				base = rate
+			case servers.Podway:
+				is, oldest = rate, old
 			}
 			fmt.Fprintf(o.out, "%12s  %8.0f acknowledged a second (%.2f of the floor)  %.1f us of CPU each  oldest %s  resident +%.1f MB\n",
 				kind, rate, rate/base, float64(after.CPU-before.CPU)/1e3/float64(l.fleet.Acked()-acked),
-				short(l.fleet.TakeOldest()), float64(after.Resident-before.Resident)/(1<<20))
+				short(old), float64(after.Resident-before.Resident)/(1<<20))
 			return nil
 		})
 		if err != nil {
 			return err
 		}
 	}
+	o.atLeast("acknowledged a second beside the floor's", is/base, 0.5)
+	o.atMost("age of the oldest content, in ms", float64(oldest)/1e6, 500)
 	return nil
 }
 
 // stalled is the same push with and without streams that never read. The floor has no answer to those.
 func stalled(ctx context.Context, o options) error {
 	fmt.Fprintf(o.out, "\nOne stream of a hundred does not read: the others' last acknowledgement, %d streams with %d clusters\n", o.streams, few)
+	is := 0.0
 	for _, kind := range []string{servers.Podway, servers.LinearCache} {
 		var p99, p50 [2]time.Duration
 		for i, share := range []int{0, 100} {
@@ -96,7 +105,11 @@ func stalled(ctx context.Context, o options) error {
 		}
 		fmt.Fprintf(o.out, "%12s  p50 %s, without such %s (%.2f)  p99 %s, without such %s (%.2f)\n",
 			kind, short(p50[1]), short(p50[0]), ratio(p50[1], p50[0]), short(p99[1]), short(p99[0]), ratio(p99[1], p99[0]))
+		if kind == servers.Podway {
+			is = ratio(p99[1], p99[0])
+		}
 	}
+	o.atMost("p99 of the others beside that without such", is, 1.2)
 	return nil
 }
 
@@ -109,7 +122,7 @@ const (
 func burst(ctx context.Context, o options) error {
 	streams, clusters := min(burstStreams, o.streams), max(burstChanges, o.clusters)
 	fmt.Fprintf(o.out, "\nA burst of %d changed assignments of 100 endpoints to %d streams: until the last has the last\n", burstChanges, streams)
-	var base time.Duration
+	var base, is time.Duration
 	for _, kind := range kinds {
 		err := with(ctx, o, kind, clusters, fleet.Options{Streams: streams, PerConnection: o.perConnection}, func(l *lane) error {
 			before, err := l.order(order{Settle: true})
@@ -125,8 +138,11 @@ func burst(ctx context.Context, o options) error {
 			if err != nil {
 				return err
 			}
-			if kind == servers.Floor {
+			switch kind {
+			case servers.Floor:
 				base = took
+			case servers.Podway:
+				is = took
 			}
 			fmt.Fprintf(o.out, "%12s  %s (%.2f of the floor)  CPU %.2f s\n", kind, short(took), ratio(took, base), (after.CPU - before.CPU).Seconds())
 			return nil
@@ -135,6 +151,7 @@ func burst(ctx context.Context, o options) error {
 			return err
 		}
 	}
+	o.atMost("time until the last has the last, in ms", float64(is)/1e6, 1000)
 	return nil
 }
 
@@ -166,6 +183,10 @@ func opened(ctx context.Context, o options) error {
 			}
 			fmt.Fprintf(o.out, "%12s  goroutines %+d  heap %+.2f MB  CPU of each %.0f us\n", kind, after.Goroutines-before.Goroutines,
 				float64(after.Heap-before.Heap)/(1<<20), float64(after.CPU-before.CPU)/1e3/float64(o.opened))
+			if kind == servers.Podway {
+				o.atMost("goroutines more or fewer", math.Abs(float64(after.Goroutines-before.Goroutines)), 5)
+				o.atMost("heap more, in MB", float64(after.Heap-before.Heap)/(1<<20), 2)
+			}
 			return nil
 		})
 		if err != nil {

@@ -63,5 +63,9 @@ func herd(ctx context.Context, o options, l *lane, world bool) error {
 	fmt.Fprintf(o.out, "%6s%8s  settled in %.2f s  CPU %.2f s  %d resources sent beyond those that must be, %d removed  %.0f KB to each\n",
 		variant, l.kind, at.Sub(began).Seconds(), (after.CPU - before.CPU).Seconds(), l.fleet.Acked()-f.Expected, l.fleet.Removed(),
 		float64(l.fleet.Bytes())/float64(o.streams)/1024)
+	if l.kind == servers.Podway {
+		o.atMost("seconds until all are settled", at.Sub(began).Seconds(), 5)
+		o.atMost("resources sent or removed that need not be", float64(l.fleet.Acked()-f.Expected+l.fleet.Removed()), 0)
+	}
 	return nil
 }
