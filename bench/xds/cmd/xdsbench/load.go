@@ -76,41 +76,51 @@ func continuous(ctx context.Context, o options) error {
 	return nil
 }
 
-// stalled is the same push with and without streams that never read. The floor has no answer to those.
+// stalled is the same push with and without streams that never read, in turn. The floor has no answer to those.
 func stalled(ctx context.Context, o options) error {
 	fmt.Fprintf(o.out, "\nOne stream of a hundred does not read: the others' last acknowledgement, %d streams with %d clusters\n", o.streams, few)
 	is := 0.0
 	for _, kind := range []string{servers.Podway, servers.LinearCache} {
-		var p99, p50 [2]time.Duration
-		for i, share := range []int{0, 100} {
-			f := fleet.Options{Streams: o.streams, PerConnection: o.perConnection}
-			if share > 0 {
-				f.Stalled = max(1, o.streams/share)
-			}
-			err := with(ctx, o, kind, few, f, func(l *lane) error {
-				times := make([]time.Duration, 0, o.pushes)
-				for range o.pushes {
-					took, err := l.push(ctx, 1, o.streams-f.Stalled)
-					if err != nil {
-						return err
-					}
-					times = append(times, took)
-				}
-				p50[i], p99[i] = percentile(times, 50), percentile(times, 99)
-				return nil
-			})
-			if err != nil {
-				return err
-			}
+		without, beside, err := stalledBeside(ctx, o, kind)
+		if err != nil {
+			return err
 		}
-		fmt.Fprintf(o.out, "%12s  p50 %s, without such %s (%.2f)  p99 %s, without such %s (%.2f)\n",
-			kind, short(p50[1]), short(p50[0]), ratio(p50[1], p50[0]), short(p99[1]), short(p99[0]), ratio(p99[1], p99[0]))
+		var ratios [2]float64
+		for i, percent := range []int{50, 99} {
+			b, w := percentile(beside, percent), percentile(without, percent)
+			ratios[i] = ratio(b, w)
+			fmt.Fprintf(o.out, "%12s  p%d %s, without such %s (%.2f)\n", kind, percent, short(b), short(w), ratios[i])
+		}
 		if kind == servers.Podway {
-			is = ratio(p99[1], p99[0])
+			is = ratios[1]
 		}
 	}
 	o.atMost("p99 of the others beside that without such", is, 1.2)
 	return nil
+}
+
+// stalledBeside returns how long pushes take with all streams reading, and beside some that do not.
+func stalledBeside(ctx context.Context, o options, kind string) (without, beside []time.Duration, err error) {
+	all := fleet.Options{Streams: o.streams, PerConnection: o.perConnection}
+	some := all
+	some.Stalled = max(1, o.streams/100)
+	err = with(ctx, o, kind, few, all, func(whole *lane) error {
+		return with(ctx, o, kind, few, some, func(l *lane) error {
+			for range o.pushes {
+				took, err := whole.push(ctx, 1, o.streams)
+				if err != nil {
+					return err
+				}
+				without = append(without, took)
+				if took, err = l.push(ctx, 1, o.streams-some.Stalled); err != nil {
+					return err
+				}
+				beside = append(beside, took)
+			}
+			return nil
+		})
+	})
+	return without, beside, err
 }
 
 const (
