@@ -24,7 +24,8 @@ func (p *pass) batches(st *typeState, due []item) [][]item {
 	case endpointType:
 		var first, changed []item
 		for _, i := range due {
-			if st.entries[i.name].has.version == "" {
+			// A SotW client answers each response with all its names: one that comes from another server, and is sent all of them, gets few.
+			if e := st.entries[i.name]; e.has.version == "" || e.unsure && e.has.version == unknownVersion {
 				first = append(first, i)
 			} else {
 				changed = append(changed, i)
