@@ -80,7 +80,7 @@ func NewClient(config *rest.Config) (*Client, error) {
 	own := &http.Client{Transport: roundTripper{c}}
 	c.core, err = restClient(config.Host, "/api", corev1.SchemeGroupVersion, clientCodecs.WithoutConversion(), own)
 	if err == nil {
-		c.discovery, err = restClient(config.Host, "/apis", discoveryv1.SchemeGroupVersion, clientCodecs.WithoutConversion(), own)
+		c.discovery, err = restClient(config.Host, "/apis", discoveryv1.SchemeGroupVersion, lean{clientCodecs.WithoutConversion()}, own)
 	}
 	if err == nil {
 		c.metadata, err = restClient(config.Host, "/api", corev1.SchemeGroupVersion, metainternal.Codecs.WithoutConversion(), own)

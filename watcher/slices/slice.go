@@ -1,7 +1,6 @@
 package slices
 
 import (
-	"net/netip"
 	"slices"
 	"strings"
 	"time"
@@ -32,25 +31,19 @@ type Slice struct {
 // keeps no Pods, and leaves out endpoints without a usable address: nothing can be sent there. Of an endpoint only the first
 // address counts, as Kubernetes says: all of them are one backend.
 func NewSlice(from *discoveryv1.EndpointSlice) *Slice {
-	out := &Slice{
-		Namespace: shared(from.Namespace), Name: from.Name, Service: shared(from.Labels[discoveryv1.LabelServiceName]),
-		IPv6:    from.AddressType == discoveryv1.AddressTypeIPv6,
-		Changed: triggerTime(from.Annotations[corev1.EndpointsLastChangeTriggerTime]),
+	d := drafts.Get().(*draft)
+	defer drafts.Put(d)
+	d.reset()
+	d.namespace, d.name, d.service = from.Namespace, from.Name, from.Labels[discoveryv1.LabelServiceName]
+	d.changed, d.addressType = from.Annotations[corev1.EndpointsLastChangeTriggerTime], string(from.AddressType)
+	for i := range from.Ports {
+		port := &from.Ports[i]
+		d.ports = append(d.ports, draftPort{name: value(port.Name), number: value(port.Port)})
 	}
-	ports := usablePorts(from.Ports)
-	if len(ports) == 0 || !out.IPv6 && from.AddressType != discoveryv1.AddressTypeIPv4 {
-		return out
-	}
-	found := make([]pods.Pod, 0, len(from.Endpoints))
 	for i := range from.Endpoints {
-		if pod, ok := endpointPod(out.Namespace, &from.Endpoints[i]); ok {
-			pod.Ports = ports
-			found = append(found, pod)
-		}
+		d.endpoints = append(d.endpoints, draftEndpointOf(&from.Endpoints[i]))
 	}
-	out.Pods = inSetOrder(found)
-	packStrings(out.Pods)
-	return out
+	return d.slice()
 }
 
 // packStrings puts the names and UIDs of Pods into one piece of memory. They come one by one, between all that is not kept of an object, and would
@@ -107,48 +100,6 @@ func (s *Slice) Of() (types.NamespacedName, bool) {
 	return types.NamespacedName{Namespace: s.Namespace, Name: s.Service}, s.Service != ""
 }
 
-// usablePorts converts a slice's ports, sorted. A port without a number stands for all ports, which says nothing about where
-// to send.
-func usablePorts(in []discoveryv1.EndpointPort) []pods.Port {
-	ports := make([]pods.Port, 0, len(in))
-	for _, port := range in {
-		if port.Port == nil || *port.Port < 1 || *port.Port > 65535 {
-			continue
-		}
-		ports = append(ports, pods.Port{Name: shared(value(port.Name)), Number: *port.Port})
-	}
-	slices.SortFunc(ports, comparePorts)
-	return slices.Clip(slices.Compact(ports))
-}
-
-// endpointPod converts one endpoint, and says whether anything can be sent to it.
-func endpointPod(namespace string, endpoint *discoveryv1.Endpoint) (pods.Pod, bool) {
-	if len(endpoint.Addresses) == 0 {
-		return pods.Pod{}, false
-	}
-	address, err := netip.ParseAddr(endpoint.Addresses[0])
-	if err != nil || address.Zone() != "" || address.IsUnspecified() {
-		return pods.Pod{}, false
-	}
-	conditions := &endpoint.Conditions
-	ready := conditions.Ready == nil || *conditions.Ready
-	pod := pods.Pod{
-		Namespace: namespace, Node: shared(value(endpoint.NodeName)), Zone: shared(value(endpoint.Zone)),
-		Address: address.Unmap(),
-		Ready:   ready, Serving: ready, Terminating: conditions.Terminating != nil && *conditions.Terminating,
-	}
-	if conditions.Serving != nil {
-		pod.Serving = *conditions.Serving
-	}
-	if ref := endpoint.TargetRef; ref != nil && ref.Kind == "Pod" {
-		pod.Name, pod.UID = ref.Name, string(ref.UID)
-		if ref.Namespace != "" {
-			pod.Namespace = shared(ref.Namespace)
-		}
-	}
-	return pod, true
-}
-
 func triggerTime(annotation string) time.Time {
 	if annotation == "" {
 		return time.Time{}
@@ -168,9 +119,10 @@ func shared(s string) string {
 	return unique.Make(s).Value() // which clones what it has not seen
 }
 
-func value(s *string) string {
-	if s == nil {
-		return ""
+// value is what a pointer leads to, or nothing.
+func value[T any](pointer *T) (v T) {
+	if pointer != nil {
+		v = *pointer
 	}
-	return *s
+	return v
 }
