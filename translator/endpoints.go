@@ -48,7 +48,7 @@ func (p *Plan) Endpoints(tunnel types.NamespacedName, live pods.Live) Endpoints 
 		Wire:        encodeAssignment(name, merged, plan.tunnel.Spec.HostHeader), Partial: partial, Owners: plan.owners,
 	}}
 	if clash != "" {
-		result.Problems = append(result.Problems, plan.ambiguous(clash))
+		result.Problems = append(result.Problems, ambiguous(clash))
 	}
 	if len(merged) == 0 && !partial {
 		result.Problems = append(result.Problems, plan.empty())
@@ -149,18 +149,19 @@ func merge(found []backend) (merged []backend, clash string) {
 			continue
 		}
 		merged[last].weight += next.weight
-		if clash == "" && next.pod != nil && merged[last].cluster != next.cluster {
-			clash = fmt.Sprintf("%s is the address of a Pod in cluster %s and of one in cluster %s", next.address, merged[last].cluster, next.cluster)
+		if clash == "" && next.pod != nil && merged[last].cluster != next.cluster && !samePod(merged[last].pod, next.pod) {
+			clash = fmt.Sprintf("%s is the address of %s and of %s", next.address, nameOf(merged[last].cluster, merged[last].pod), nameOf(next.cluster, next.pod))
 		}
 	}
 	return merged, clash
 }
 
-func (t *tunnelPlan) ambiguous(clash string) api.Problem {
+func ambiguous(clash string) api.Problem {
 	return api.Problem{
 		Code: codeAmbiguousAddress, Severity: api.Warning, Field: "spec.services",
 		Message: clash + ": its requests reach whichever of the two the Envoys' network leads to",
-		Remedy:  "give the clusters address ranges that do not overlap, or use a tunnel for each",
+		Remedy: "give the clusters address ranges that do not overlap; where they are in networks apart, each with Gateways of its own, " +
+			"say so in the network of MemberClusters and GatewayParameters, and use a tunnel for each",
 	}
 }
 

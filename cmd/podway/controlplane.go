@@ -40,6 +40,7 @@ type controlPlane struct {
 	memory   remembering
 	clusters *clusterBoard
 	behind   *behindWatch
+	clashes  *clashWatch
 	board    *problemBoard
 	pipeline *pipeline
 	server   *xds.Server
@@ -108,6 +109,7 @@ func newControlPlane(cfg serveConfig, remember remembering) *controlPlane {
 		c.lanes.Put(state.Config, state.Changed, state.Gone)
 	}})
 	c.behind = newBehindWatch(c.server.Behind, c.locate, func(problems []api.Problem) { board.set(partBehind, problems) }, registry)
+	c.clashes = &clashWatch{live: c.lanes.Live, served: &c.pipeline.state, tell: func(problems []api.Problem) { board.set(partAddresses, problems) }}
 	c.admin = adminHandler(&c.ready, board, c.clusters, &envoyBoard{server: c.server, rejected: rejected}, registry, cfg.Pprof)
 	return c
 }
@@ -115,6 +117,7 @@ func newControlPlane(cfg serveConfig, remember remembering) *controlPlane {
 // planned hands on what a plan asks of the clusters.
 func (c *controlPlane) planned(plan *translator.Plan) {
 	c.fleet.Follow(plan.Labeled())
+	c.clashes.plan.Store(plan)
 	c.clusterProblems(*c.told.Load())
 }
 
@@ -147,6 +150,7 @@ func (c *controlPlane) run(ctx context.Context, adminListener net.Listener) erro
 	group.Go(func() error { return c.source.Run(ctx) })
 	group.Go(func() error { return c.brake.Run(ctx) })
 	group.Go(func() error { return c.behind.run(ctx) })
+	group.Go(func() error { return c.clashes.run(ctx) })
 	group.Go(func() error { return c.runFleet(ctx) })
 	group.Go(func() error {
 		followCertificates(ctx, c.cfg.access, c.board)

@@ -212,16 +212,20 @@ func (w *world) ambiguous() {
 	for _, name := range []string{"east", "west"} {
 		s := kubetest.Service(namespace, "same", kubetest.Port("http", 80, "http"))
 		s.Spec.Selector = nil
-		slice := kubetest.Slice(s, "same-1", []discoveryv1.EndpointPort{kubetest.SlicePort("http", podPort)}, kubetest.Endpoint(namespace, "same", "10.73.0.1"))
+		slice := kubetest.Slice(s, "same-1", []discoveryv1.EndpointPort{kubetest.SlicePort("http", podPort)}, kubetest.Endpoint(namespace, "same-"+name, "10.73.0.1"))
 		slice.Labels[discoveryv1.LabelManagedBy] = "somebody"
 		w.members[name].Create(s, slice)
 	}
 	w.newTunnel("same", []string{"east/shop/same", "west/shop/same"})
 	w.awaitAddresses("same", "10.73.0.1:8080")
-	w.awaitProblem("AmbiguousAddress", "same", "10.73.0.1:8080 is the address of a Pod in cluster east and of one in cluster west")
+	w.awaitProblem("AmbiguousAddress", "same", "10.73.0.1:8080 is the address of Pod shop/same-east in cluster east and of Pod shop/same-west in cluster west")
 	w.requireSaid("Problem appeared", "AmbiguousAddress", "10.73.0.1:8080")
+	w.newTunnel("mine", []string{"east/shop/same"})
+	w.awaitProblem("AmbiguousAddress", "mine", "10.73.0.1:8080 is the address of Pod shop/same-east in cluster east and of Pod shop/same-west in cluster west, "+
+		"which Tunnel edge/same uses")
 	slice := &discoveryv1.EndpointSlice{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "same-1"}}
 	w.members["west"].Delete(slice)
 	w.awaitNoProblem("AmbiguousAddress", "same")
+	w.awaitNoProblem("AmbiguousAddress", "mine")
 	w.awaitAddresses("same", "10.73.0.1:8080")
 }
