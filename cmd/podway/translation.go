@@ -102,6 +102,7 @@ func (p *pipeline) begin(t *translation) {
 		if !t.onlyDates {
 			t.cfg = p.back.hold(t.cfg)
 		}
+		p.date(t)
 		p.coming = t
 		before := p.plan
 		go func() {
@@ -204,6 +205,9 @@ func (p *pipeline) translate(t *translation, before *translator.Plan) {
 // install puts a plan in force and replaces every view. Endpoints are made for the tunnels that changed, and for those whose Pods did.
 func (p *pipeline) install(ctx context.Context, t *translation, live pods.Live) {
 	before, previous := p.plan, p.endpoints
+	if t.onlyDates {
+		p.back.dated(p.cfg, t.cfg)
+	}
 	p.plan, p.cfg = t.plan, t.cfg
 	p.applied.Store(t.cfg)
 	if p.onApplied != nil {
@@ -241,6 +245,19 @@ func (p *pipeline) install(ctx context.Context, t *translation, live pods.Live) 
 	p.state.Store(state)
 	p.log.InfoContext(ctx, "Configuration applied", "generation", state.Generation, "objects", countObjects(t.cfg), "gateways", state.Gateways,
 		"tunnels", state.Tunnels, "endpoints", state.Endpoints, "problems", p.board.len(), "took", time.Since(t.begun))
+}
+
+// date has no configuration be older than the one before: one that was read long ago, and is joined with what was learned of a cluster just now, must
+// not bring back what certificates said then.
+func (p *pipeline) date(t *translation) {
+	if !t.cfg.Now.Before(p.now) {
+		p.now = t.cfg.Now
+		return
+	}
+	later := *t.cfg
+	later.Now = p.now
+	p.back.dated(t.cfg, &later)
+	t.cfg = &later
 }
 
 // checkDates looks at the certificates' dates again, for time passes without a
