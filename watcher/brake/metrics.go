@@ -48,12 +48,14 @@ func newMetrics(registerer prometheus.Registerer) *metrics {
 }
 
 func (m *metrics) begin(cluster string) {
-	m.holds.WithLabelValues(cluster).Inc()
 	m.begun.WithLabelValues(cluster).Inc()
 }
 
+func (m *metrics) holding(cluster string, more int) {
+	m.holds.WithLabelValues(cluster).Add(float64(more))
+}
+
 func (m *metrics) end(cluster string, why reason) {
-	m.holds.WithLabelValues(cluster).Dec()
 	m.ended.WithLabelValues(cluster, string(why)).Inc()
 }
 

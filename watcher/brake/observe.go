@@ -30,7 +30,7 @@ func (b *Brake) Observe(key pods.ServiceKey, before, after *pods.Set) {
 			delete(u.kept, key)
 		}
 		b.apply(u, key, before, now)
-		if latest != before { // What happened between the two, nobody told.
+		if latest != before || u.hold != nil && u.hold.restored { // What happened between the two, or before a restart, nobody told.
 			b.recheck(u, "")
 		}
 	}
@@ -48,6 +48,7 @@ func (b *Brake) apply(u *unit, key pods.ServiceKey, before *pods.Set, now time.T
 		}
 		is := u.standing(b.sets, c.id, key, c.after)
 		switch {
+		case watched && u.missing(b.sets, is):
 		case watched && is != unready:
 			if held {
 				u.keep(key, before, c.id)
@@ -71,6 +72,7 @@ func (b *Brake) lose(u *unit, id podID, now time.Time) {
 		u.hold.pods[id] = struct{}{}
 		clear(u.hold.views)
 		b.metrics.pods(u.cluster, 1)
+		b.heldAnew()
 		return
 	}
 	if u.lost == nil {
@@ -86,6 +88,7 @@ func (b *Brake) leave(u *unit, id podID, is standing) reason {
 		delete(u.hold.pods, id)
 		clear(u.hold.views)
 		b.metrics.pods(u.cluster, -1)
+		b.heldAnew()
 	}
 	if is == ready {
 		return reasonReady
@@ -119,10 +122,11 @@ func (b *Brake) recheck(u *unit, why reason) (changed bool) {
 	}
 	var last reason
 	for id := range u.hold.pods {
-		if is := u.current(b.sets, id); is != unready {
+		if is := u.current(b.sets, id); is != unready && !u.missing(b.sets, is) {
 			last, changed = b.leave(u, id, is), true
 		}
 	}
+	u.hold.restored = u.hold.restored && u.unknown(b.sets)
 	if len(u.hold.pods) == 0 {
 		if why != "" {
 			last = why
