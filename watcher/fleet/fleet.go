@@ -22,6 +22,9 @@ import (
 // lookEvery is how often credentials are looked at anew: a file may have changed, a token may be due.
 const lookEvery = time.Second
 
+// lookSoon is the same for a cluster that is refused: a person may be about to put another credential there.
+const lookSoon = 200 * time.Millisecond
+
 // removedFor is how long a cluster that was removed is still told of.
 const removedFor = 10 * time.Minute
 

@@ -96,7 +96,7 @@ func (m *member) remove() {
 
 // run follows the cluster until the context ends.
 func (m *member) run(ctx context.Context) {
-	ticker := time.NewTicker(lookEvery)
+	ticker := time.NewTicker(lookSoon)
 	defer ticker.Stop()
 	defer func() {
 		m.endCandidate()
@@ -105,9 +105,11 @@ func (m *member) run(ctx context.Context) {
 		}
 	}()
 	due := true
+	var looked time.Time
 	for {
 		// Each change of a Pod wakes it too: a credential is not read for that.
 		if due || m.isReconfigured() {
+			looked = time.Now()
 			m.look(ctx)
 		}
 		m.advance()
@@ -116,7 +118,7 @@ func (m *member) run(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-ticker.C:
-			due = true
+			due = time.Since(looked) >= lookEvery || m.isRefused()
 		case <-m.wake:
 			due = false
 		}
@@ -128,6 +130,9 @@ func (m *member) isReconfigured() bool {
 	defer m.mu.Unlock()
 	return m.reconfigured
 }
+
+// isRefused is only for the member's own goroutine, which is the one that changes it.
+func (m *member) isRefused() bool { return m.told.State == Refused }
 
 // look compares what is wanted with what there is.
 func (m *member) look(ctx context.Context) {
