@@ -108,9 +108,9 @@ func (f *Fleet) Run(ctx context.Context) error {
 	}
 }
 
-// start runs a member; f.mu is held. Before Run it waits for that.
+// start runs a member, unless it runs; f.mu is held. Before Run it waits for that, which starts those that are there.
 func (f *Fleet) start(m *member) {
-	if f.ctx == nil || f.ctx.Err() != nil {
+	if f.ctx == nil || f.ctx.Err() != nil || m.cancel != nil {
 		return
 	}
 	ctx, cancel := context.WithCancel(f.ctx)

@@ -88,6 +88,7 @@ func (m *member) remove() {
 		<-m.ended
 	}
 	m.fleet.config.Lanes.RemoveCluster(m.name)
+	m.fleet.metrics.forget(m.name)
 	if m.fleet.config.Keeper != nil {
 		m.fleet.config.Keeper.Forget(m.name)
 	}
@@ -218,6 +219,8 @@ func (m *member) setActive(a *attempt) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.active = a
+	// How the renewal of another credential went says nothing of this one.
+	m.renewal = renewal{running: m.renewal.running}
 }
 
 // endActive ends the active attempt, and keeps what it knew.
