@@ -69,11 +69,34 @@ func (p *pipeline) run(ctx context.Context, lanes *watcher.Lanes, first chan<- s
 		case done := <-p.translated:
 			p.finish(ctx, done, lanes.Live)
 		case <-lanes.Changed():
-			p.take(ctx, lanes.Take(), lanes.Live)
+			p.take(ctx, p.gather(lanes), lanes.Live)
 		}
 		if first != nil && p.plan != nil {
 			close(first)
 			first = nil
+		}
+	}
+}
+
+// gatherFor is how long Pods wait for others that lose readiness together with them: what arrives in one piece, as when a watch is resumed, is
+// read within that time.
+const gatherFor = 3 * time.Millisecond
+
+// gather takes what changed. Where so many Pods of a tunnel lost readiness that with the next they may all stay, it waits a moment for that: to take
+// them out and bring them back would close connections for nothing.
+func (p *pipeline) gather(lanes *watcher.Lanes) watcher.Batch {
+	batch := lanes.Take()
+	if p.plan == nil || !p.brake.Gathering() {
+		return batch
+	}
+	until := time.NewTimer(gatherFor)
+	defer until.Stop()
+	for {
+		select {
+		case <-until.C:
+			return batch
+		case <-lanes.Changed():
+			batch = batch.And(lanes.Take())
 		}
 	}
 }

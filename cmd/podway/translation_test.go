@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"net/netip"
 	"sync"
@@ -67,8 +68,9 @@ func inLanes(t *testing.T, test func(w *lanesWorld)) {
 	synctest.Test(t, func(t *testing.T) {
 		log := slog.New(slog.DiscardHandler)
 		board := newProblemBoard(log)
-		w := &lanesWorld{T: t, lanes: watcher.NewLanes(nil), sent: &slowly{}, cfg: state.Config, sets: map[pods.ServiceKey]*pods.Set{}}
+		w := &lanesWorld{T: t, sent: &slowly{}, cfg: state.Config, sets: map[pods.ServiceKey]*pods.Set{}}
 		w.pipeline = newPipeline(w.sent, board, newRejections(board), log)
+		w.lanes = watcher.NewLanes(w.pipeline.brake.Observe)
 		w.lanes.Put(state.Config, state.Pods, nil)
 		for key, set := range state.Pods {
 			w.sets[key] = set
@@ -189,3 +191,55 @@ var (
 	hello     = types.NamespacedName{Namespace: "edge", Name: "hello"}
 	westHello = pods.ServiceKey{Cluster: "west", Namespace: "default", Name: "hello"}
 )
+
+// lose has the first so many of 20 Pods of east not be ready.
+func (w *lanesWorld) lose(count int) map[pods.ServiceKey]*pods.Set {
+	set := *w.sets[eastHello]
+	template := set.Pods[0]
+	set.Pods = nil
+	for i := range 20 {
+		pod := template
+		pod.Name, pod.UID, pod.Address = fmt.Sprintf("p-%02d", i), fmt.Sprintf("u-%d", i), netip.AddrFrom4([4]byte{10, 98, 0, byte(i)})
+		pod.Ready, pod.Serving = i >= count, i >= count
+		set.Pods = append(set.Pods, pod)
+	}
+	w.sets[eastHello] = &set
+	return map[pods.ServiceKey]*pods.Set{eastHello: &set}
+}
+
+// TestPodsThatLoseReadinessTogetherDoNotLeave though their events come one after the other.
+func TestPodsThatLoseReadinessTogetherDoNotLeave(t *testing.T) {
+	inLanes(t, func(w *lanesWorld) {
+		w.lanes.Put(nil, w.lose(0), nil)
+		_, before := w.settled()
+		for _, lost := range []int{10, 13, 18} { // 14 would be no more than 70 %
+			w.lanes.Put(nil, w.lose(lost), nil)
+			<-time.After(gatherFor / 4)
+		}
+		<-time.After(gatherFor)
+		_, endpoints := w.settled()
+		require.Equal(t, before, endpoints, "nothing was sent: all of them stay as they were")
+		require.Len(t, w.pipeline.brake.Holds(), 1)
+	})
+}
+
+// TestPodsOfWhichNoMoreFollowLeaveInAMoment: it is a delay, and no more.
+func TestPodsOfWhichNoMoreFollowLeaveInAMoment(t *testing.T) {
+	inLanes(t, func(w *lanesWorld) {
+		w.lanes.Put(nil, w.lose(0), nil)
+		_, before := w.settled()
+		w.lanes.Put(nil, w.lose(9), nil)
+		_, endpoints := w.settled()
+		require.Equal(t, before+1, endpoints, "few leave at once")
+		w.lanes.Put(nil, w.lose(12), nil)
+		_, endpoints = w.settled()
+		require.Equal(t, before+1, endpoints)
+		<-time.After(gatherFor)
+		_, endpoints = w.settled()
+		require.Equal(t, before+2, endpoints)
+		w.lanes.Put(nil, w.lose(13), nil)
+		_, endpoints = w.settled()
+		require.Equal(t, before+3, endpoints, "the next ones do not wait again")
+		require.Empty(t, w.pipeline.brake.Holds())
+	})
+}

@@ -52,6 +52,9 @@ type Brake struct {
 	restored map[holdOf]memory.Hold
 	// counted are the clusters that metrics are labeled with.
 	counted map[string]struct{}
+	// gathering is true where a unit has lost so many Pods that a hold may begin with the next; gathered is when that was last told.
+	gathering bool
+	gathered  time.Time
 	// next is when Run looks at the limits again; zero: not before it is woken.
 	next time.Time
 	// problems are those of the holds, nil where they have to be made again.

@@ -40,6 +40,7 @@ func (b *Brake) Observe(key pods.ServiceKey, before, after *pods.Set) {
 // apply brings a unit up to date with the changes of one Service, which are in scratch memory.
 func (b *Brake) apply(u *unit, key pods.ServiceKey, before *pods.Set, now time.Time) {
 	var last reason
+	more := false
 	for i := range b.changes {
 		c := &b.changes[i]
 		watched, held := u.watches(c.id)
@@ -56,11 +57,13 @@ func (b *Brake) apply(u *unit, key pods.ServiceKey, before *pods.Set, now time.T
 			last = b.leave(u, c.id, is)
 		case !watched && is == unready && u.standing(b.sets, c.id, key, c.before) == ready:
 			b.lose(u, c.id, now)
+			more = true
 		}
 	}
 	switch {
 	case u.hold == nil && len(u.lost) > 0:
 		b.judge(u, now)
+		b.gathering = b.gathering || more && u.hold == nil && len(u.lost) >= u.settings.MinPods && !u.settings.off()
 	case u.hold != nil && len(u.hold.pods) == 0:
 		b.end(u, last)
 	}
@@ -107,6 +110,24 @@ func (b *Brake) judge(u *unit, now time.Time) {
 	if ready := u.readyPods(b.sets, enough); ready < enough {
 		b.begin(u, lost+ready, now)
 	}
+}
+
+// gatherEvery is the least time between two times that Gathering is true.
+const gatherEvery = 100 * time.Millisecond
+
+// Gathering says whether it is worth a moment's wait before what was observed is handed on: so many Pods of a tunnel in one cluster have just lost
+// readiness that the next may begin a hold, which has them all stay. It is true once for what was observed since the last time, and not
+// again within 100 ms: whoever waits loses no more than that share of the time.
+func (b *Brake) Gathering() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	now, gathering := b.config.Now(), b.gathering
+	b.gathering = false
+	if !gathering || now.Sub(b.gathered) < gatherEvery {
+		return false
+	}
+	b.gathered = now
+	return true
 }
 
 // recheck forgets the Pods that are lost or held no more by the latest Sets, and says whether any was held. A hold that ends by it does so for the
