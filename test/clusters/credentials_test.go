@@ -66,6 +66,8 @@ func TestCredentialsChange(t *testing.T) {
 		message string
 	}{
 		"no YAML":           {func() []byte { return []byte("}") }, credential.CodeInvalidKubeconfig, "the kubeconfig cannot be read"},
+		"half written":      {func() []byte { return good[:len(good)/2] }, credential.CodeInvalidKubeconfig, "the credential that was in force before still is"},
+		"without its end":   {func() []byte { return good[:len(good)-10] }, fleet.CodeCandidateNotInForce, "the server does not accept the credential (401 Unauthorized); the one before still is"},
 		"expired":           {func() []byte { return w.kubeconfig(east, east.SignToken(account, time.Now().Add(-2*time.Minute))) }, credential.CodeCredentialExpired, "the credential that was in force before still is"},
 		"refused":           {func() []byte { return w.kubeconfig(east, "unheard-of-token") }, fleet.CodeCandidateNotInForce, "the server does not accept the credential (401 Unauthorized); the one before still is"},
 		"nobody there":      {func() []byte { return east.KubeconfigAt("https://127.0.0.1:1", first) }, fleet.CodeCandidateNotInForce, "connection refused; the one before still is"},

@@ -46,6 +46,16 @@ func TestKindsOfServices(t *testing.T) {
 		w.newTunnel("named", []string{"east/shop/named"})
 		w.awaitAddresses("named", "10.71.9.1:8080", "10.71.9.2:9090")
 	})
+	w.run("a port that is renamed", func() {
+		s := service("renamed", func(s *corev1.Service) { s.Spec.Ports[0].Name = "web" })
+		run("renamed", "10.71.8.1", kubetest.PodPort("http", 8080))
+		w.newTunnel("renamed", []string{"east/shop/renamed"})
+		w.awaitProblem("MissingPort", "renamed", "Service east:shop/renamed has no port http")
+		s.Spec.Ports[0].Name = "http"
+		east.Update(s)
+		w.awaitAddresses("renamed", "10.71.8.1:8080")
+		w.awaitNoProblem("MissingPort", "renamed")
+	})
 	w.run("a number", func() {
 		service("number", func(s *corev1.Service) { s.Spec.Ports[0] = kubetest.Port("http", 80, "8081") })
 		run("number", "10.71.10.1")
