@@ -160,3 +160,49 @@ func TestHoldsAreKeptAsTheyChange(t *testing.T) {
 		require.Empty(t, saved[2], "the last of it is kept at the end")
 	})
 }
+
+// unlabeled hands on a Set of which the labels are not known yet, as after a restart.
+func (w *world) unlabeled(key pods.ServiceKey, endpoints ...pods.Pod) {
+	set := &pods.Set{Key: key, Pods: endpoints, Unlabeled: true}
+	w.Observe(key, w.sets[key], set)
+	w.sets[key] = set
+}
+
+// TestLabelsThatAreNotKnownYetSayNothing: a restarted podway knows the Pods before it knows their labels.
+func TestLabelsThatAreNotKnownYetSayNothing(t *testing.T) {
+	v1 := version("v1")
+	start := func(t *testing.T, remembered bool) *world {
+		before := newWorld(t, Settings{})
+		before.uses([]pods.Use{selecting(east("s"), "version=v1")})
+		before.put(east("s"), group(0, 10, v1)...)
+		before.put(east("s"), group(0, 10, v1, notReady)...)
+		w := newWorld(t, Settings{})
+		w.Restore(before.Kept())
+		if remembered {
+			w.put(east("s"), group(0, 10, v1, notReady)...)
+		}
+		w.uses([]pods.Use{selecting(east("s"), "version=v1")})
+		require.Equal(t, 10, w.held("a"))
+		w.unlabeled(east("s"), group(0, 10, notReady)...)
+		require.Equal(t, 10, w.held("a"))
+		w.unlabeled(east("s"), group(0, 9, notReady)...)
+		return w
+	}
+	for name, remembered := range map[string]bool{"remembered": true, "not remembered": false} {
+		t.Run(name, func(t *testing.T) {
+			w := start(t, remembered)
+			w.put(east("s"), slices.Concat(group(0, 7, v1, notReady), group(7, 8, version("v2"), notReady), group(8, 9, v1))...)
+			require.Equal(t, 7, w.held("a"))
+			require.Equal(t, slices.Concat(names(0, 7), names(8, 9)), w.taking("a", east("s")))
+		})
+	}
+	t.Run("lost while podway was down", func(t *testing.T) {
+		w := newWorld(t, Settings{})
+		w.put(east("s"), group(0, 10, v1)...)
+		w.uses([]pods.Use{selecting(east("s"), "version=v1")})
+		w.unlabeled(east("s"), group(0, 10, notReady)...)
+		require.Empty(t, w.Holds())
+		w.put(east("s"), group(0, 10, v1, notReady)...)
+		require.Equal(t, 10, w.held("a"))
+	})
+}

@@ -1,6 +1,7 @@
 package brake
 
 import (
+	"slices"
 	"time"
 
 	"github.com/podway/podway/api/pods"
@@ -14,6 +15,12 @@ func (b *Brake) Observe(key pods.ServiceKey, before, after *pods.Set) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	latest := b.sets[key]
+	if after != nil && after.Unlabeled && b.selects(key) {
+		return // Which Pods are meant will be known in a moment, and compared with what was known before.
+	}
+	if before != nil && before.Unlabeled {
+		before = latest
+	}
 	if after == nil {
 		delete(b.sets, key)
 	} else {
@@ -35,6 +42,15 @@ func (b *Brake) Observe(key pods.ServiceKey, before, after *pods.Set) {
 		}
 	}
 	clear(b.changes) // Scratch memory must not keep Sets alive.
+}
+
+// selects says whether a tunnel takes Pods of a Service by their labels.
+func (b *Brake) selects(key pods.ServiceKey) bool {
+	return slices.ContainsFunc(b.users[key], func(u *unit) bool {
+		return slices.ContainsFunc(u.services, func(s service) bool {
+			return s.key == key && slices.ContainsFunc(s.uses, func(use pods.Use) bool { return use.Selector != nil })
+		})
+	})
 }
 
 // apply brings a unit up to date with the changes of one Service, which are in scratch memory.
