@@ -19,12 +19,13 @@ import (
 	"github.com/podway/podway/api/v1alpha1"
 	"github.com/podway/podway/watcher"
 	"github.com/podway/podway/watcher/files"
+	"github.com/podway/podway/xds"
 )
 
 // slowly is a publisher that remembers, and has a translation wait as long as the test wants.
 type slowly struct {
 	recorder
-	mu    sync.Mutex
+	mu    sync.Mutex    // guards the recorder too where time passes
 	await chan struct{} // by mu; nil waits for nothing
 }
 
@@ -35,6 +36,12 @@ func (s *slowly) Prepare([]*api.Resource) {
 	if await != nil {
 		<-await
 	}
+}
+
+func (s *slowly) SetEndpoints(changed []*api.Resource, seen map[string]xds.Seen) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.recorder.SetEndpoints(changed, seen)
 }
 
 // hold has translations wait until go on is called.
@@ -120,6 +127,8 @@ func (w *lanesWorld) weight(weight int32) *snapshot.Config {
 
 func (w *lanesWorld) settled() (views, endpoints int) {
 	synctest.Wait()
+	w.sent.mu.Lock()
+	defer w.sent.mu.Unlock()
 	return len(w.sent.views), len(w.sent.endpoints)
 }
 

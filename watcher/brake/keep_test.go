@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"slices"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -122,13 +123,16 @@ func TestNamelessPodsAreRestoredByTheirAddress(t *testing.T) {
 func TestHoldsAreKeptAsTheyChange(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := New(Config{})
-		var saved [][]memory.Hold
-		var failure error
+		var mu sync.Mutex
+		var saved [][]memory.Hold // by mu while time passes
+		var failure error         // by mu
 		ctx, cancel := context.WithCancel(t.Context())
 		ended := make(chan struct{})
 		go func() {
 			defer close(ended)
 			_ = b.Keep(ctx, func(holds []memory.Hold) error {
+				mu.Lock()
+				defer mu.Unlock()
 				if failure == nil {
 					saved = append(saved, holds)
 				}
@@ -143,13 +147,20 @@ func TestHoldsAreKeptAsTheyChange(t *testing.T) {
 		require.Len(t, saved, 1, "the first is saved at once")
 		require.Len(t, saved[0][0].Pods, 10)
 
-		failure = errors.New("no space left on device")
+		setFailure := func(err error) {
+			mu.Lock()
+			defer mu.Unlock()
+			failure = err
+		}
+		setFailure(errors.New("no space left on device"))
 		fewer := &pods.Set{Key: east("s"), Pods: group(0, 9, notReady)}
 		b.Observe(east("s"), lost, fewer)
 		<-time.After(3 * keepEvery)
+		synctest.Wait()
 		require.Len(t, saved, 1)
-		failure = nil
+		setFailure(nil)
 		<-time.After(2 * keepEvery)
+		synctest.Wait()
 		require.Len(t, saved, 2, "it is tried again")
 		require.Len(t, saved[1][0].Pods, 9)
 
