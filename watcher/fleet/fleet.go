@@ -222,6 +222,7 @@ func (f *Fleet) tell() {
 	for _, m := range f.members {
 		problems = append(problems, m.problems()...)
 	}
+	problems = append(problems, sameCluster(f.members)...)
 	slices.SortFunc(problems, func(a, b api.Problem) int {
 		return cmp.Or(strings.Compare(a.Object.Name, b.Object.Name), strings.Compare(a.Code, b.Code), strings.Compare(a.Message, b.Message))
 	})

@@ -13,6 +13,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/stretchr/testify/require"
 
+	"github.com/podway/podway/api"
 	"github.com/podway/podway/api/snapshot"
 	"github.com/podway/podway/api/v1alpha1"
 	"github.com/podway/podway/watcher"
@@ -158,4 +159,24 @@ func TestWhatIsConfiguredIsNoNewsHoweverOftenItWasRenewed(t *testing.T) {
 		a.use(loaded.WithToken(token(time.Hour, time.Now().Add(time.Duration(i)*time.Minute))))
 	}
 	require.True(t, a.isFor(to))
+}
+
+func TestAClusterWithTwoNamesIsToldOf(t *testing.T) {
+	f := newFleet(t)
+	for name, uid := range map[string]string{"east": "u-1", "west": "u-2", "east-again": "u-1", "unknown": "", "unknown-too": ""} {
+		m := newMember(f, name)
+		m.configure(clusters(name).MemberClusters[name], nil, nil)
+		m.origin.uid = uid
+		f.members[name] = m
+	}
+	var told []api.Problem
+	f.config.OnProblems = func(problems []api.Problem) { told = problems }
+	f.tell()
+	require.Len(t, told, 2)
+	require.Equal(t, "warning SameCluster: MemberCluster east spec.source: this is the cluster of MemberCluster east-again too: its namespace kube-system has the same UID; "+
+		"a Pod that a tunnel takes through both counts twice; use one MemberCluster for each cluster, or take care that no tunnel takes the same Pods through both", told[0].String())
+	require.Equal(t, "MemberCluster east-again", told[1].Object.String())
+	f.members["east-again"].origin.uid = "u-3"
+	f.tell()
+	require.Empty(t, told)
 }
