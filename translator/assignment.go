@@ -1,15 +1,18 @@
 package translator
 
 import (
-	"net/netip"
+	"encoding/binary"
+	"slices"
 	"strings"
+	"sync"
+	"unicode/utf8"
 
 	"google.golang.org/protobuf/encoding/protowire"
 )
 
 // A ClusterLoadAssignment is encoded right away: there are as many endpoints as Pods, each change of one makes those of its tunnel again, and as
-// messages they would cost ten times the time and memory. The numbers are those of the fields in Envoy's protos, in whose order they are
-// written, map keys sorted. All are below 16, so that a tag has one byte.
+// messages they would cost ten times the time and memory. The numbers are those of the fields in Envoy's protos, in whose order they stand,
+// map keys sorted. All are below 16, so that a tag has one byte.
 const (
 	assignmentName      = 1 // envoy.config.endpoint.v3.ClusterLoadAssignment
 	assignmentEndpoints = 2
@@ -29,111 +32,134 @@ const (
 	mapKey, mapValue    = 1, 2
 )
 
-// encodeAssignment encodes a ClusterLoadAssignment with all backends in one locality; with none it has no locality. hostname is the Host that
+// encodeAssignment encodes a ClusterLoadAssignment with all backends in one locality, in their order; with none it has no locality. hostname is the Host that
 // they receive where a route rewrites it to the endpoint's; "" leaves the client's.
-func encodeAssignment(name string, backends []backend, hostname string) []byte {
+func encodeAssignment(name string, backends *sorter, hostname string) []byte {
+	w := encoders.Get().(*encoder)
+	defer encoders.Put(w)
+	w.at = len(w.buffer)
 	name, hostname = valid(name), valid(hostname)
-	sizes := make([]endpointSize, len(backends))
-	locality := 0
-	for i := range backends {
-		sizes[i] = sizeOf(&backends[i], hostname)
-		locality += sizeField(sizes[i].all)
+	for i := range slices.Backward(backends.order) {
+		w.endpoint(backends.at(i), hostname)
 	}
-	size := sizeField(len(name))
-	if len(backends) > 0 {
-		size += sizeField(locality)
+	w.reserve(len(name))
+	if len(backends.order) > 0 {
+		w.message(assignmentEndpoints, len(w.buffer))
 	}
-	b := make([]byte, 0, size)
-	b = appendString(b, assignmentName, name)
-	if len(backends) > 0 {
-		b = appendMessage(b, assignmentEndpoints, locality)
-	}
-	for i := range backends {
-		b = appendEndpoint(b, &backends[i], hostname, &sizes[i])
-	}
-	return b
+	w.string(assignmentName, name)
+	out := make([]byte, len(w.buffer)-w.at) // it is kept: no byte more
+	copy(out, w.buffer[w.at:])
+	return out
 }
 
-// endpointSize is the size of an LbEndpoint, and of the messages in it.
-type endpointSize struct {
-	all, endpoint, address, socket, metadata, filter, fields, weight int
+// encoder writes from the end to the beginning: so the size of a message is known when it is written, which stands before it.
+type encoder struct {
+	buffer []byte
+	// at is where what is written begins.
+	at int
 }
 
-func sizeOf(of *backend, hostname string) (s endpointSize) {
-	var text [64]byte
-	s.socket = sizeField(len(addressText(of.address, text[:0]))) + sizeNumber(of.address.Port())
-	s.address = sizeField(s.socket)
-	s.endpoint = sizeField(s.address)
-	if hostname != "" {
-		s.endpoint += sizeField(len(hostname))
+var encoders = sync.Pool{New: func() any { return &encoder{buffer: make([]byte, 4<<10)} }}
+
+// around is more than all that is written of an endpoint beside its strings, and of an assignment beside its name.
+const around = 256
+
+// reserve makes room for strings of so many bytes, and what is around them.
+func (w *encoder) reserve(size int) {
+	size += around
+	if w.at >= size {
+		return
 	}
-	s.weight = sizeNumber(of.weight)
-	s.all = sizeField(s.endpoint) + sizeField(s.weight)
+	written := len(w.buffer) - w.at
+	larger := make([]byte, 2*len(w.buffer)+size)
+	copy(larger[len(larger)-written:], w.buffer[w.at:])
+	w.buffer, w.at = larger, len(larger)-written
+}
+
+// endpoint writes an LbEndpoint.
+func (w *encoder) endpoint(of *backend, hostname string) {
+	var namespace, pod, cluster string
 	if of.pod != nil {
-		s.fields = sizeEntry("cluster", of.cluster) + sizeEntry("namespace", of.pod.Namespace) + sizeEntry("pod", of.pod.Name)
-		s.filter = sizeField(len(metadataNamespace)) + sizeField(s.fields)
-		s.metadata = sizeField(s.filter)
-		s.all += sizeField(s.metadata)
+		cluster, namespace, pod = valid(of.cluster), valid(of.pod.Namespace), valid(of.pod.Name)
 	}
-	return s
-}
-
-func appendEndpoint(b []byte, of *backend, hostname string, s *endpointSize) []byte {
-	var text [64]byte
-	b = appendMessage(b, localityEndpoints, s.all)
-	b = appendMessage(b, lbEndpoint, s.endpoint)
-	b = appendMessage(b, endpointAddress, s.address)
-	b = appendMessage(b, addressSocket, s.socket)
-	address := addressText(of.address, text[:0])
-	b = append(appendMessage(b, socketAddress, len(address)), address...)
-	b = appendNumber(b, socketPort, of.address.Port())
-	if hostname != "" {
-		b = appendString(b, endpointHostname, hostname)
-	}
+	w.reserve(len(hostname) + len(cluster) + len(namespace) + len(pod))
+	end := w.at
+	w.number(wrapped, uint64(of.weight))
+	w.message(lbWeight, end)
 	if of.pod != nil {
-		b = appendMessage(b, lbMetadata, s.metadata)
-		b = appendMessage(b, metadataFilter, s.filter)
-		b = appendString(b, mapKey, metadataNamespace)
-		b = appendMessage(b, mapValue, s.fields)
-		b = appendEntry(b, "cluster", of.cluster)
-		b = appendEntry(b, "namespace", of.pod.Namespace)
-		b = appendEntry(b, "pod", of.pod.Name)
+		inMetadata := w.at
+		w.entry("pod", pod)
+		w.entry("namespace", namespace)
+		w.entry("cluster", cluster)
+		w.message(mapValue, inMetadata)
+		w.string(mapKey, metadataNamespace)
+		w.message(metadataFilter, inMetadata)
+		w.message(lbMetadata, inMetadata)
 	}
-	b = appendMessage(b, lbWeight, s.weight)
-	return appendNumber(b, wrapped, of.weight)
+	inEndpoint := w.at
+	if hostname != "" {
+		w.string(endpointHostname, hostname)
+	}
+	inAddress := w.at
+	w.number(socketPort, uint64(of.address.Port()))
+	var text [64]byte
+	address := of.address.Addr().AppendTo(text[:0])
+	w.at -= len(address)
+	copy(w.buffer[w.at:], address)
+	w.tag(socketAddress, len(address))
+	w.message(addressSocket, inAddress)
+	w.message(endpointAddress, inAddress)
+	w.message(lbEndpoint, inEndpoint)
+	w.message(localityEndpoints, end)
 }
 
-func addressText(address netip.AddrPort, to []byte) []byte { return address.Addr().AppendTo(to) }
+// entry writes an entry of a Struct.
+func (w *encoder) entry(key, value string) {
+	end := w.at
+	w.string(valueString, value)
+	w.message(mapValue, end)
+	w.string(mapKey, key)
+	w.message(structFields, end)
+}
+
+// message makes a message of what was written since end.
+func (w *encoder) message(number byte, end int) { w.tag(number, end-w.at) }
+
+func (w *encoder) string(number byte, s string) {
+	w.at -= len(s)
+	copy(w.buffer[w.at:], s)
+	w.tag(number, len(s))
+}
+
+// tag writes what stands before a field of that size.
+func (w *encoder) tag(number byte, size int) {
+	w.varint(uint64(size))
+	w.at--
+	w.buffer[w.at] = number<<3 | byte(protowire.BytesType)
+}
+
+func (w *encoder) number(number byte, n uint64) {
+	w.varint(n)
+	w.at--
+	w.buffer[w.at] = number<<3 | byte(protowire.VarintType)
+}
+
+func (w *encoder) varint(n uint64) {
+	if n < 1<<7 {
+		w.at--
+		w.buffer[w.at] = byte(n)
+		return
+	}
+	var text [binary.MaxVarintLen64]byte
+	size := binary.PutUvarint(text[:], n)
+	w.at -= size
+	copy(w.buffer[w.at:], text[:size])
+}
 
 // valid is a string as protobuf allows it: what an API server sends may be none.
-func valid(s string) string { return strings.ToValidUTF8(s, "\uFFFD") }
-
-func sizeField(size int) int { return 1 + protowire.SizeBytes(size) }
-
-func sizeNumber[T uint16 | uint32](n T) int { return 1 + protowire.SizeVarint(uint64(n)) }
-
-// sizeEntry is the size of an entry of a Struct.
-func sizeEntry(key, value string) int {
-	return sizeField(sizeField(len(key)) + sizeField(sizeField(len(valid(value)))))
-}
-
-func appendEntry(b []byte, key, value string) []byte {
-	value = valid(value)
-	b = appendMessage(b, structFields, sizeField(len(key))+sizeField(sizeField(len(value))))
-	b = appendString(b, mapKey, key)
-	b = appendMessage(b, mapValue, sizeField(len(value)))
-	return appendString(b, valueString, value)
-}
-
-// appendMessage begins a message of that size.
-func appendMessage(b []byte, number protowire.Number, size int) []byte {
-	return protowire.AppendVarint(protowire.AppendTag(b, number, protowire.BytesType), uint64(size))
-}
-
-func appendString(b []byte, number protowire.Number, s string) []byte {
-	return append(appendMessage(b, number, len(s)), s...)
-}
-
-func appendNumber[T uint16 | uint32](b []byte, number protowire.Number, n T) []byte {
-	return protowire.AppendVarint(protowire.AppendTag(b, number, protowire.VarintType), uint64(n))
+func valid(s string) string {
+	if utf8.ValidString(s) {
+		return s
+	}
+	return strings.ToValidUTF8(s, "\uFFFD")
 }

@@ -37,7 +37,7 @@ func TestAssignmentsAreEncodedAsProtobufWould(t *testing.T) {
 		}
 		name, hostname := "tunnel/"+word(200), word(253)
 		want := assignmentMessage(name, backends, hostname)
-		wire := encodeAssignment(name, backends, hostname)
+		wire := encodeAssignment(name, asTheyAre(backends), hostname)
 		var got endpointv3.ClusterLoadAssignment
 		require.NoError(t, proto.Unmarshal(wire, &got))
 		require.True(t, proto.Equal(want, &got), "%v\n%v", want, &got)
@@ -47,12 +47,21 @@ func TestAssignmentsAreEncodedAsProtobufWould(t *testing.T) {
 }
 
 func TestStringsThatAreNotUTF8DoNotSpoilAnAssignment(t *testing.T) {
-	wire := encodeAssignment("tunnel/edge/t", []backend{{
+	wire := encodeAssignment("tunnel/edge/t", asTheyAre([]backend{{
 		address: netip.MustParseAddrPort("10.0.0.1:80"), weight: 1, cluster: "east", pod: &pods.Pod{Namespace: "default", Name: "a\xffb"},
-	}}, "")
+	}}), "")
 	var got endpointv3.ClusterLoadAssignment
 	require.NoError(t, proto.Unmarshal(wire, &got))
 	require.Equal(t, "a\uFFFDb", got.GetEndpoints()[0].GetLbEndpoints()[0].GetMetadata().GetFilterMetadata()["podway"].GetFields()["pod"].GetStringValue())
+}
+
+// asTheyAre are backends in the order in which they are given.
+func asTheyAre(backends []backend) *sorter {
+	s := &sorter{backends: backends}
+	for i := range backends {
+		s.order = append(s.order, sortKey{index: i})
+	}
+	return s
 }
 
 // assignmentMessage is what encodeAssignment encodes.

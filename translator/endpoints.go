@@ -1,11 +1,8 @@
 package translator
 
 import (
-	"cmp"
-	"fmt"
 	"net/netip"
 	"slices"
-	"strings"
 
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/types"
@@ -29,28 +26,25 @@ func (p *Plan) Endpoints(tunnel types.NamespacedName, live pods.Live) Endpoints 
 		return Endpoints{}
 	}
 	sets, partial := plan.sets(live)
-	size := len(plan.addresses)
-	for _, set := range sets {
-		size += len(set.Pods)
-	}
-	found := make([]backend, 0, size)
+	sorter := newSorter()
+	defer sorters.Put(sorter)
 	for i, set := range sets {
-		found = plan.entries[i].collect(found, set)
+		sorter.backends = plan.entries[i].collect(sorter.backends, set)
 	}
 	for _, address := range plan.addresses {
-		found = append(found, backend{address: address.address, weight: address.weight})
+		sorter.backends = append(sorter.backends, backend{address: address.address, weight: address.weight})
 	}
-	slices.SortFunc(found, compareBackends)
-	merged, clash := merge(found)
+	sorter.sort()
+	clash := sorter.merge()
 	name := TunnelResource(tunnel)
-	result := Endpoints{Count: len(merged), Resource: &api.Resource{
+	result := Endpoints{Count: len(sorter.order), Resource: &api.Resource{
 		ResourceKey: api.ResourceKey{Type: endpointType, Name: name},
-		Wire:        encodeAssignment(name, merged, plan.tunnel.Spec.HostHeader), Partial: partial, Owners: plan.owners,
+		Wire:        encodeAssignment(name, sorter, plan.tunnel.Spec.HostHeader), Partial: partial, Owners: plan.owners,
 	}}
 	if clash != "" {
 		result.Problems = append(result.Problems, ambiguous(clash))
 	}
-	if len(merged) == 0 && !partial {
+	if len(sorter.order) == 0 && !partial {
 		result.Problems = append(result.Problems, plan.empty())
 	}
 	for i := range result.Problems {
@@ -115,45 +109,6 @@ func (e *entry) collectWhere(found []backend, set *pods.Set, takes func(*pods.Po
 		found = append(found, backend{address: address, weight: e.weight, cluster: e.key.Cluster, pod: pod})
 	}
 	return found
-}
-
-// compareBackends puts the same address together, Pods before plain addresses.
-func compareBackends(a, b backend) int {
-	if order := a.address.Compare(b.address); order != 0 {
-		return order
-	}
-	switch {
-	case a.pod == nil || b.pod == nil:
-		return cmp.Compare(b2i(a.pod == nil), b2i(b.pod == nil))
-	default:
-		return cmp.Or(strings.Compare(a.cluster, b.cluster),
-			strings.Compare(a.pod.Namespace, b.pod.Namespace), strings.Compare(a.pod.Name, b.pod.Name))
-	}
-}
-
-func b2i(b bool) int {
-	if b {
-		return 1
-	}
-	return 0
-}
-
-// merge adds up the weights of the same address, for Envoy would silently take
-// the first. It works in place. clash describes the first address that two clusters have.
-func merge(found []backend) (merged []backend, clash string) {
-	merged = found[:0]
-	for _, next := range found {
-		last := len(merged) - 1
-		if last < 0 || merged[last].address != next.address {
-			merged = append(merged, next)
-			continue
-		}
-		merged[last].weight += next.weight
-		if clash == "" && next.pod != nil && merged[last].cluster != next.cluster && !samePod(merged[last].pod, next.pod) {
-			clash = fmt.Sprintf("%s is the address of %s and of %s", next.address, nameOf(merged[last].cluster, merged[last].pod), nameOf(next.cluster, next.pod))
-		}
-	}
-	return merged, clash
 }
 
 func ambiguous(clash string) api.Problem {

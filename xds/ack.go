@@ -78,6 +78,9 @@ func (s *stream) accepted(st *typeState, r *response) {
 		if r.own[n] && !i.changed.IsZero() {
 			s.server.metrics.acked(i)
 		}
+		if e.isCurrent(now) {
+			st.drop(i.name)
+		}
 	}
 	s.cured(st, r)
 }

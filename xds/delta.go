@@ -79,11 +79,11 @@ func (d *delta) begin(st *typeState, r request) {
 
 func (d *delta) send(r *response) error {
 	m := &discoveryv3.DeltaDiscoveryResponse{TypeUrl: r.state.url, Nonce: r.nonce, ControlPlane: d.plane}
-	var versions []*record
+	d.plane = nil // once told, it is known
+	records := make([]*record, 0, len(r.items))
 	for _, i := range r.items {
 		if i.record != nil {
-			m.Resources = append(m.Resources, i.record.wire)
-			versions = append(versions, i.record)
+			records = append(records, i.record)
 			continue
 		}
 		m.RemovedResources = append(m.RemovedResources, i.name)
@@ -91,10 +91,17 @@ func (d *delta) send(r *response) error {
 			m.ResourceErrors = append(m.ResourceErrors, unserved(r.state.url, i.name))
 		}
 	}
-	if len(versions) > 0 {
-		m.SystemVersionInfo = setVersion(versions)
+	if len(records) > 0 && r.state.url != endpointType { // of which no Envoy shows it
+		m.SystemVersionInfo = setVersion(records)
 	}
-	return d.stream.Send(m)
+	response, err := newEncoded(m, len(records))
+	if err != nil {
+		return err
+	}
+	for _, record := range records {
+		response.addDelta(record)
+	}
+	return d.stream.SendMsg(response)
 }
 
 func unserved(typeURL, name string) *discoveryv3.ResourceError {

@@ -1,6 +1,7 @@
 package xds
 
 import (
+	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -24,6 +25,8 @@ type metrics struct {
 	// triggered and read are from a Pod's change, and from podway's first sight of it, to an Envoy's acknowledgement.
 	triggered prometheus.Histogram
 	read      prometheus.Histogram
+	// byType are *typeMetrics by their label.
+	byType sync.Map
 }
 
 // lagBuckets (seconds) are fine where podway itself is at work, and reach to where a person is called.
@@ -76,15 +79,32 @@ func newMetrics(registerer prometheus.Registerer) *metrics {
 	}
 }
 
+// typeMetrics are those of one type, so that they need not be looked for each time.
+type typeMetrics struct {
+	pushes, bytes prometheus.Counter
+	current       prometheus.Observer
+}
+
+func (m *metrics) of(typeURL string) *typeMetrics {
+	short := shortType(typeURL)
+	if found, ok := m.byType.Load(short); ok {
+		return found.(*typeMetrics)
+	}
+	found := &typeMetrics{pushes: m.pushes.WithLabelValues(short), bytes: m.bytes.WithLabelValues(short), current: m.current.WithLabelValues(short)}
+	m.byType.Store(short, found)
+	return found
+}
+
 func (m *metrics) sent(typeURL string, bytes int) {
-	m.pushes.WithLabelValues(shortType(typeURL)).Inc()
-	m.bytes.WithLabelValues(shortType(typeURL)).Add(float64(bytes))
+	of := m.of(typeURL)
+	of.pushes.Inc()
+	of.bytes.Add(float64(bytes))
 }
 
 // acked notes that an Envoy has acknowledged a change.
 func (m *metrics) acked(i item) {
 	now := time.Now()
-	m.current.WithLabelValues(shortType(i.record.key.Type)).Observe(now.Sub(i.changed).Seconds())
+	m.of(i.record.key.Type).current.Observe(now.Sub(i.changed).Seconds())
 	if i.seen == nil {
 		return
 	}

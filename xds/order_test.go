@@ -63,7 +63,6 @@ func TestRemovalsGoInReverseOnceNothingRefersToThem(t *testing.T) {
 	c.quiet()
 	c.ack(r)
 	a := c.see(clusterType, "-a")
-	c.quiet()
 	c.ack(a)
 	c.want(endpointType, "-a")
 	c.quiet()

@@ -59,10 +59,15 @@ func (p *pass) decide(st *typeState, name string, e *entry) verdict {
 	case onItsWay && st.url != clusterType:
 		// One version of a name is on its way at a time. Not so of clusters: Envoy holds back their ACK while any of them warms.
 		return nothing
-	case e.flight == nil && e.has.version == r.version && e.maybe == nil:
+	case e.isCurrent(r):
 		return current
 	}
 	return send
+}
+
+// isCurrent is true where the client has what the view has, and nothing is on its way or asked for.
+func (e *entry) isCurrent(now *record) bool {
+	return now != nil && e.flight == nil && e.has.version == now.version && e.maybe == nil && !e.again && e.refused != now.version
 }
 
 // withholds is true for a record that lacks something, where the client has a version that may be whole.

@@ -10,9 +10,9 @@ import (
 
 	clusterv3 "github.com/envoyproxy/go-control-plane/envoy/config/cluster/v3"
 	endpointv3 "github.com/envoyproxy/go-control-plane/envoy/config/endpoint/v3"
-	discoveryv3 "github.com/envoyproxy/go-control-plane/envoy/service/discovery/v3"
+	"google.golang.org/grpc/mem"
+	"google.golang.org/protobuf/encoding/protowire"
 	"google.golang.org/protobuf/proto"
-	"google.golang.org/protobuf/types/known/anypb"
 
 	"github.com/podway/podway/api"
 )
@@ -22,8 +22,12 @@ import (
 type record struct {
 	key     api.ResourceKey
 	version string
-	// wire is what a delta response holds; SotW uses the Any inside.
-	wire    *discoveryv3.Resource
+	// value is the encoded resource. deltaHead is what stands before it in a delta response, and stateHead, in a SotW response.
+	value                []byte
+	deltaHead, stateHead mem.Buffer
+	// body is value, as it is handed to the transport.
+	body mem.Buffer
+	// size is that of the Resource, in bytes.
 	size    int
 	needs   []api.ResourceKey
 	owners  []api.Owner
@@ -59,21 +63,52 @@ func newRecord(source *api.Resource) (*record, error) {
 	r := &record{
 		key:     source.ResourceKey,
 		version: versionOf(value),
+		value:   value,
+		body:    mem.SliceBuffer(value),
 		needs:   source.Needs,
 		owners:  source.Owners,
 		partial: source.Partial,
 		source:  source,
 	}
-	r.wire = &discoveryv3.Resource{
-		Name:     r.key.Name,
-		Version:  r.version,
-		Resource: &anypb.Any{TypeUrl: r.key.Type, Value: value},
-	}
-	r.size = proto.Size(r.wire)
+	r.encodeHead()
 	if c, ok := source.Message.(*clusterv3.Cluster); ok {
 		r.describe(c)
 	}
 	return r, nil
+}
+
+// The numbers of fields in what is encoded of a response.
+const (
+	responseResources = 2 // envoy.service.discovery.v3.DeltaDiscoveryResponse, and DiscoveryResponse
+	resourceVersion   = 1 // envoy.service.discovery.v3.Resource
+	resourceAny       = 2
+	resourceName      = 3
+	anyType           = 1 // google.protobuf.Any
+	anyValue          = 2
+)
+
+// encodeHead encodes all of the resource but its value, which stands last, once for all streams. Its Any has the same field number in a Resource
+// as in a SotW response.
+func (r *record) encodeHead() {
+	packed := sizeField(len(r.key.Type)) + sizeField(len(r.value))
+	r.size = sizeField(len(r.version)) + sizeField(len(r.key.Name)) + sizeField(packed)
+	head := make([]byte, 0, sizeField(r.size)-len(r.value))
+	head = appendHeader(head, responseResources, r.size)
+	head = append(appendHeader(head, resourceVersion, len(r.version)), r.version...)
+	head = append(appendHeader(head, resourceName, len(r.key.Name)), r.key.Name...)
+	packedAt := len(head)
+	head = appendHeader(head, resourceAny, packed)
+	head = append(appendHeader(head, anyType, len(r.key.Type)), r.key.Type...)
+	head = appendHeader(head, anyValue, len(r.value))
+	r.deltaHead, r.stateHead = mem.SliceBuffer(head), mem.SliceBuffer(head[packedAt:])
+}
+
+// sizeField is the size of a field of so many bytes, with its tag, which has one byte.
+func sizeField(size int) int { return 1 + protowire.SizeBytes(size) }
+
+// appendHeader appends what stands before a field of so many bytes.
+func appendHeader(b []byte, number protowire.Number, size int) []byte {
+	return protowire.AppendVarint(protowire.AppendTag(b, number, protowire.BytesType), uint64(size))
 }
 
 func (r *record) describe(c *clusterv3.Cluster) {

@@ -108,6 +108,7 @@ func (s *Server) Run(ctx context.Context, listener net.Listener) error {
 func (s *Server) options() []grpc.ServerOption {
 	limits := s.config.Limits
 	options := []grpc.ServerOption{
+		grpc.ForceServerCodecV2(newCodec()),
 		grpc.ConnectionTimeout(handshakeBound),
 		grpc.MaxRecvMsgSize(limits.MaxRequestBytes),
 		grpc.StaticStreamWindowSize(receiveWindow), grpc.StaticConnWindowSize(receiveWindow),
@@ -173,7 +174,7 @@ func (s *Server) serve(ctx context.Context, v variant) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	in := newInbox(ctx, v)
-	first, err := in.first(ctx, s.down)
+	first, err := in.wait(ctx, s.down)
 	if err != nil {
 		return err
 	}
@@ -188,12 +189,12 @@ func (s *Server) serve(ctx context.Context, v variant) error {
 	return st.run(ctx, first, in)
 }
 
-// first waits for the first request.
-func (in *inbox) first(ctx context.Context, down <-chan struct{}) (request, error) {
+// wait waits for the first request.
+func (in *inbox) wait(ctx context.Context, down <-chan struct{}) (request, error) {
 	timer := time.NewTimer(firstRequestBound)
 	defer timer.Stop()
 	select {
-	case r := <-in.requests:
+	case r := <-in.first:
 		return r, nil
 	case err := <-in.failed:
 		return request{}, err
@@ -216,7 +217,7 @@ func (s *Server) open(first request, v variant) (*stream, error) {
 	st := &stream{
 		server: s, variant: v, since: time.Now(),
 		node: nodeInfo{id: node.GetId(), gateway: node.GetCluster(), build: buildVersion(node)}, described: describeNode(node),
-		wakeup: make(chan struct{}, 1), closing: make(chan struct{}),
+		wakeup: make(chan struct{}, 1),
 	}
 	for _, text := range []string{st.node.id, st.node.gateway, st.node.build} {
 		if len(text) > s.config.Limits.MaxNameBytes {

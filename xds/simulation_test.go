@@ -83,14 +83,18 @@ func (m *model) speak(count int) {
 		if m.sotw {
 			r.names = m.names(r.typeURL)
 		}
-		require.NoError(m, m.stream.take(r))
+		require.NoError(m, m.stream.take(m.Context(), r))
 	}
 }
 
 // listen takes in what the server has to say.
 func (m *model) listen() {
+	idle := m.stream.cursor == m.stream.view.head && !m.stream.mayOwe()
 	responses, _, err := m.stream.owed(m.now)
 	require.NoError(m, err)
+	if idle {
+		require.Empty(m, responses, "the stream would not have been woken for it")
+	}
 	for _, r := range responses {
 		m.handle(r)
 	}

@@ -165,7 +165,7 @@ func TestSotWOneVersionOfANameIsOnItsWay(t *testing.T) {
 			last := c.want(of.url, "a")
 			made, err := newRecord(of.make("a", 51))
 			require.NoError(t, err)
-			require.Equal(t, made.wire.GetResource().GetValue(), last.GetResources()[0].GetValue())
+			require.Equal(t, made.value, last.GetResources()[0].GetValue())
 			c.quiet()
 		})
 	}

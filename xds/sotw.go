@@ -5,7 +5,6 @@ import (
 
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	discoveryv3 "github.com/envoyproxy/go-control-plane/envoy/service/discovery/v3"
-	"google.golang.org/protobuf/types/known/anypb"
 )
 
 // stateOfTheWorld is the older variant, in which names are told anew in each request, and absences only by being left out.
@@ -111,14 +110,17 @@ func (w *stateOfTheWorld) send(r *response) error {
 			}
 		}
 	}
-	m := &discoveryv3.DiscoveryResponse{
+	response, err := newEncoded(&discoveryv3.DiscoveryResponse{
 		TypeUrl: r.state.url, Nonce: r.nonce, ControlPlane: w.plane, VersionInfo: setVersion(records),
-		Resources: make([]*anypb.Any, 0, len(records)),
+	}, len(records))
+	if err != nil {
+		return err
 	}
+	w.plane = nil // once told, it is known
 	for _, record := range records {
-		m.Resources = append(m.Resources, record.wire.GetResource())
+		response.addState(record)
 	}
-	return w.stream.Send(m)
+	return w.stream.SendMsg(response)
 }
 
 // sameSet is true where the version that a client brings from an earlier stream is that of all it would be sent now.

@@ -42,11 +42,11 @@ func TestSotWPartialEndpointsHoldBackAChangeOfTheirCluster(t *testing.T) {
 	require.NoError(t, err)
 	w.set(fenced(append(settledResources()[2:], cluster("a", 2), partial("a"), cluster("b", 1))...)...)
 	r := c.want(clusterType, "a", "b")
-	require.Equal(t, before.wire.GetResource().GetValue(), r.GetResources()[0].GetValue())
+	require.Equal(t, before.value, r.GetResources()[0].GetValue())
 	c.quiet()
 	w.set(fenced(append(settledResources()[1:], cluster("a", 2), cluster("b", 1))...)...)
 	r = c.want(clusterType, "a", "b")
-	require.NotEqual(t, before.wire.GetResource().GetValue(), r.GetResources()[0].GetValue())
+	require.NotEqual(t, before.value, r.GetResources()[0].GetValue())
 	c.want(endpointType, "a")
 	c.quiet()
 }

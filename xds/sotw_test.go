@@ -216,7 +216,7 @@ func TestSotWRejectedClusterKeepsItsLastAcceptedFormInAnswers(t *testing.T) {
 	again := c.want(clusterType, "a", "b")
 	accepted, err := newRecord(cluster("a", 1))
 	require.NoError(t, err)
-	require.Equal(t, accepted.wire.GetResource().GetValue(), again.GetResources()[0].GetValue())
+	require.Equal(t, accepted.value, again.GetResources()[0].GetValue())
 	c.quiet()
 	require.Len(t, w.rejections(), 1)
 	w.set(fenced(cluster("a", 3), cluster("b", 2))...)

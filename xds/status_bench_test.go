@@ -35,9 +35,11 @@ func crowd(b *testing.B, envoys, clusters int) (*Server, []*stream) {
 		first := request{typeURL: clusterType, node: &corev3.Node{Id: fmt.Sprintf("envoy-%04d", i), Cluster: gateway}}
 		st, err := s.open(first, &standIn{})
 		require.NoError(b, err)
-		require.NoError(b, st.accept(first))
+		_, _, err = st.accept(first)
+		require.NoError(b, err)
 		acknowledge(b, st)
-		require.NoError(b, st.accept(request{typeURL: endpointType, subscribe: names}))
+		_, _, err = st.accept(request{typeURL: endpointType, subscribe: names})
+		require.NoError(b, err)
 		acknowledge(b, st)
 		streams = append(streams, st)
 	}
@@ -53,7 +55,8 @@ func acknowledge(b *testing.B, st *stream) {
 			return
 		}
 		for _, r := range responses {
-			require.NoError(b, st.accept(request{typeURL: r.state.url, nonce: r.nonce}))
+			_, _, err = st.accept(request{typeURL: r.state.url, nonce: r.nonce})
+			require.NoError(b, err)
 		}
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"maps"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
@@ -59,16 +60,15 @@ type stream struct {
 	log       *slog.Logger
 	since     time.Time
 	wakeup    chan struct{}
-	closing   chan struct{}
-	once      sync.Once
+	// ended is why the stream ends, nil while it does not. One channel to wait for is cheaper than several.
+	ended atomic.Pointer[error]
 	// warned is true once it was said that the Gateway is not served; the server's mu guards it.
 	warned bool
 
-	// rejections are those of the last request; they belong to the stream's goroutine.
-	rejections []Rejection
-
 	// mu guards what follows; it is never held while sending. It comes before view.mu.
 	mu sync.Mutex
+	// rejections are those of the request that is being taken in.
+	rejections []Rejection
 	// types are in the order in which a change is sent.
 	types  []*typeState
 	cursor uint64
@@ -91,38 +91,36 @@ func (s *stream) poke() {
 	}
 }
 
+// end has the stream end. The first reason counts.
+func (s *stream) end(err error) {
+	s.ended.CompareAndSwap(nil, &err)
+	s.poke()
+}
+
 // close asks the stream to end, so that its client connects anew.
-func (s *stream) close() { s.once.Do(func() { close(s.closing) }) }
+func (s *stream) close() { s.end(errShutdown) }
 
 // run serves the stream until it ends.
 func (s *stream) run(ctx context.Context, first request, in *inbox) error {
-	if err := s.take(first); err != nil {
+	if err := s.take(ctx, first); err != nil {
 		return err
 	}
-	timer := time.NewTimer(time.Hour)
+	in.stream <- s
+	stop := context.AfterFunc(ctx, func() { s.end(ctx.Err()) })
+	defer stop()
+	timer := time.AfterFunc(time.Hour, s.poke)
 	defer timer.Stop()
 	for {
 		wakeAt, err := s.flush()
 		if err != nil {
 			return err
 		}
-		timer.Reset(wait(wakeAt))
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-s.closing:
-			return errShutdown
-		case err := <-in.failed:
-			return err
-		case r := <-in.requests:
-			if refused := s.sameGateway(r.node); refused != nil {
-				return s.server.deny(ctx, refused)
-			}
-			if err := s.take(r); err != nil {
-				return err
-			}
-		case <-s.wakeup:
-		case <-timer.C:
+		if !wakeAt.IsZero() {
+			timer.Reset(max(0, time.Until(wakeAt)))
+		}
+		<-s.wakeup
+		if ended := s.ended.Load(); ended != nil {
+			return *ended
 		}
 	}
 }
@@ -136,76 +134,112 @@ func (s *stream) sameGateway(node *corev3.Node) *denial {
 	return nil
 }
 
-func wait(until time.Time) time.Duration {
-	if until.IsZero() {
-		return time.Hour
-	}
-	return max(0, time.Until(until))
-}
-
-// inbox is what the client sends.
+// inbox is what the client sends. Its own goroutine takes it in: most of it are ACKs, after which nothing is owed, and none of them need wait
+// for what is being sent.
 type inbox struct {
-	requests chan request
-	failed   chan error
+	// first is the first request, or failed says why there is none; stream is what was made of it.
+	first  chan request
+	failed chan error
+	stream chan *stream
 }
 
-// newInbox starts to receive. It hands requests on one by one, so that a client that asks faster than it is answered is
-// slowed down by flow control.
+// newInbox starts to receive.
 func newInbox(ctx context.Context, v variant) *inbox {
-	in := &inbox{requests: make(chan request), failed: make(chan error, 1)}
-	go func() {
-		for {
-			r, err := v.receive()
-			if err != nil {
-				in.failed <- err
-				return
-			}
-			select {
-			case in.requests <- r:
-			case <-ctx.Done():
-				return
-			}
-		}
-	}()
+	in := &inbox{first: make(chan request, 1), stream: make(chan *stream, 1), failed: make(chan error, 1)}
+	go in.receive(ctx, v)
 	return in
 }
 
-// take takes a request in, and tells of what it rejects once no lock is held.
-func (s *stream) take(r request) error {
-	err := s.accept(r)
-	for _, rejection := range s.rejections {
+// receive takes in what comes until the stream ends.
+func (in *inbox) receive(ctx context.Context, v variant) {
+	first, err := v.receive()
+	if err != nil {
+		in.failed <- err
+		return
+	}
+	in.first <- first
+	select {
+	case <-ctx.Done():
+	case st := <-in.stream:
+		for err == nil {
+			var r request
+			if r, err = v.receive(); err == nil {
+				err = st.take(ctx, r)
+			}
+		}
+		st.end(err)
+	}
+}
+
+// take takes a request in, tells of what it rejects once no lock is held, and sees to it that what it leads to is sent.
+func (s *stream) take(ctx context.Context, r request) error {
+	if refused := s.sameGateway(r.node); refused != nil {
+		return s.server.deny(ctx, refused)
+	}
+	rejections, owes, err := s.accept(r)
+	for _, rejection := range rejections {
 		s.log.Warn("Envoy rejected a resource", "type", messageName(rejection.Key.Type), "name", rejection.Key.Name,
 			"version", rejection.Version, "error", rejection.Message)
 		s.server.config.OnRejected(rejection)
 	}
-	s.rejections = nil
+	if owes {
+		s.poke()
+	}
 	return err
 }
 
-// accept takes a request in. What changed in the view before it comes first, so that a new subscription starts from now.
-func (s *stream) accept(r request) error {
+// accept takes a request in. What changed in the view before it comes first, so that a new subscription starts from now. It returns what the
+// request rejects, and whether there may be something to send.
+func (s *stream) accept(r request) (rejections []Rejection, owes bool, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.view.mu.RLock()
 	defer s.view.mu.RUnlock()
 	if s.view.known {
 		if err := s.absorb(); err != nil {
-			return err
+			return nil, false, err
 		}
 	}
-	for _, names := range [][]string{r.subscribe, r.unsubscribe, r.names, slices.Collect(maps.Keys(r.initial))} {
-		if err := s.server.config.Limits.checkNames(names); err != nil {
-			return err
-		}
+	if err := r.check(s.server.config.Limits); err != nil {
+		return nil, false, err
 	}
 	st, err := s.state(r.typeURL)
 	if err != nil {
-		return err
+		return nil, false, err
 	}
 	s.returning = s.returning || !st.begun && (len(r.initial) > 0 || r.version != "")
 	s.variant.accept(s, st, r)
 	st.sub.fold(&s.server.names)
-	return st.sub.check(s.server.config.Limits)
+	rejections, s.rejections = s.rejections, nil
+	return rejections, s.mayOwe(), st.sub.check(s.server.config.Limits)
+}
+
+// check refuses what a request may not name.
+func (r *request) check(limits Limits) error {
+	for _, names := range [][]string{r.subscribe, r.unsubscribe, r.names} {
+		if err := limits.checkNames(names); err != nil {
+			return err
+		}
+	}
+	if len(r.initial) == 0 {
+		return nil
+	}
+	return limits.checkNames(slices.Collect(maps.Keys(r.initial)))
+}
+
+// mayOwe is false where there is surely nothing to send before something else happens: all that is not current is endpoints on their way.
+func (s *stream) mayOwe() bool {
+	for _, st := range s.types {
+		if st.owesAnswer || !st.synced || len(st.retry) > 0 || st.url != endpointType && len(st.entries) > 0 {
+			return true
+		}
+		for _, e := range st.entries {
+			if e.flight == nil {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // state returns the state of a type, beginning it where the client names it for the first time.

@@ -25,8 +25,8 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// server is an API server without streaming lists, as older ones are, with Services s-0, s-1, … that each have one Pod.
-type server struct {
+// oldServer is an API server without streaming lists, as older ones are, with Services s-0, s-1, … that each have one Pod.
+type oldServer struct {
 	services int
 	// expire is how many lists end in the middle with 410; pages counts the requests for a second page.
 	expire, pages atomic.Int32
@@ -35,7 +35,7 @@ type server struct {
 	watching  sync.WaitGroup
 }
 
-func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+func (s *oldServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	query := r.URL.Query()
 	resource := path.Base(r.URL.Path)
 	switch {
@@ -61,7 +61,7 @@ func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 // slices answers with a page of half of them, or the other half; with all where pages are not asked for.
-func (s *server) slices(w http.ResponseWriter, paged bool, token string) {
+func (s *oldServer) slices(w http.ResponseWriter, paged bool, token string) {
 	list := &discoveryv1.EndpointSliceList{
 		TypeMeta: metav1.TypeMeta{APIVersion: "discovery.k8s.io/v1", Kind: "EndpointSliceList"}, ListMeta: metav1.ListMeta{ResourceVersion: "7"},
 	}
@@ -93,7 +93,7 @@ func (s *server) slices(w http.ResponseWriter, paged bool, token string) {
 }
 
 // watch sends bookmarks, and then nothing.
-func (s *server) watch(w http.ResponseWriter, r *http.Request, resource string) {
+func (s *oldServer) watch(w http.ResponseWriter, r *http.Request, resource string) {
 	s.watching.Add(1)
 	defer s.watching.Done()
 	w.Header().Set("Content-Type", "application/json")
@@ -129,8 +129,8 @@ type followed struct {
 	changes int
 }
 
-// follow runs a Session on a server until the test ends.
-func follow(t *testing.T, of *server) *followed {
+// followOld runs a Session on a server until the test ends.
+func followOld(t *testing.T, of *oldServer) *followed {
 	t.Helper()
 	there := httptest.NewServer(of)
 	client, err := NewClient(&rest.Config{Host: there.URL})
@@ -171,9 +171,9 @@ const patience, poll = 30 * time.Second, 5 * time.Millisecond
 
 // TestAListThatExpiresInTheMiddle: half of a list is nothing that counts.
 func TestAListThatExpiresInTheMiddle(t *testing.T) {
-	of := &server{services: 10}
+	of := &oldServer{services: 10}
 	of.expire.Store(2)
-	f := follow(t, of)
+	f := followOld(t, of)
 	require.Eventually(t, func() bool { return f.Health().Phase == Live }, patience, poll)
 	require.Eventually(t, func() bool { sets, _ := f.sizes(); return sets == 10 }, patience, poll)
 	require.NotZero(t, of.pages.Load())
@@ -186,7 +186,7 @@ func TestAListThatExpiresInTheMiddle(t *testing.T) {
 }
 
 func TestAWatchOfBookmarksAloneIsLive(t *testing.T) {
-	f := follow(t, &server{services: 2, bookmarks: 100})
+	f := followOld(t, &oldServer{services: 2, bookmarks: 100})
 	require.Eventually(t, func() bool { return f.Health().Phase == Live }, patience, poll)
 	sets, changes := f.sizes()
 	require.Equal(t, 2, sets)

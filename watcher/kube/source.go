@@ -35,6 +35,8 @@ type source struct {
 	resource string
 	// namespace is "" for all.
 	namespace string
+	// stream is the watch that was opened last; it is the reflector's.
+	stream *stream
 
 	// What follows is guarded by session.mu.
 	// synced is true once there was a complete list; streaming while a watch is open; listing from the begin of a list to its end.
@@ -109,11 +111,34 @@ func (s *source) ListWithContext(ctx context.Context, options metav1.ListOptions
 
 // WatchWithContext is for the reflector.
 func (s *source) WatchWithContext(ctx context.Context, options metav1.ListOptions) (watch.Interface, error) {
-	s.began(options.SendInitialEvents != nil && *options.SendInitialEvents)
+	lists := options.SendInitialEvents != nil && *options.SendInitialEvents
+	s.began(lists)
+	opened, err := s.watch(ctx, options, lists)
+	if err != nil {
+		return nil, err
+	}
+	s.opened()
+	s.stream = &stream{Interface: opened, source: s}
+	if lists {
+		s.stream.reopen = func(resourceVersion string) (watch.Interface, error) {
+			return s.watch(ctx, metav1.ListOptions{
+				ResourceVersion: resourceVersion, AllowWatchBookmarks: true, TimeoutSeconds: options.TimeoutSeconds,
+			}, false)
+		}
+	}
+	return s.stream, nil
+}
+
+// watch opens a watch. compressed has it sent as small as it gets, which a list is worth.
+func (s *source) watch(ctx context.Context, options metav1.ListOptions, compressed bool) (watch.Interface, error) {
 	options.Watch = true
 	var opened watch.Interface
 	err := s.through(ctx, watchVerb, func() (err error) {
-		opened, err = s.request(&options).Watch(ctx)
+		request := s.request(&options)
+		if !compressed {
+			request.SetHeader("Accept-Encoding", "identity")
+		}
+		opened, err = request.Watch(ctx)
 		return err
 	})
 	if err != nil {
@@ -122,8 +147,7 @@ func (s *source) WatchWithContext(ctx context.Context, options metav1.ListOption
 		}
 		return nil, err
 	}
-	s.opened()
-	return &stream{Interface: opened, source: s}, nil
+	return opened, nil
 }
 
 // through makes a request through the gate. What came over a connection that was opened meanwhile counts only once that is known to lead
@@ -165,18 +189,6 @@ func (s *source) pause(ctx context.Context) error {
 	return ctx.Err()
 }
 
-// stream is an open watch. The reflector stops every one of them.
-type stream struct {
-	watch.Interface
-	source *source
-}
-
-// Stop is for watch.Interface.
-func (w *stream) Stop() {
-	w.Interface.Stop()
-	w.source.closed()
-}
-
 // The reflector's store: what it is told goes to the session's index at once.
 
 // Transformer is for cache.TransformingStore.
@@ -211,7 +223,7 @@ func (s *source) put(object any, gone bool) error {
 }
 
 // Replace is for cache.ReflectorStore.
-func (s *source) Replace(objects []any, _ string) error {
+func (s *source) Replace(objects []any, resourceVersion string) error {
 	items := make([]*item, 0, len(objects))
 	for i, object := range objects {
 		reduced, err := s.reduce(object)
@@ -222,5 +234,6 @@ func (s *source) Replace(objects []any, _ string) error {
 		objects[i] = nil // a long list need not be there twice
 	}
 	s.session.replace(s, items)
+	s.stream.listed(resourceVersion)
 	return nil
 }

@@ -165,7 +165,7 @@ func shared(s string) string {
 	if s == "" {
 		return ""
 	}
-	return unique.Make(strings.Clone(s)).Value()
+	return unique.Make(s).Value() // which clones what it has not seen
 }
 
 func value(s *string) string {
