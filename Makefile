@@ -96,6 +96,10 @@ bench: ## Run the benchmarks (BENCH=regular expression)
 bench-xds: ## Measure the xDS server beside LinearCache and a floor, each in its process (XDSBENCH=flags of xdsbench); some minutes
 	go run ./bench/xds/cmd/xdsbench $(XDSBENCH)
 
+.PHONY: bench-envoys
+bench-envoys: build envoy ## Measure from a change on disk to what 20 real Envoys do (ENVOYSBENCH=flags of bench/envoys); half a minute
+	go run ./bench/envoys $(ENVOYSBENCH)
+
 .PHONY: bench-watcher
 bench-watcher: kube ## Run the benchmarks with many clusters, and those with real API servers; some minutes
 	go test -tags clusters -timeout 30m -run '^$$' -bench . -benchtime 1x ./bench/watcher

@@ -1,6 +1,7 @@
 package xds
 
 import (
+	"slices"
 	"strconv"
 	"time"
 )
@@ -22,14 +23,11 @@ func (p *pass) batches(st *typeState, due []item) [][]item {
 	case routeType:
 		return split(due, 1, limit)
 	case endpointType:
-		var first, changed []item
-		for _, i := range due {
-			if st.entries[i.name].has.version == "" {
-				first = append(first, i)
-			} else {
-				changed = append(changed, i)
-			}
-		}
+		// A SotW client answers each response with all its names: one that comes from another server, and is sent all of them, gets few.
+		first, changed := partition(due, func(i item) bool {
+			e := st.entries[i.name]
+			return e.has.version == "" || e.unsure && e.has.version == unknownVersion
+		})
 		count := 1
 		if len(changed) > singly {
 			count = singly
@@ -55,20 +53,33 @@ func (p *pass) removalBatches(st *typeState, gone []item) [][]item {
 // split cuts items into batches of at most count items and, where they hold more than one, limit bytes.
 func split(items []item, count, limit int) [][]item {
 	var batches [][]item
-	var batch []item
-	size := 0
-	for _, i := range items {
-		if len(batch) > 0 && (len(batch) >= count || size+i.size() > limit) {
-			batches = append(batches, batch)
-			batch, size = nil, 0
+	from, size := 0, 0
+	for n, i := range items {
+		if n > from && (n-from >= count || size+i.size() > limit) {
+			batches = append(batches, items[from:n])
+			from, size = n, 0
 		}
-		batch = append(batch, i)
 		size += i.size()
 	}
-	if len(batch) > 0 {
-		batches = append(batches, batch)
+	if from < len(items) {
+		batches = append(batches, items[from:])
 	}
 	return batches
+}
+
+// partition returns the items for which is holds, and the others, both in their order.
+func partition(items []item, is func(item) bool) (those, others []item) {
+	if !slices.ContainsFunc(items, is) {
+		return nil, items // as nearly always
+	}
+	for _, i := range items {
+		if is(i) {
+			those = append(those, i)
+		} else {
+			others = append(others, i)
+		}
+	}
+	return those, others
 }
 
 // pick takes the named items out.
@@ -77,14 +88,7 @@ func pick(due []item, names []string) (picked, rest []item) {
 	for _, name := range names {
 		wanted[name] = true
 	}
-	for _, i := range due {
-		if wanted[i.name] {
-			picked = append(picked, i)
-		} else {
-			rest = append(rest, i)
-		}
-	}
-	return picked, rest
+	return partition(due, func(i item) bool { return wanted[i.name] })
 }
 
 // size is the item's bytes in a response, or a little more.

@@ -83,7 +83,8 @@ func TestSotWEnvoyThatMovesIsAnsweredForNamedTypesOnly(t *testing.T) {
 	for _, url := range []string{clusterType, listenerType, endpointType} {
 		moved.subscribe(url, wanted[url]...)
 	}
-	moved.takes(endpointType, names...)
+	// In one response: it answers each with all its names.
+	moved.want(endpointType, names...)
 	moved.subscribe(secretType, "s")
 	moved.want(secretType, "s")
 	require.Empty(t, moved.responses)

@@ -80,13 +80,17 @@ func (w *stateOfTheWorld) resubscribe(s *stream, st *typeState, names []string) 
 		changed = true
 	}
 	delete(wanted, wildcardName)
-	for _, name := range st.sub.list() {
+	var gone []string
+	st.sub.each(func(name string) {
 		if !wanted[name] {
-			st.sub.remove(name)
-			changed = true
-			if !st.sub.covers(name) {
-				st.drop(name)
-			}
+			gone = append(gone, name)
+		}
+	})
+	for _, name := range gone {
+		st.sub.remove(name)
+		changed = true
+		if !st.sub.covers(name) {
+			st.drop(name)
 		}
 	}
 	for _, name := range names {

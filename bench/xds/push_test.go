@@ -1,76 +1,56 @@
 package xds
 
 import (
-	"runtime"
+	"context"
+	"fmt"
 	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/podway/podway/bench/xds/fleet"
+	"github.com/podway/podway/bench/xds/servers"
 )
 
-var systems = []struct {
-	name string
-	make func(testing.TB, int) *system
-}{
-	{"Floor", floorProbe},
-	{"Podway", podway},
-	{"LinearCache", linearCache},
-}
+const (
+	streams = 100
+	// perConnection keeps the clients' share of the machine small.
+	perConnection = 50
+	patience      = time.Minute
+)
 
-const streams = 100
-
-// BenchmarkPush is one changed assignment of 100 endpoints to 100 delta streams, from its publication to the last
-// acknowledgement. Clients are part of what is measured.
+// BenchmarkPush is one changed assignment of 100 endpoints to 100 delta streams, from its publication to the last acknowledgement. Server and
+// clients are in this process, and both are part of what is measured: cmd/xdsbench tells them apart.
 func BenchmarkPush(b *testing.B) {
 	for _, clusters := range []int{10, 1000} {
-		for _, s := range systems {
-			b.Run(s.name+"/"+map[int]string{10: "10Clusters", 1000: "1000Clusters"}[clusters], func(b *testing.B) {
-				system := s.make(b, clusters)
-				defer system.stop()
-				f := newFleet(b, system.address, streams, clusters)
-				defer f.close()
-				f.wait(streams * clusters)
-				seed := 0
-				b.ReportAllocs()
-				for b.Loop() {
-					seed++
-					system.publish(seed)
-					f.wait(streams)
-				}
-			})
+		for _, kind := range []string{servers.Floor, servers.Podway, servers.LinearCache} {
+			b.Run(fmt.Sprintf("%s/%dClusters", kind, clusters), func(b *testing.B) { push(b, kind, clusters) })
 		}
 	}
 }
 
-// BenchmarkState is the memory that 100 streams hold once they are up to date, clients included: bytes a stream and cluster, from
-// the difference between 10 and 1000 clusters.
-func BenchmarkState(b *testing.B) {
-	for _, s := range systems {
-		b.Run(s.name, func(b *testing.B) {
-			for b.Loop() {
-				few, many := held(b, s.make, 10), held(b, s.make, 1000)
-				b.ReportMetric(float64(many-few)/streams, "B/stream")
-			}
-		})
+func push(b *testing.B, kind string, clusters int) {
+	system, err := servers.Start(kind, clusters)
+	require.NoError(b, err)
+	defer func() { require.NoError(b, system.Stop()) }()
+	f, err := fleet.Open(fleet.Options{
+		Address: system.Address, Streams: streams, PerConnection: perConnection, Names: servers.Names(clusters), Expected: int64(streams * clusters),
+	})
+	require.NoError(b, err)
+	defer f.Close()
+	acknowledged := func() {
+		ctx, cancel := context.WithTimeout(context.Background(), patience)
+		defer cancel()
+		_, err := f.Wait(ctx)
+		require.NoError(b, err)
 	}
-}
-
-func held(b *testing.B, start func(testing.TB, int) *system, clusters int) int64 {
-	b.Helper()
-	system := start(b, clusters)
-	defer system.stop()
-	system.publish(1)
-	before := heap()
-	f := newFleet(b, system.address, streams, clusters)
-	defer f.close()
-	f.wait(streams * clusters)
-	system.publish(2)
-	f.wait(streams)
-	after := heap()
-	return after - before
-}
-
-func heap() int64 {
-	runtime.GC()
-	runtime.GC()
-	var m runtime.MemStats
-	runtime.ReadMemStats(&m)
-	return int64(m.HeapAlloc)
+	acknowledged()
+	seed := 0
+	b.ReportAllocs()
+	for b.Loop() {
+		seed++
+		f.Expect(f.Acked() + streams)
+		require.NoError(b, system.Publish(0, seed))
+		acknowledged()
+	}
 }

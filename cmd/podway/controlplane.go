@@ -89,7 +89,7 @@ func newControlPlane(cfg serveConfig, remember remembering) *controlPlane {
 	c.brake = brake.New(brake.Config{Defaults: cfg.Brake, Registerer: registry, OnChange: func(keys []pods.ServiceKey) { c.lanes.Touch(keys) }})
 	c.lanes = watcher.NewLanes(c.brake.Observe)
 	c.server = xds.New(xds.Config{
-		Access: cfg.access, Limits: cfg.XDS.Limits,
+		Access: cfg.access, Limits: cfg.XDS.Limits, ShutdownSpread: cfg.XDS.ShutdownSpread, ShutdownBound: cfg.XDS.ShutdownSpread + shutdownGrace,
 		Logger: cfg.Log, Registerer: registry, OnRejected: rejected.add, Identifier: "podway " + readVersion().Version,
 	})
 	c.pipeline = newPipeline(c.server, board, rejected, cfg.Log)
@@ -140,30 +140,35 @@ func (c *controlPlane) locate(problem api.Problem) api.Problem {
 	return problem
 }
 
-// run ends when the context does, or when a part fails. The admin interface
-// outlives the other parts, so that whoever asks meanwhile learns that this is ending.
+// run ends when the context does, or when a part fails. The other parts go on until the xDS server has let go of its last Envoy, which is kept
+// current meanwhile, and the admin interface outlives them, so that whoever asks learns that this is ending.
 func (c *controlPlane) run(ctx context.Context, adminListener net.Listener) error {
 	adminCtx, endAdmin := context.WithCancel(context.WithoutCancel(ctx))
 	defer endAdmin()
 	group, ctx := errgroup.WithContext(ctx)
+	parts, endParts := context.WithCancel(context.WithoutCancel(ctx))
+	defer endParts()
 	adminEnded := make(chan error, 1)
 	go func() { adminEnded <- runAdmin(adminCtx, adminListener, c.admin) }()
-	group.Go(func() error { return c.source.Run(ctx) })
-	group.Go(func() error { return c.brake.Run(ctx) })
-	group.Go(func() error { return c.behind.run(ctx) })
-	group.Go(func() error { return c.clashes.run(ctx) })
-	group.Go(func() error { return c.runFleet(ctx) })
+	group.Go(func() error { return c.source.Run(parts) })
+	group.Go(func() error { return c.brake.Run(parts) })
+	group.Go(func() error { return c.behind.run(parts) })
+	group.Go(func() error { return c.clashes.run(parts) })
+	group.Go(func() error { return c.runFleet(parts) })
 	group.Go(func() error {
-		followCertificates(ctx, c.cfg.access, c.board)
+		followCertificates(parts, c.cfg.access, c.board)
 		return nil
 	})
 	first := make(chan struct{})
 	group.Go(func() error {
-		c.pipeline.run(ctx, c.lanes, first)
+		c.pipeline.run(parts, c.lanes, first)
 		return nil
 	})
-	group.Go(func() error { return c.giveBack(ctx) })
-	group.Go(func() error { return c.runXDS(ctx, first, adminListener.Addr().String()) })
+	group.Go(func() error { return c.giveBack(parts) })
+	group.Go(func() error {
+		defer endParts()
+		return c.runXDS(ctx, first, adminListener.Addr().String())
+	})
 	group.Go(func() error {
 		select {
 		case err := <-adminEnded:

@@ -75,7 +75,11 @@ The admin interface answers /healthz, /readyz, /problems, /clusters, /envoys and
 xDS carries the private keys of HTTPS listeners. On loopback it is plain text unless told
 otherwise. With --xds-cert, --xds-key, --xds-client-ca and --trust-domain it is mTLS: the
 one URI SAN of an Envoy's certificate, spiffe://DOMAIN/gateway/NAMESPACE/NAME, says which
-Gateway it may be. The files are read again when they change.`,
+Gateway it may be. The files are read again when they change.
+
+Several podways may serve the same input: they send the same versions, so that an Envoy that
+moves from one to another is sent nothing. SIGTERM makes podway not ready at once; it then lets
+go of its Envoys one after the other, and keeps those current whose turn has not come.`,
 		Example: `  podway serve --config ./config
   podway serve --config ./config --log-format json --log-level debug
 

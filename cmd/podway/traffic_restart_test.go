@@ -98,35 +98,39 @@ func (w *world) versions() []string {
 // servePlane is podway serve as a process of its own, so that it can be killed.
 type servePlane struct {
 	*exec.Cmd
-	ended chan struct{}
+	xds, admin string
+	ended      chan struct{}
 }
 
 // startServe starts it and waits until it is ready.
-func (w *world) startServe(xdsAddress string) *servePlane {
+func (w *world) startServe(xdsAddress string, flags ...string) *servePlane {
 	w.Helper()
 	// The test binary is podway where it is called that; see TestMain.
-	cmd := exec.CommandContext(context.WithoutCancel(w.Context()), "podway", "serve", "--config", w.directory, "--xds-address", xdsAddress,
-		"--admin-address", "127.0.0.1:0")
+	cmd := exec.CommandContext(context.WithoutCancel(w.Context()), "podway", append([]string{
+		"serve", "--config", w.directory, "--xds-address", xdsAddress, "--admin-address", "127.0.0.1:0",
+	}, flags...)...)
 	stderr, err := cmd.StderrPipe()
 	require.NoError(w, err)
 	require.NoError(w, cmd.Start())
 	plane := &servePlane{Cmd: cmd, ended: make(chan struct{})}
 	w.Cleanup(plane.kill)
-	ready := make(chan string, 1)
+	ready := make(chan []string, 1)
 	go func() {
 		defer close(plane.ended)
-		find := regexp.MustCompile(`msg=Ready xds=(\S+)`)
+		find := regexp.MustCompile(`msg=Ready xds=(\S+) admin=(\S+)`)
 		lines := bufio.NewScanner(stderr)
 		for lines.Scan() {
 			_, _ = io.WriteString(w.log, lines.Text()+"\n") // a buffer in memory
 			if match := find.FindStringSubmatch(lines.Text()); match != nil {
-				ready <- match[1]
+				ready <- match
 			}
 		}
 		_ = cmd.Wait() // it is killed
 	}()
 	select {
-	case w.xdsAddress = <-ready:
+	case match := <-ready:
+		plane.xds, plane.admin = match[1], match[2]
+		w.xdsAddress = plane.xds
 	case <-plane.ended:
 		w.Fatalf("podway serve ended:\n%s", w.log.String())
 	case <-time.After(2 * time.Minute):

@@ -12,10 +12,15 @@ import (
 	"github.com/podway/podway/xds"
 )
 
-// xdsOptions say who may connect to the xDS port, and how much clients may cost.
+// shutdownGrace is how long the end of the streams may take beyond the time over which they are closed.
+const shutdownGrace = 5 * time.Second
+
+// xdsOptions say who may connect to the xDS port, how much clients may cost, and how they are let go.
 type xdsOptions struct {
 	Access xds.AccessConfig
 	Limits xds.Limits
+	// ShutdownSpread is the time over which streams are closed at the end; 0 for all at once.
+	ShutdownSpread time.Duration
 }
 
 // addXDSFlags adds the flags of xdsOptions to a command.
@@ -33,9 +38,11 @@ func addXDSFlags(cmd *cobra.Command, o *xdsOptions) {
 		"`COUNT` of xDS streams that may be opened in a second; bursts may be 4 times that, and one address or identity a fifth of it")
 	flags.IntVar(&o.Limits.MaxRequestBytes, "xds-max-request-bytes", xds.DefaultMaxRequestBytes, "largest xDS request that is read, in `BYTES`")
 	flags.DurationVar(&o.Limits.PingInterval, "xds-ping-interval", xds.DefaultPingInterval, "`DURATION` of silence after which a connection is asked whether its peer is there; at least 1s")
+	flags.DurationVar(&o.ShutdownSpread, "xds-shutdown-spread", 5*time.Second,
+		"`DURATION` over which xDS streams are closed at the end, so that their Envoys move to other replicas one after the other")
 	for _, name := range []string{
 		"trust-domain", "identity-path", "operator-identity",
-		"xds-max-streams", "xds-max-streams-per-peer", "xds-stream-rate", "xds-max-request-bytes", "xds-ping-interval",
+		"xds-max-streams", "xds-max-streams-per-peer", "xds-stream-rate", "xds-max-request-bytes", "xds-ping-interval", "xds-shutdown-spread",
 	} {
 		complete(cmd, name)
 	}
@@ -53,6 +60,9 @@ func (o *xdsOptions) check() error {
 	}
 	if interval := o.Limits.PingInterval; interval != 0 && interval < time.Second {
 		return usagef("--xds-ping-interval %s: want 1s or more", interval)
+	}
+	if o.ShutdownSpread < 0 {
+		return usagef("--xds-shutdown-spread %s: want 0s or more", o.ShutdownSpread)
 	}
 	return nil
 }

@@ -3,6 +3,7 @@
 package clusters
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net/netip"
@@ -28,7 +29,7 @@ type edge struct {
 func (w *world) startEnvoy(gateway string) *edge {
 	w.Helper()
 	bootstrap, err := envoy.Bootstrap(envoy.BootstrapConfig{
-		Gateway: types.NamespacedName{Namespace: "edge", Name: gateway}, NodeID: gateway, XDSAddress: w.plane.xds, AdminAddress: "127.0.0.1:0",
+		Gateway: types.NamespacedName{Namespace: "edge", Name: gateway}, NodeID: gateway, XDSAddress: cmp.Or(w.relay, w.plane.xds), AdminAddress: "127.0.0.1:0",
 	})
 	require.NoError(w, err)
 	process, err := envoy.Start(context.Background(), envoy.StartConfig{Bootstrap: bootstrap, Directory: w.whole.TempDir(), Concurrency: 2})

@@ -34,6 +34,8 @@ type world struct {
 	members map[string]*member
 	plane   *plane
 	edge    *edge
+	// relay is where Envoys find podway, where that is not the plane itself.
+	relay string
 
 	mu      sync.Mutex
 	secrets map[string]bool // by mu: what no log line and no answer may have in it

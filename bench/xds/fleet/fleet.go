@@ -1,4 +1,4 @@
-// Package fleet is many delta clients that acknowledge whatever they get and hardly decode it.
+// Package fleet is many clients that acknowledge whatever they get and hardly decode it.
 package fleet
 
 import (
@@ -10,19 +10,14 @@ import (
 	"sync/atomic"
 	"time"
 
-	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
-	discoveryv3 "github.com/envoyproxy/go-control-plane/envoy/service/discovery/v3"
-	"github.com/envoyproxy/go-control-plane/pkg/resource/v3"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials/insecure"
-	"google.golang.org/protobuf/proto"
 
 	"github.com/podway/podway/bench/xds/raw"
 	"github.com/podway/podway/bench/xds/servers"
 )
 
 const (
-	deltaADS = "/envoy.service.discovery.v3.AggregatedDiscoveryService/DeltaAggregatedResources"
 	// window is about that of Envoy, in bytes.
 	window = 16 << 20
 	// small is the window of a client that does not read.
@@ -38,6 +33,9 @@ type Options struct {
 	Names         []string
 	// Versions are what clients say they have.
 	Versions map[string]string
+	// World has them speak the state-of-the-world variant instead of delta; they say that they have Version.
+	World   bool
+	Version string
 	// Stalled of the streams never read.
 	Stalled int
 	// Expected is how many resources Wait waits for at first.
@@ -47,6 +45,7 @@ type Options struct {
 // Fleet is open streams.
 type Fleet struct {
 	options Options
+	variant variant
 	ctx     context.Context
 	cancel  context.CancelFunc
 	group   sync.WaitGroup
@@ -61,8 +60,12 @@ type Fleet struct {
 
 // Open opens all streams at once and returns when all have sent their first request.
 func Open(o Options) (*Fleet, error) {
+	v, err := o.variant()
+	if err != nil {
+		return nil, err
+	}
 	ctx, cancel := context.WithCancel(context.Background())
-	f := &Fleet{options: o, ctx: ctx, cancel: cancel, failed: make(chan error, o.Streams), reached: make(chan struct{}, 1)}
+	f := &Fleet{options: o, variant: v, ctx: ctx, cancel: cancel, failed: make(chan error, o.Streams), reached: make(chan struct{}, 1)}
 	f.target.Store(o.Expected)
 	var opening sync.WaitGroup
 	errs := make(chan error, o.Streams)
@@ -81,6 +84,13 @@ func Open(o Options) (*Fleet, error) {
 	return f, nil
 }
 
+func (o Options) variant() (variant, error) {
+	if o.World {
+		return newWorld(o.Names, o.Version)
+	}
+	return delta{names: o.Names, versions: o.Versions}, nil
+}
+
 func (f *Fleet) connect(from, to int) error {
 	stalled := from < f.options.Stalled
 	size := int32(window)
@@ -95,7 +105,7 @@ func (f *Fleet) connect(from, to int) error {
 	f.conns = append(f.conns, conn)
 	f.mu.Unlock()
 	for i := from; i < to; i++ {
-		stream, err := Stream(f.ctx, conn, i, f.options.Names, f.options.Versions)
+		stream, err := open(f.ctx, conn, i, f.variant)
 		if err != nil {
 			return err
 		}
@@ -113,16 +123,13 @@ func Dial(address string, size int32) (*grpc.ClientConn, error) {
 		grpc.WithDefaultCallOptions(grpc.ForceCodecV2(raw.Codec{}), grpc.MaxCallRecvMsgSize(64<<20)))
 }
 
-// Stream opens one stream and sends its first request.
-func Stream(ctx context.Context, conn *grpc.ClientConn, number int, names []string, versions map[string]string) (grpc.ClientStream, error) {
-	stream, err := conn.NewStream(ctx, &grpc.StreamDesc{ClientStreams: true, ServerStreams: true}, deltaADS)
+// open opens one stream and sends its first request.
+func open(ctx context.Context, conn *grpc.ClientConn, number int, v variant) (grpc.ClientStream, error) {
+	stream, err := conn.NewStream(ctx, &grpc.StreamDesc{ClientStreams: true, ServerStreams: true}, v.method())
 	if err != nil {
 		return nil, err
 	}
-	first, err := proto.Marshal(&discoveryv3.DeltaDiscoveryRequest{
-		Node: &corev3.Node{Id: fmt.Sprintf("envoy-%d", number), Cluster: servers.Gateway}, TypeUrl: resource.EndpointType,
-		ResourceNamesSubscribe: names, InitialResourceVersions: versions,
-	})
+	first, err := v.first(number)
 	if err != nil {
 		return nil, err
 	}
@@ -138,7 +145,7 @@ func (f *Fleet) follow(stream grpc.ClientStream) {
 			return
 		}
 		r := raw.Read(m)
-		ack, err := proto.Marshal(&discoveryv3.DeltaDiscoveryRequest{TypeUrl: resource.EndpointType, ResponseNonce: r.Nonce})
+		ack, err := f.variant.ack(r)
 		if err == nil {
 			err = stream.SendMsg(ack)
 		}
@@ -153,7 +160,9 @@ func (f *Fleet) follow(stream grpc.ClientStream) {
 func (f *Fleet) count(r raw.Response, m []byte) {
 	now := time.Now().UnixNano()
 	f.bytes.Add(int64(len(m)))
-	f.removed.Add(int64(r.Removed))
+	if !f.options.World {
+		f.removed.Add(int64(r.Removed))
+	}
 	for age := now - stamp(m, now); ; {
 		oldest := f.oldest.Load()
 		if age <= oldest || f.oldest.CompareAndSwap(oldest, age) {

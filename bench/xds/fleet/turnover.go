@@ -56,7 +56,7 @@ func (t *Turnover) Run(ctx context.Context, count int) error {
 func (t *Turnover) once(ctx context.Context, conn *grpc.ClientConn, number int) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	stream, err := Stream(ctx, conn, number, t.names, nil)
+	stream, err := open(ctx, conn, number, delta{names: t.names})
 	if err != nil {
 		return err
 	}

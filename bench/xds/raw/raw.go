@@ -1,4 +1,4 @@
-// Package raw handles messages of delta discovery as bytes, so that what surrounds the server that is measured costs little.
+// Package raw handles messages of discovery as bytes, so that what surrounds the server that is measured costs little.
 package raw
 
 import (
@@ -6,8 +6,15 @@ import (
 	"google.golang.org/protobuf/encoding/protowire"
 )
 
-// Fields of a DeltaDiscoveryResponse and, of a DeltaDiscoveryRequest, InitialVersions.
+// The methods of delta and of the state of the world.
 const (
+	DeltaMethod = "/envoy.service.discovery.v3.AggregatedDiscoveryService/DeltaAggregatedResources"
+	WorldMethod = "/envoy.service.discovery.v3.AggregatedDiscoveryService/StreamAggregatedResources"
+)
+
+// Fields of a DeltaDiscoveryResponse and, of a DeltaDiscoveryRequest, InitialVersions. A DiscoveryResponse has the first three too.
+const (
+	version         = 1
 	resources       = 2
 	nonce           = 5
 	removed         = 6
@@ -31,13 +38,15 @@ func (Codec) Unmarshal(data mem.BufferSlice, v any) error {
 	return nil
 }
 
-// Response is what clients look at in a DeltaDiscoveryResponse.
+// Response is what clients look at in a response.
 type Response struct {
-	Nonce              string
-	Resources, Removed int
+	Version, Nonce string
+	Resources      int
+	// Removed is for delta only: the state of the world has another field in its place.
+	Removed int
 }
 
-// Read reads a DeltaDiscoveryResponse, or as much of it as is well formed.
+// Read reads a response of either variant, or as much of it as is well formed.
 func Read(m []byte) (r Response) {
 	each(m, func(number protowire.Number, value []byte) {
 		switch number {
@@ -45,6 +54,9 @@ func Read(m []byte) (r Response) {
 			r.Resources++
 		case removed:
 			r.Removed++
+		case version:
+			text, _ := protowire.ConsumeString(value)
+			r.Version = text
 		case nonce:
 			text, _ := protowire.ConsumeString(value)
 			r.Nonce = text

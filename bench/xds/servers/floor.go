@@ -15,9 +15,10 @@ import (
 )
 
 // floor answers each first request with everything, unless the client has it, and each publication with the same bytes on
-// every stream.
+// every delta stream.
 type floor struct {
-	everything []byte
+	// everything is for delta, world for the state of the world.
+	everything, world []byte
 
 	mu      sync.Mutex
 	streams map[chan []byte]bool
@@ -33,18 +34,24 @@ const receiveWindow = 256 << 10
 
 func startFloor(listener net.Listener, names []string) (*System, error) {
 	m := &discoveryv3.DeltaDiscoveryResponse{TypeUrl: resource.EndpointType, Nonce: "first"}
+	w := &discoveryv3.DiscoveryResponse{TypeUrl: resource.EndpointType, Nonce: "first", VersionInfo: "0123456789abcdef"}
 	for _, name := range names {
 		packed, err := anypb.New(small(name))
 		if err != nil {
 			return nil, err
 		}
 		m.Resources = append(m.Resources, &discoveryv3.Resource{Name: name, Version: "0123456789abcdef", Resource: packed})
+		w.Resources = append(w.Resources, packed)
 	}
 	everything, err := proto.Marshal(m)
 	if err != nil {
 		return nil, err
 	}
-	f := &floor{everything: everything, streams: map[chan []byte]bool{}}
+	world, err := proto.Marshal(w)
+	if err != nil {
+		return nil, err
+	}
+	f := &floor{everything: everything, world: world, streams: map[chan []byte]bool{}}
 	server := grpc.NewServer(grpc.ForceServerCodecV2(raw.Codec{}),
 		grpc.StaticStreamWindowSize(receiveWindow), grpc.StaticConnWindowSize(receiveWindow), grpc.UnknownServiceHandler(func(_ any, stream grpc.ServerStream) error {
 			return f.serve(stream)
@@ -56,6 +63,9 @@ func (f *floor) serve(stream grpc.ServerStream) error {
 	var request []byte
 	if err := stream.RecvMsg(&request); err != nil {
 		return err
+	}
+	if method, _ := grpc.MethodFromServerStream(stream); method == raw.WorldMethod {
+		return f.serveWorld(stream)
 	}
 	first := f.everything
 	if raw.Has(request, raw.InitialVersions) {
@@ -88,6 +98,19 @@ func (f *floor) serve(stream grpc.ServerStream) error {
 			if err := stream.SendMsg(m); err != nil {
 				return err
 			}
+		}
+	}
+}
+
+// serveWorld sends everything, as that variant must for endpoints whatever the client has.
+func (f *floor) serveWorld(stream grpc.ServerStream) error {
+	if err := stream.SendMsg(f.world); err != nil {
+		return err
+	}
+	for {
+		var ack []byte
+		if err := stream.RecvMsg(&ack); err != nil {
+			return err
 		}
 	}
 }

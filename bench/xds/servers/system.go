@@ -11,6 +11,7 @@ import (
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	endpointv3 "github.com/envoyproxy/go-control-plane/envoy/config/endpoint/v3"
 	"google.golang.org/grpc"
+	"google.golang.org/protobuf/proto"
 )
 
 // Gateway is the node.cluster of all clients.
@@ -86,6 +87,9 @@ func assignment(name string, seed int) *endpointv3.ClusterLoadAssignment {
 	locality.LbEndpoints[0].GetEndpoint().Hostname = fmt.Sprintf("%s%0*d", Stamp, StampDigits, time.Now().UnixNano())
 	return &endpointv3.ClusterLoadAssignment{ClusterName: name, Endpoints: []*endpointv3.LocalityLbEndpoints{locality}}
 }
+
+// AssignmentBytes is the size of a changed assignment.
+func AssignmentBytes() int { return proto.Size(assignment(name(0), 0)) }
 
 func small(name string) *endpointv3.ClusterLoadAssignment {
 	return &endpointv3.ClusterLoadAssignment{ClusterName: name}

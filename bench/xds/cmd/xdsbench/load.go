@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"time"
 
 	"github.com/podway/podway/bench/xds/fleet"
@@ -37,7 +38,8 @@ func with(ctx context.Context, o options, kind string, clusters int, f fleet.Opt
 // continuous is one assignment that changes far more often than all streams can be told.
 func continuous(ctx context.Context, o options) error {
 	fmt.Fprintf(o.out, "\nContinuous change: one assignment every %s, %d streams with %d clusters\n", gap, o.streams, few)
-	base := 0.0
+	base, is := 0.0, 0.0
+	var oldest time.Duration
 	for _, kind := range kinds {
 		err := with(ctx, o, kind, few, fleet.Options{Streams: o.streams, PerConnection: o.perConnection}, func(l *lane) error {
 			before, err := l.order(order{Settle: true})
@@ -53,95 +55,72 @@ func continuous(ctx context.Context, o options) error {
 				return err
 			}
 			rate := float64(l.fleet.Acked()-acked) / time.Since(began).Seconds()
-			if kind == servers.Floor {
+			old := l.fleet.TakeOldest()
+			switch kind {
+			case servers.Floor:
 				base = rate
+			case servers.Podway:
+				is, oldest = rate, old
 			}
 			fmt.Fprintf(o.out, "%12s  %8.0f acknowledged a second (%.2f of the floor)  %.1f us of CPU each  oldest %s  resident +%.1f MB\n",
 				kind, rate, rate/base, float64(after.CPU-before.CPU)/1e3/float64(l.fleet.Acked()-acked),
-				short(l.fleet.TakeOldest()), float64(after.Resident-before.Resident)/(1<<20))
+				short(old), float64(after.Resident-before.Resident)/(1<<20))
 			return nil
 		})
 		if err != nil {
 			return err
 		}
 	}
+	o.atLeast("acknowledged a second beside the floor's", is/base, 0.5)
+	o.atMost("age of the oldest content, in ms", float64(oldest)/1e6, 500)
 	return nil
 }
 
-// reconnect is all streams at once, by clients that have everything. A change that is published as soon as all have asked shows when they are served.
-func reconnect(ctx context.Context, o options) error {
-	fmt.Fprintf(o.out, "\n%d clients that have all of %d clusters connect at once\n", o.streams, o.clusters)
-	for _, kind := range kinds {
-		err := with(ctx, o, kind, o.clusters, fleet.Options{}, func(l *lane) error {
-			names := servers.Names(o.clusters)
-			versions, err := fleet.Versions(ctx, l.address, names)
-			if err != nil {
-				return err
-			}
-			before, err := l.order(order{Settle: true})
-			if err != nil {
-				return err
-			}
-			began := time.Now()
-			l.fleet, err = fleet.Open(fleet.Options{
-				Address: l.address, Streams: o.streams, PerConnection: o.perConnection, Names: names, Versions: versions, Expected: int64(o.streams),
-			})
-			if err != nil {
-				return err
-			}
-			if _, err := l.order(order{Count: 1}); err != nil {
-				return err
-			}
-			at, err := l.wait(ctx)
-			if err != nil {
-				return err
-			}
-			rest()
-			after, err := l.order(order{})
-			if err != nil {
-				return err
-			}
-			fmt.Fprintf(o.out, "%12s  settled in %.2f s  CPU %.2f s  %d resources sent that had not changed, %d removed\n",
-				kind, at.Sub(began).Seconds(), (after.CPU - before.CPU).Seconds(), l.fleet.Acked()-int64(o.streams), l.fleet.Removed())
-			return nil
-		})
-		if err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// stalled is the same push with and without streams that never read. The floor has no answer to those.
+// stalled is the same push with and without streams that never read, in turn. The floor has no answer to those.
 func stalled(ctx context.Context, o options) error {
 	fmt.Fprintf(o.out, "\nOne stream of a hundred does not read: the others' last acknowledgement, %d streams with %d clusters\n", o.streams, few)
+	is := 0.0
 	for _, kind := range []string{servers.Podway, servers.LinearCache} {
-		var p99, p50 [2]time.Duration
-		for i, share := range []int{0, 100} {
-			f := fleet.Options{Streams: o.streams, PerConnection: o.perConnection}
-			if share > 0 {
-				f.Stalled = max(1, o.streams/share)
-			}
-			err := with(ctx, o, kind, few, f, func(l *lane) error {
-				times := make([]time.Duration, 0, o.pushes)
-				for range o.pushes {
-					took, err := l.push(ctx, 1, o.streams-f.Stalled)
-					if err != nil {
-						return err
-					}
-					times = append(times, took)
-				}
-				p50[i], p99[i] = percentile(times, 50), percentile(times, 99)
-				return nil
-			})
-			if err != nil {
-				return err
-			}
+		without, beside, err := stalledBeside(ctx, o, kind)
+		if err != nil {
+			return err
 		}
-		fmt.Fprintf(o.out, "%12s  p50 %s, without such %s (%.2f)  p99 %s, without such %s (%.2f)\n",
-			kind, short(p50[1]), short(p50[0]), ratio(p50[1], p50[0]), short(p99[1]), short(p99[0]), ratio(p99[1], p99[0]))
+		var ratios [2]float64
+		for i, percent := range []int{50, 99} {
+			b, w := percentile(beside, percent), percentile(without, percent)
+			ratios[i] = ratio(b, w)
+			fmt.Fprintf(o.out, "%12s  p%d %s, without such %s (%.2f)\n", kind, percent, short(b), short(w), ratios[i])
+		}
+		if kind == servers.Podway {
+			is = ratios[1]
+		}
 	}
+	o.atMost("p99 of the others beside that without such", is, 1.2)
 	return nil
+}
+
+// stalledBeside returns how long pushes take with all streams reading, and beside some that do not.
+func stalledBeside(ctx context.Context, o options, kind string) (without, beside []time.Duration, err error) {
+	all := fleet.Options{Streams: o.streams, PerConnection: o.perConnection}
+	some := all
+	some.Stalled = max(1, o.streams/100)
+	err = with(ctx, o, kind, few, all, func(whole *lane) error {
+		return with(ctx, o, kind, few, some, func(l *lane) error {
+			for range o.pushes {
+				took, err := whole.push(ctx, 1, o.streams)
+				if err != nil {
+					return err
+				}
+				without = append(without, took)
+				if took, err = l.push(ctx, 1, o.streams-some.Stalled); err != nil {
+					return err
+				}
+				beside = append(beside, took)
+			}
+			return nil
+		})
+	})
+	return without, beside, err
 }
 
 const (
@@ -153,7 +132,7 @@ const (
 func burst(ctx context.Context, o options) error {
 	streams, clusters := min(burstStreams, o.streams), max(burstChanges, o.clusters)
 	fmt.Fprintf(o.out, "\nA burst of %d changed assignments of 100 endpoints to %d streams: until the last has the last\n", burstChanges, streams)
-	var base time.Duration
+	var base, is time.Duration
 	for _, kind := range kinds {
 		err := with(ctx, o, kind, clusters, fleet.Options{Streams: streams, PerConnection: o.perConnection}, func(l *lane) error {
 			before, err := l.order(order{Settle: true})
@@ -169,8 +148,11 @@ func burst(ctx context.Context, o options) error {
 			if err != nil {
 				return err
 			}
-			if kind == servers.Floor {
+			switch kind {
+			case servers.Floor:
 				base = took
+			case servers.Podway:
+				is = took
 			}
 			fmt.Fprintf(o.out, "%12s  %s (%.2f of the floor)  CPU %.2f s\n", kind, short(took), ratio(took, base), (after.CPU - before.CPU).Seconds())
 			return nil
@@ -179,6 +161,7 @@ func burst(ctx context.Context, o options) error {
 			return err
 		}
 	}
+	o.atMost("time until the last has the last, in ms", float64(is)/1e6, 1000)
 	return nil
 }
 
@@ -210,6 +193,10 @@ func opened(ctx context.Context, o options) error {
 			}
 			fmt.Fprintf(o.out, "%12s  goroutines %+d  heap %+.2f MB  CPU of each %.0f us\n", kind, after.Goroutines-before.Goroutines,
 				float64(after.Heap-before.Heap)/(1<<20), float64(after.CPU-before.CPU)/1e3/float64(o.opened))
+			if kind == servers.Podway {
+				o.atMost("goroutines more or fewer", math.Abs(float64(after.Goroutines-before.Goroutines)), 5)
+				o.atMost("heap more, in MB", float64(after.Heap-before.Heap)/(1<<20), 2)
+			}
 			return nil
 		})
 		if err != nil {

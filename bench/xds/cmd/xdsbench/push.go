@@ -67,7 +67,23 @@ func push(ctx context.Context, o options) (err error) {
 			short(percentile(f.times, 99)), ratio(percentile(f.times, 99), percentile(floor.times, 99)),
 			float64(f.bytes)/f.pushes()/float64(o.streams))
 	}
-	return w.Flush()
+	if err := w.Flush(); err != nil {
+		return err
+	}
+	judgePush(o, all[0], all[1], all[2], all[3])
+	return nil
+}
+
+func judgePush(o options, floor, many, few, linear figures) {
+	o.atMost("CPU of a push beside the floor's", many.cpu()/floor.cpu(), 1.5)
+	for _, percent := range []int{50, 99} {
+		is := percentile(many.times, percent)
+		o.atMost(fmt.Sprintf("last acknowledgement beside the floor's, p%d", percent), ratio(is, percentile(floor.times, percent)), 1.5)
+		o.atLeast(fmt.Sprintf("LinearCache's beside it, p%d", percent), ratio(percentile(linear.times, percent), is), 15)
+	}
+	o.atLeast("LinearCache's CPU beside it", linear.cpu()/many.cpu(), 15)
+	o.atMost("CPU with many clusters beside that with few", many.cpu()/few.cpu(), 1.2)
+	o.atMost("bytes to each Envoy beyond the assignment", float64(many.bytes)/many.pushes()/float64(o.streams)-float64(servers.AssignmentBytes()), 200)
 }
 
 // warmUp is how many pushes are not counted.
@@ -120,13 +136,18 @@ func ratio(a, b time.Duration) float64 { return float64(a) / float64(b) }
 // state is the slope of resident memory between few and many clusters.
 func state(ctx context.Context, o options) error {
 	fmt.Fprintf(o.out, "\nState of a stream that %d clusters cost instead of %d, over %d streams\n", o.clusters, few, o.streams)
-	for _, kind := range []string{servers.Floor, servers.Podway, servers.LinearCache} {
+	is := 0.0
+	for _, kind := range kinds {
 		slope, heap, err := slopeOf(ctx, o, kind)
 		if err != nil {
 			return err
 		}
 		fmt.Fprintf(o.out, "%12s  %8.2f KB resident  %8.2f KB of heap\n", kind, slope/1024, heap/1024)
+		if kind == servers.Podway {
+			is = slope / 1024
+		}
 	}
+	o.atMost("resident memory of a stream, in KB", is, 8)
 	return nil
 }
 
