@@ -42,7 +42,7 @@ func (p *Plan) Endpoints(tunnel types.NamespacedName, live pods.Live) Endpoints 
 		Wire:        encodeAssignment(name, sorter, plan.tunnel.Spec.HostHeader), Partial: partial, Owners: plan.owners,
 	}}
 	if clash != "" {
-		result.Problems = append(result.Problems, plan.ambiguous(clash))
+		result.Problems = append(result.Problems, ambiguous(clash))
 	}
 	if len(sorter.order) == 0 && !partial {
 		result.Problems = append(result.Problems, plan.empty())
@@ -111,11 +111,12 @@ func (e *entry) collectWhere(found []backend, set *pods.Set, takes func(*pods.Po
 	return found
 }
 
-func (t *tunnelPlan) ambiguous(clash string) api.Problem {
+func ambiguous(clash string) api.Problem {
 	return api.Problem{
 		Code: codeAmbiguousAddress, Severity: api.Warning, Field: "spec.services",
 		Message: clash + ": its requests reach whichever of the two the Envoys' network leads to",
-		Remedy:  "give the clusters address ranges that do not overlap, or use a tunnel for each",
+		Remedy: "give the clusters address ranges that do not overlap; where they are in networks apart, each with Gateways of its own, " +
+			"say so in the network of MemberClusters and GatewayParameters, and use a tunnel for each",
 	}
 }
 

@@ -203,6 +203,7 @@ func render(t *testing.T, p *picture, plan *Plan) map[string]string {
 	for _, name := range plan.AllTunnels() {
 		problems = append(problems, plan.Endpoints(name, p.live).Problems...)
 	}
+	problems = append(problems, plan.ClashProblems(plan.Clashes(p.live, nil))...)
 	if problems = api.SortProblems(problems); len(problems) > 0 {
 		data, err := yaml.Marshal(problems)
 		if err != nil {

@@ -58,8 +58,8 @@ func (s *sorter) merge() (clash string) {
 		}
 		last := s.at(merged - 1)
 		last.weight += next.weight
-		if clash == "" && next.pod != nil && last.cluster != next.cluster {
-			clash = fmt.Sprintf("%s is the address of a Pod in cluster %s and of one in cluster %s", next.address, last.cluster, next.cluster)
+		if clash == "" && next.pod != nil && last.cluster != next.cluster && !samePod(last.pod, next.pod) {
+			clash = fmt.Sprintf("%s is the address of %s and of %s", next.address, nameOf(last.cluster, last.pod), nameOf(next.cluster, next.pod))
 		}
 	}
 	s.order = s.order[:merged]

@@ -73,6 +73,26 @@ type Batch struct {
 	Stamps map[pods.ServiceKey]Stamp
 }
 
+// And is what changed in two Batches, of which other is the later one.
+func (b Batch) And(other Batch) Batch {
+	if other.Config == nil {
+		other.Config = b.Config
+	}
+	if len(b.Changed) == 0 {
+		return other
+	}
+	stamps := make(map[pods.ServiceKey]Stamp, len(b.Stamps)+len(other.Stamps))
+	maps.Copy(stamps, b.Stamps)
+	for key, stamp := range other.Stamps {
+		stamps[key] = stamps[key].Older(stamp)
+	}
+	other.Stamps = stamps
+	other.Changed = slices.Concat(b.Changed, other.Changed)
+	slices.SortFunc(other.Changed, compareKeys)
+	other.Changed = slices.Compact(other.Changed)
+	return other
+}
+
 // NewLanes makes empty Lanes. observe may be nil.
 func NewLanes(observe Observer) *Lanes {
 	if observe == nil {

@@ -56,6 +56,22 @@ func TestLatestWinsAndChangesPileUp(t *testing.T) {
 	require.Empty(t, batch.Changed)
 }
 
+func TestTwoBatchesAreOne(t *testing.T) {
+	at := time.Now()
+	stamp := func(name string, d time.Duration) map[pods.ServiceKey]Stamp {
+		return map[pods.ServiceKey]Stamp{key(name): {Read: at.Add(d)}}
+	}
+	first, second := &snapshot.Config{}, &snapshot.Config{}
+	a := Batch{Config: first, Changed: []pods.ServiceKey{key("a"), key("c")}, Stamps: stamp("a", 1)}
+	b := Batch{Changed: []pods.ServiceKey{key("a"), key("b")}, Stamps: stamp("a", 2)}
+	require.Equal(t, Batch{Config: first, Changed: []pods.ServiceKey{key("a"), key("b"), key("c")}, Stamps: stamp("a", 1)}, a.And(b))
+	b.Config = second
+	require.Same(t, second, a.And(b).Config)
+	require.Equal(t, stamp("a", 1), a.Stamps)
+	require.Equal(t, a, Batch{}.And(a))
+	require.Equal(t, a.Changed, a.And(Batch{}).Changed)
+}
+
 func TestWhatDidNotChangeWakesNobody(t *testing.T) {
 	l := NewLanes(nil)
 	config, sets := &snapshot.Config{}, set("a")

@@ -1,11 +1,12 @@
 package xds
 
 import (
-	"errors"
 	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/podway/podway/api/metric"
 )
 
 // metrics have bounded labels: type is one of five short names, or "other"; reason is one of those in denial.go.
@@ -34,60 +35,48 @@ var lagBuckets = []float64{.0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5
 func newMetrics(registerer prometheus.Registerer) *metrics {
 	byType, byReason := []string{"type"}, []string{"reason"}
 	return &metrics{
-		streams: register(registerer, prometheus.NewGauge(prometheus.GaugeOpts{
+		streams: metric.Register(registerer, prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "podway_xds_streams", Help: "Open xDS streams.",
 		})),
-		unknown: register(registerer, prometheus.NewGauge(prometheus.GaugeOpts{
+		unknown: metric.Register(registerer, prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "podway_xds_unknown_gateway_streams", Help: "Open xDS streams whose node.cluster names no Gateway that is served.",
 		})),
-		refused: register(registerer, prometheus.NewCounterVec(prometheus.CounterOpts{
+		refused: metric.Register(registerer, prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "podway_xds_refused_streams_total", Help: "xDS streams that were refused, at a limit or because of who asked, by reason.",
 		}, byReason)),
-		refusedConnections: register(registerer, prometheus.NewCounterVec(prometheus.CounterOpts{
+		refusedConnections: metric.Register(registerer, prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "podway_xds_refused_connections_total", Help: "Connections to the xDS port whose TLS handshake failed, by reason.",
 		}, byReason)),
-		endedConnections: register(registerer, prometheus.NewCounterVec(prometheus.CounterOpts{
+		endedConnections: metric.Register(registerer, prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "podway_xds_ended_connections_total",
 			Help: "Connections to the xDS port that were closed because their client's certificate is no longer good, by reason.",
 		}, byReason)),
-		pushes: register(registerer, prometheus.NewCounterVec(prometheus.CounterOpts{
+		pushes: metric.Register(registerer, prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "podway_xds_responses_total", Help: "Responses sent, by resource type.",
 		}, byType)),
-		bytes: register(registerer, prometheus.NewCounterVec(prometheus.CounterOpts{
+		bytes: metric.Register(registerer, prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "podway_xds_response_bytes_total", Help: "Bytes of resources sent, by resource type.",
 		}, byType)),
-		rejections: register(registerer, prometheus.NewCounterVec(prometheus.CounterOpts{
+		rejections: metric.Register(registerer, prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "podway_xds_rejected_responses_total", Help: "Responses that an Envoy rejected, by resource type.",
 		}, byType)),
-		current: register(registerer, prometheus.NewHistogramVec(prometheus.HistogramOpts{
+		current: metric.Register(registerer, prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Name:    "podway_xds_publish_to_ack_seconds",
 			Help:    "Time from a change of a resource to its acknowledgement by an Envoy, by resource type.",
 			Buckets: lagBuckets,
 		}, byType)),
-		triggered: register(registerer, prometheus.NewHistogram(prometheus.HistogramOpts{
+		triggered: metric.Register(registerer, prometheus.NewHistogram(prometheus.HistogramOpts{
 			Name: "podway_endpoints_trigger_to_ack_seconds",
 			Help: "Time from the change of a Pod or Service that its EndpointSlice names, by the member cluster's clock, to the " +
 				"acknowledgement of the endpoints by an Envoy.",
 			Buckets: lagBuckets,
 		})),
-		read: register(registerer, prometheus.NewHistogram(prometheus.HistogramOpts{
+		read: metric.Register(registerer, prometheus.NewHistogram(prometheus.HistogramOpts{
 			Name:    "podway_endpoints_event_to_ack_seconds",
 			Help:    "Time from the watch event to the acknowledgement of the endpoints by an Envoy.",
 			Buckets: lagBuckets,
 		})),
 	}
-}
-
-// register adds a metric, or finds the one that is there already, so that two servers may share a registry.
-func register[C prometheus.Collector](registerer prometheus.Registerer, collector C) C {
-	err := registerer.Register(collector)
-	var there prometheus.AlreadyRegisteredError
-	if errors.As(err, &there) {
-		if existing, ok := there.ExistingCollector.(C); ok {
-			return existing
-		}
-	}
-	return collector
 }
 
 // typeMetrics are those of one type, so that they need not be looked for each time.

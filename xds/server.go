@@ -17,6 +17,8 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/keepalive"
 	"google.golang.org/grpc/status"
+
+	"github.com/podway/podway/api/metric"
 )
 
 const (
@@ -64,8 +66,8 @@ type Server struct {
 func New(config Config) *Server {
 	config = config.withDefaults()
 	if a := config.Access; a != nil {
-		register(config.Registerer, a.expiry)
-		register(config.Registerer, a.reloads)
+		metric.Register(config.Registerer, a.expiry)
+		metric.Register(config.Registerer, a.reloads)
 	}
 	return &Server{
 		config:  config,

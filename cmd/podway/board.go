@@ -18,6 +18,8 @@ const (
 	partConfiguration boardPart = "configuration"
 	// partEndpoints is what the live Pods say.
 	partEndpoints boardPart = "endpoints"
+	// partAddresses is which Pods of two tunnels have one address.
+	partAddresses boardPart = "addresses"
 	// partClusters is what the fleet of clusters says.
 	partClusters boardPart = "clusters"
 	// partBrake is which Pods are held.
@@ -66,7 +68,7 @@ func (b *problemBoard) set(part boardPart, problems []api.Problem) {
 	b.parts[part] = problems
 	all := make([]api.Problem, 0, len(problems))
 	for _, part := range []boardPart{
-		partConfiguration, partEndpoints, partClusters, partBrake, partHeldBack, partRejections, partAccess, partBehind,
+		partConfiguration, partEndpoints, partAddresses, partClusters, partBrake, partHeldBack, partRejections, partAccess, partBehind,
 	} {
 		all = append(all, b.parts[part]...)
 	}

@@ -40,6 +40,7 @@ type controlPlane struct {
 	memory   remembering
 	clusters *clusterBoard
 	behind   *behindWatch
+	clashes  *clashWatch
 	board    *problemBoard
 	pipeline *pipeline
 	server   *xds.Server
@@ -94,6 +95,7 @@ func newControlPlane(cfg serveConfig, remember remembering) *controlPlane {
 	c.pipeline = newPipeline(c.server, board, rejected, cfg.Log)
 	c.pipeline.brake, c.pipeline.lag, c.pipeline.onApplied = c.brake, newLag(registry), c.planned
 	c.memory.start(cfg.Log, registry)
+	c.memory.restore(c.brake, cfg.Log)
 	c.fleet = fleet.New(fleet.Config{
 		Directory: cfg.Directory, Lanes: c.lanes, Store: c.memory.store, Keeper: c.memory.keeper, UserAgent: userAgent(),
 		OnProblems: c.clusterProblems, Registerer: registry, Logger: cfg.Log,
@@ -108,6 +110,7 @@ func newControlPlane(cfg serveConfig, remember remembering) *controlPlane {
 		c.lanes.Put(state.Config, state.Changed, state.Gone)
 	}})
 	c.behind = newBehindWatch(c.server.Behind, c.locate, func(problems []api.Problem) { board.set(partBehind, problems) }, registry)
+	c.clashes = &clashWatch{live: c.lanes.Live, served: &c.pipeline.state, tell: func(problems []api.Problem) { board.set(partAddresses, problems) }}
 	c.admin = adminHandler(&c.ready, board, c.clusters, &envoyBoard{server: c.server, rejected: rejected}, registry, cfg.Pprof)
 	return c
 }
@@ -115,6 +118,7 @@ func newControlPlane(cfg serveConfig, remember remembering) *controlPlane {
 // planned hands on what a plan asks of the clusters.
 func (c *controlPlane) planned(plan *translator.Plan) {
 	c.fleet.Follow(plan.Labeled())
+	c.clashes.plan.Store(plan)
 	c.clusterProblems(*c.told.Load())
 }
 
@@ -149,6 +153,7 @@ func (c *controlPlane) run(ctx context.Context, adminListener net.Listener) erro
 	group.Go(func() error { return c.source.Run(parts) })
 	group.Go(func() error { return c.brake.Run(parts) })
 	group.Go(func() error { return c.behind.run(parts) })
+	group.Go(func() error { return c.clashes.run(parts) })
 	group.Go(func() error { return c.runFleet(parts) })
 	group.Go(func() error {
 		followCertificates(parts, c.cfg.access, c.board)
@@ -207,7 +212,7 @@ func (c *controlPlane) runFleet(ctx context.Context) error {
 	keepCtx, endKeeping := context.WithCancel(context.WithoutCancel(ctx))
 	defer endKeeping()
 	kept := make(chan error, 1)
-	go func() { kept <- c.memory.run(keepCtx) }()
+	go func() { kept <- c.memory.run(keepCtx, c.brake, c.cfg.Log) }()
 	err := c.fleet.Run(ctx)
 	endKeeping()
 	return errors.Join(err, <-kept)

@@ -109,6 +109,13 @@ func (h *holdback) hold(cfg *snapshot.Config) *snapshot.Config {
 	return h.cfg
 }
 
+// dated is told that a configuration goes on as another one, which differs in the time alone.
+func (h *holdback) dated(before, after *snapshot.Config) {
+	if h.cfg == before {
+		h.cfg = after
+	}
+}
+
 // replaced is told what is served from now on.
 func (h *holdback) replaced(views map[string][]*api.Resource) {
 	next := make(map[api.ResourceKey]*api.Resource, len(h.served))

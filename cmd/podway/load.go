@@ -23,6 +23,7 @@ type loaded struct {
 	cfg       *snapshot.Config
 	plan      *translator.Plan
 	endpoints map[types.NamespacedName]translator.Endpoints
+	clashes   []translator.Clash
 }
 
 // load reads paths and translates what is there. Mistakes in the files are no error, but Problems of the result.
@@ -47,6 +48,7 @@ func load(paths []string, options files.Options) (*loaded, error) {
 		}
 		out.endpoints[tunnel] = made
 	}
+	out.clashes = out.plan.Clashes(live, nil)
 	return out, nil
 }
 
@@ -75,7 +77,7 @@ func (l *loaded) problems() []api.Problem {
 			all = append(all, l.cfg.Locate(problem))
 		}
 	}
-	return api.SortProblems(all)
+	return api.SortProblems(append(all, l.plan.ClashProblems(l.clashes)...))
 }
 
 // resources returns all that the Envoys of a Gateway get, as serve would send it.

@@ -48,7 +48,9 @@ type pipeline struct {
 	coming, next *translation
 	translated   chan *translation
 
-	cfg       *snapshot.Config
+	cfg *snapshot.Config
+	// now is the latest time with which certificates' dates were compared.
+	now       time.Time
 	held      []api.Problem // those of the brake that are on the board
 	plan      *translator.Plan
 	endpoints map[types.NamespacedName]translator.Endpoints
@@ -92,6 +94,7 @@ func (p *pipeline) apply(ctx context.Context, batch watcher.Batch, live pods.Liv
 	case batch.Config != nil:
 		t := newTranslation(batch)
 		t.cfg = p.back.hold(t.cfg)
+		p.date(t)
 		p.translate(t, p.plan)
 		p.install(ctx, t, live)
 	case p.plan != nil:

@@ -6,7 +6,9 @@ import (
 	"log/slog"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"golang.org/x/sync/errgroup"
 
+	"github.com/podway/podway/watcher/brake"
 	"github.com/podway/podway/watcher/memory"
 )
 
@@ -40,12 +42,27 @@ func (r *remembering) start(log *slog.Logger, registry prometheus.Registerer) {
 	}
 }
 
-// run keeps what is noted until the context ends.
-func (r *remembering) run(ctx context.Context) error {
+// restore has the holds go on that were in force before a restart.
+func (r *remembering) restore(b *brake.Brake, log *slog.Logger) {
+	if r.store == nil {
+		return
+	}
+	holds, err := r.store.LoadHolds()
+	if err != nil {
+		log.Warn("Holds of before the restart do not go on", "error", err)
+	}
+	b.Restore(holds)
+}
+
+// run keeps what is noted, and the holds, until the context ends.
+func (r *remembering) run(ctx context.Context, b *brake.Brake, log *slog.Logger) error {
 	if r.keeper == nil {
 		return nil
 	}
-	return r.keeper.Run(ctx)
+	var group errgroup.Group
+	group.Go(func() error { return r.keeper.Run(ctx) })
+	group.Go(func() error { return b.Keep(ctx, r.store.SaveHolds, log) })
+	return group.Wait()
 }
 
 func (r *remembering) close(log *slog.Logger) {

@@ -69,11 +69,34 @@ func (p *pipeline) run(ctx context.Context, lanes *watcher.Lanes, first chan<- s
 		case done := <-p.translated:
 			p.finish(ctx, done, lanes.Live)
 		case <-lanes.Changed():
-			p.take(ctx, lanes.Take(), lanes.Live)
+			p.take(ctx, p.gather(lanes), lanes.Live)
 		}
 		if first != nil && p.plan != nil {
 			close(first)
 			first = nil
+		}
+	}
+}
+
+// gatherFor is how long Pods wait for others that lose readiness together with them: what arrives in one piece, as when a watch is resumed, is
+// read within that time.
+const gatherFor = 3 * time.Millisecond
+
+// gather takes what changed. Where so many Pods of a tunnel lost readiness that with the next they may all stay, it waits a moment for that: to take
+// them out and bring them back would close connections for nothing.
+func (p *pipeline) gather(lanes *watcher.Lanes) watcher.Batch {
+	batch := lanes.Take()
+	if p.plan == nil || !p.brake.Gathering() {
+		return batch
+	}
+	until := time.NewTimer(gatherFor)
+	defer until.Stop()
+	for {
+		select {
+		case <-until.C:
+			return batch
+		case <-lanes.Changed():
+			batch = batch.And(lanes.Take())
 		}
 	}
 }
@@ -102,6 +125,7 @@ func (p *pipeline) begin(t *translation) {
 		if !t.onlyDates {
 			t.cfg = p.back.hold(t.cfg)
 		}
+		p.date(t)
 		p.coming = t
 		before := p.plan
 		go func() {
@@ -204,6 +228,9 @@ func (p *pipeline) translate(t *translation, before *translator.Plan) {
 // install puts a plan in force and replaces every view. Endpoints are made for the tunnels that changed, and for those whose Pods did.
 func (p *pipeline) install(ctx context.Context, t *translation, live pods.Live) {
 	before, previous := p.plan, p.endpoints
+	if t.onlyDates {
+		p.back.dated(p.cfg, t.cfg)
+	}
 	p.plan, p.cfg = t.plan, t.cfg
 	p.applied.Store(t.cfg)
 	if p.onApplied != nil {
@@ -241,6 +268,19 @@ func (p *pipeline) install(ctx context.Context, t *translation, live pods.Live) 
 	p.state.Store(state)
 	p.log.InfoContext(ctx, "Configuration applied", "generation", state.Generation, "objects", countObjects(t.cfg), "gateways", state.Gateways,
 		"tunnels", state.Tunnels, "endpoints", state.Endpoints, "problems", p.board.len(), "took", time.Since(t.begun))
+}
+
+// date has no configuration be older than the one before: one that was read long ago, and is joined with what was learned of a cluster just now, must
+// not bring back what certificates said then.
+func (p *pipeline) date(t *translation) {
+	if !t.cfg.Now.Before(p.now) {
+		p.now = t.cfg.Now
+		return
+	}
+	later := *t.cfg
+	later.Now = p.now
+	p.back.dated(t.cfg, &later)
+	t.cfg = &later
 }
 
 // checkDates looks at the certificates' dates again, for time passes without a

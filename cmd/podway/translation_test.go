@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"net/netip"
 	"sync"
@@ -18,12 +19,13 @@ import (
 	"github.com/podway/podway/api/v1alpha1"
 	"github.com/podway/podway/watcher"
 	"github.com/podway/podway/watcher/files"
+	"github.com/podway/podway/xds"
 )
 
 // slowly is a publisher that remembers, and has a translation wait as long as the test wants.
 type slowly struct {
 	recorder
-	mu    sync.Mutex
+	mu    sync.Mutex    // guards the recorder too where time passes
 	await chan struct{} // by mu; nil waits for nothing
 }
 
@@ -34,6 +36,12 @@ func (s *slowly) Prepare([]*api.Resource) {
 	if await != nil {
 		<-await
 	}
+}
+
+func (s *slowly) SetEndpoints(changed []*api.Resource, seen map[string]xds.Seen) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.recorder.SetEndpoints(changed, seen)
 }
 
 // hold has translations wait until go on is called.
@@ -67,8 +75,9 @@ func inLanes(t *testing.T, test func(w *lanesWorld)) {
 	synctest.Test(t, func(t *testing.T) {
 		log := slog.New(slog.DiscardHandler)
 		board := newProblemBoard(log)
-		w := &lanesWorld{T: t, lanes: watcher.NewLanes(nil), sent: &slowly{}, cfg: state.Config, sets: map[pods.ServiceKey]*pods.Set{}}
+		w := &lanesWorld{T: t, sent: &slowly{}, cfg: state.Config, sets: map[pods.ServiceKey]*pods.Set{}}
 		w.pipeline = newPipeline(w.sent, board, newRejections(board), log)
+		w.lanes = watcher.NewLanes(w.pipeline.brake.Observe)
 		w.lanes.Put(state.Config, state.Pods, nil)
 		for key, set := range state.Pods {
 			w.sets[key] = set
@@ -118,6 +127,8 @@ func (w *lanesWorld) weight(weight int32) *snapshot.Config {
 
 func (w *lanesWorld) settled() (views, endpoints int) {
 	synctest.Wait()
+	w.sent.mu.Lock()
+	defer w.sent.mu.Unlock()
 	return len(w.sent.views), len(w.sent.endpoints)
 }
 
@@ -189,3 +200,55 @@ var (
 	hello     = types.NamespacedName{Namespace: "edge", Name: "hello"}
 	westHello = pods.ServiceKey{Cluster: "west", Namespace: "default", Name: "hello"}
 )
+
+// lose has the first so many of 20 Pods of east not be ready.
+func (w *lanesWorld) lose(count int) map[pods.ServiceKey]*pods.Set {
+	set := *w.sets[eastHello]
+	template := set.Pods[0]
+	set.Pods = nil
+	for i := range 20 {
+		pod := template
+		pod.Name, pod.UID, pod.Address = fmt.Sprintf("p-%02d", i), fmt.Sprintf("u-%d", i), netip.AddrFrom4([4]byte{10, 98, 0, byte(i)})
+		pod.Ready, pod.Serving = i >= count, i >= count
+		set.Pods = append(set.Pods, pod)
+	}
+	w.sets[eastHello] = &set
+	return map[pods.ServiceKey]*pods.Set{eastHello: &set}
+}
+
+// TestPodsThatLoseReadinessTogetherDoNotLeave though their events come one after the other.
+func TestPodsThatLoseReadinessTogetherDoNotLeave(t *testing.T) {
+	inLanes(t, func(w *lanesWorld) {
+		w.lanes.Put(nil, w.lose(0), nil)
+		_, before := w.settled()
+		for _, lost := range []int{10, 13, 18} { // 14 would be no more than 70 %
+			w.lanes.Put(nil, w.lose(lost), nil)
+			<-time.After(gatherFor / 4)
+		}
+		<-time.After(gatherFor)
+		_, endpoints := w.settled()
+		require.Equal(t, before, endpoints, "nothing was sent: all of them stay as they were")
+		require.Len(t, w.pipeline.brake.Holds(), 1)
+	})
+}
+
+// TestPodsOfWhichNoMoreFollowLeaveInAMoment: it is a delay, and no more.
+func TestPodsOfWhichNoMoreFollowLeaveInAMoment(t *testing.T) {
+	inLanes(t, func(w *lanesWorld) {
+		w.lanes.Put(nil, w.lose(0), nil)
+		_, before := w.settled()
+		w.lanes.Put(nil, w.lose(9), nil)
+		_, endpoints := w.settled()
+		require.Equal(t, before+1, endpoints, "few leave at once")
+		w.lanes.Put(nil, w.lose(12), nil)
+		_, endpoints = w.settled()
+		require.Equal(t, before+1, endpoints)
+		<-time.After(gatherFor)
+		_, endpoints = w.settled()
+		require.Equal(t, before+2, endpoints)
+		w.lanes.Put(nil, w.lose(13), nil)
+		_, endpoints = w.settled()
+		require.Equal(t, before+3, endpoints, "the next ones do not wait again")
+		require.Empty(t, w.pipeline.brake.Holds())
+	})
+}

@@ -20,7 +20,7 @@ func TestPodsThatLoseReadinessTogetherStay(t *testing.T) {
 	_, lost := east.web(20)
 	rest := w.members["west"].handmade(2).pods
 	w.newTunnel("web", []string{"east", "west"})
-	w.start()
+	w.start("--state", w.state)
 	w.awaitState("east", fleet.Live)
 	all := slices.Concat(lost, rest)
 	w.edge.await("web", all...)
@@ -38,6 +38,22 @@ func TestPodsThatLoseReadinessTogetherStay(t *testing.T) {
 		// They lose it one after the other, and podway cannot know that more will follow before 70 % have.
 		fewest := guard.end(w)
 		require.GreaterOrEqual(w, fewest, 6+len(rest))
+	})
+	w.run("held across restarts", func() {
+		guard := w.guard("web", all...)
+		for _, end := range []func(*plane){(*plane).stop, (*plane).kill} {
+			end(w.plane)
+			w.startPlane("--state", w.state)
+			w.awaitState("east", fleet.Live)
+			require.Equal(w, 20, w.held("east"))
+			w.awaitProblem("PodsHeld", "web", "of the tunnel's 20 Pods in cluster east lost readiness within 10s without being deleted: they stay in the tunnel")
+			fresh := w.startEnvoy("spare")
+			fresh.await("web", all...)
+			require.NoError(w, fresh.Stop())
+			w.edge.await("web", all...)
+		}
+		require.Equal(w, len(all), guard.end(w))
+		w.requests(load, 50)
 	})
 	w.run("deleted ones go at once", func() {
 		east.Delete(asObjects(objectsOf(lost[:5]))...)

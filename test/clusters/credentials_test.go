@@ -66,6 +66,8 @@ func TestCredentialsChange(t *testing.T) {
 		message string
 	}{
 		"no YAML":           {func() []byte { return []byte("}") }, credential.CodeInvalidKubeconfig, "the kubeconfig cannot be read"},
+		"half written":      {func() []byte { return good[:len(good)/2] }, credential.CodeInvalidKubeconfig, "the credential that was in force before still is"},
+		"without its end":   {func() []byte { return good[:len(good)-10] }, fleet.CodeCandidateNotInForce, "the server does not accept the credential (401 Unauthorized); the one before still is"},
 		"expired":           {func() []byte { return w.kubeconfig(east, east.SignToken(account, time.Now().Add(-2*time.Minute))) }, credential.CodeCredentialExpired, "the credential that was in force before still is"},
 		"refused":           {func() []byte { return w.kubeconfig(east, "unheard-of-token") }, fleet.CodeCandidateNotInForce, "the server does not accept the credential (401 Unauthorized); the one before still is"},
 		"nobody there":      {func() []byte { return east.KubeconfigAt("https://127.0.0.1:1", first) }, fleet.CodeCandidateNotInForce, "connection refused; the one before still is"},
@@ -100,6 +102,57 @@ func TestCredentialsChange(t *testing.T) {
 		w.awaitState("east", fleet.Live)
 		w.Logf("measured: live %s after the rights were given back", time.Since(begun).Round(time.Millisecond))
 		require.Less(w, web.follow("web"), followedWithin)
+	})
+	guard.end(w)
+	w.requireServed(load)
+}
+
+// TestTokenExpiresOnOpenWatches lets a token really end. The API server ends no watch for that, so that nothing is amiss until one has to be opened anew.
+func TestTokenExpiresOnOpenWatches(t *testing.T) {
+	w := newWorld(t, memberConfig{name: "east", network: 71, fronted: true})
+	east := w.members["east"]
+	web := east.handmade(4)
+	w.newTunnel("web", []string{"east"})
+	account := east.Account(namespace, "podway", everything()...)
+	const lifetime = 10 * time.Second
+	ends := time.Now().Add(lifetime)
+	token := east.SignToken(account, ends)
+	east.authorize(token)
+	w.start()
+	w.awaitState("east", fleet.Live)
+	w.edge.await("web", web.pods...)
+	guard := w.guard("web", web.pods...)
+	load := w.load("web", 100)
+	relists := w.awaitState("east", fleet.Live).Relists
+
+	w.run("what is open is followed still", func() {
+		w.awaitProblem(credential.CodeCredentialExpired, "east")
+		// Past the leeway of the server, which takes the token for good until then.
+		<-time.After(time.Until(ends.Add(kubetest.ExpiryLeeway)))
+		now := w.awaitState("east", fleet.Live)
+		require.Equal(w, relists, now.Relists)
+		require.Less(w, web.follow("web"), followedWithin)
+	})
+	w.run("what is opened anew is refused", func() {
+		begun := time.Now()
+		east.cut()
+		w.awaitState("east", fleet.Refused, "the server does not accept the credential (401 Unauthorized)")
+		w.Logf("measured: refused %s after the connections were cut", time.Since(begun).Round(time.Millisecond))
+		w.awaitProblem(fleet.CodeClusterRefused, "east", "401 Unauthorized", "its 4 Pods that were last known stay in force")
+		w.requests(load, 100)
+		w.edge.await("web", web.pods...)
+	})
+	w.run("another token is picked up", func() {
+		second := east.Token(account, time.Hour)
+		begun := time.Now()
+		east.authorize(second)
+		took := web.follow("web")
+		require.Less(w, time.Since(begun), followedWithin, "from the new credential to a change that Envoy has")
+		w.Logf("measured: %s after the new credential a change of then was in Envoy, %s after it", time.Since(begun).Round(time.Millisecond), took.Round(time.Millisecond))
+		w.awaitUse(east, second)
+		w.awaitState("east", fleet.Live)
+		w.awaitNoProblem(fleet.CodeClusterRefused, "east")
+		w.awaitNoProblem(credential.CodeCredentialExpired, "east")
 	})
 	guard.end(w)
 	w.requireServed(load)

@@ -46,6 +46,16 @@ func TestKindsOfServices(t *testing.T) {
 		w.newTunnel("named", []string{"east/shop/named"})
 		w.awaitAddresses("named", "10.71.9.1:8080", "10.71.9.2:9090")
 	})
+	w.run("a port that is renamed", func() {
+		s := service("renamed", func(s *corev1.Service) { s.Spec.Ports[0].Name = "web" })
+		run("renamed", "10.71.8.1", kubetest.PodPort("http", 8080))
+		w.newTunnel("renamed", []string{"east/shop/renamed"})
+		w.awaitProblem("MissingPort", "renamed", "Service east:shop/renamed has no port http")
+		s.Spec.Ports[0].Name = "http"
+		east.Update(s)
+		w.awaitAddresses("renamed", "10.71.8.1:8080")
+		w.awaitNoProblem("MissingPort", "renamed")
+	})
 	w.run("a number", func() {
 		service("number", func(s *corev1.Service) { s.Spec.Ports[0] = kubetest.Port("http", 80, "8081") })
 		run("number", "10.71.10.1")
@@ -212,16 +222,20 @@ func (w *world) ambiguous() {
 	for _, name := range []string{"east", "west"} {
 		s := kubetest.Service(namespace, "same", kubetest.Port("http", 80, "http"))
 		s.Spec.Selector = nil
-		slice := kubetest.Slice(s, "same-1", []discoveryv1.EndpointPort{kubetest.SlicePort("http", podPort)}, kubetest.Endpoint(namespace, "same", "10.73.0.1"))
+		slice := kubetest.Slice(s, "same-1", []discoveryv1.EndpointPort{kubetest.SlicePort("http", podPort)}, kubetest.Endpoint(namespace, "same-"+name, "10.73.0.1"))
 		slice.Labels[discoveryv1.LabelManagedBy] = "somebody"
 		w.members[name].Create(s, slice)
 	}
 	w.newTunnel("same", []string{"east/shop/same", "west/shop/same"})
 	w.awaitAddresses("same", "10.73.0.1:8080")
-	w.awaitProblem("AmbiguousAddress", "same", "10.73.0.1:8080 is the address of a Pod in cluster east and of one in cluster west")
+	w.awaitProblem("AmbiguousAddress", "same", "10.73.0.1:8080 is the address of Pod shop/same-east in cluster east and of Pod shop/same-west in cluster west")
 	w.requireSaid("Problem appeared", "AmbiguousAddress", "10.73.0.1:8080")
+	w.newTunnel("mine", []string{"east/shop/same"})
+	w.awaitProblem("AmbiguousAddress", "mine", "10.73.0.1:8080 is the address of Pod shop/same-east in cluster east and of Pod shop/same-west in cluster west, "+
+		"which Tunnel edge/same uses")
 	slice := &discoveryv1.EndpointSlice{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "same-1"}}
 	w.members["west"].Delete(slice)
 	w.awaitNoProblem("AmbiguousAddress", "same")
+	w.awaitNoProblem("AmbiguousAddress", "mine")
 	w.awaitAddresses("same", "10.73.0.1:8080")
 }

@@ -3,6 +3,7 @@ package brake
 import (
 	"cmp"
 	"context"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -13,6 +14,7 @@ import (
 
 	"github.com/podway/podway/api"
 	"github.com/podway/podway/api/pods"
+	"github.com/podway/podway/watcher/memory"
 )
 
 // Config is what a Brake is told. The zero value of each field stands for its default.
@@ -34,6 +36,8 @@ type Brake struct {
 	config  Config
 	metrics *metrics
 	wake    chan struct{} // a limit may have come nearer
+	// heldChanged has a value when a hold is not what it was.
+	heldChanged chan struct{}
 
 	mu sync.Mutex // guards all that follows, and all units
 	// sets are the latest of every Service, of those that no tunnel uses too: a configuration may come later.
@@ -44,8 +48,13 @@ type Brake struct {
 	users map[pods.ServiceKey][]*unit
 	// holding are the units that hold Pods.
 	holding map[*unit]struct{}
+	// restored are holds of before a restart whose tunnels have not been configured yet.
+	restored map[holdOf]memory.Hold
 	// counted are the clusters that metrics are labeled with.
 	counted map[string]struct{}
+	// gathering is true where a unit has lost so many Pods that a hold may begin with the next; gathered is when that was last told.
+	gathering bool
+	gathered  time.Time
 	// next is when Run looks at the limits again; zero: not before it is woken.
 	next time.Time
 	// problems are those of the holds, nil where they have to be made again.
@@ -68,6 +77,7 @@ func New(config Config) *Brake {
 	}
 	return &Brake{
 		config: config, metrics: newMetrics(config.Registerer), wake: make(chan struct{}, 1),
+		heldChanged: make(chan struct{}, 1), restored: map[holdOf]memory.Hold{},
 		sets: map[pods.ServiceKey]*pods.Set{}, tunnels: map[types.NamespacedName][]*unit{}, uses: map[types.NamespacedName][]pods.Use{}, users: map[pods.ServiceKey][]*unit{},
 		holding: map[*unit]struct{}{}, counted: map[string]struct{}{}, problems: []api.Problem{},
 	}
@@ -130,6 +140,7 @@ func (b *Brake) Release(cluster string) int {
 func (b *Brake) release(cluster string) (changed []pods.ServiceKey, released int) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	maps.DeleteFunc(b.restored, func(of holdOf, _ memory.Hold) bool { return of.cluster == cluster })
 	let := map[podID]struct{}{}
 	for u := range b.holding {
 		if u.cluster != cluster {
@@ -163,12 +174,19 @@ func (b *Brake) begin(u *unit, of int, now time.Time) {
 		u.hold.pods[id] = struct{}{}
 	}
 	u.lost, u.kept = nil, nil
+	b.metrics.begin(u.cluster)
+	b.resumed(u)
+}
+
+// resumed counts a hold that begins, or goes on after a restart.
+func (b *Brake) resumed(u *unit) {
 	b.holding[u] = struct{}{}
 	b.problems = nil
 	b.counted[u.cluster] = struct{}{}
-	b.metrics.begin(u.cluster)
+	b.metrics.holding(u.cluster, 1)
 	b.metrics.pods(u.cluster, len(u.hold.pods))
 	b.nearer(u.hold.until)
+	b.heldAnew()
 }
 
 // nearer wakes Run where a limit comes before what it waits for.
@@ -187,9 +205,11 @@ func (b *Brake) nearer(until time.Time) {
 func (b *Brake) end(u *unit, why reason) {
 	b.metrics.end(u.cluster, why)
 	b.metrics.pods(u.cluster, -len(u.hold.pods))
+	b.metrics.holding(u.cluster, -1)
 	u.hold = nil
 	delete(b.holding, u)
 	b.problems = nil
+	b.heldAnew()
 }
 
 // letGo ends a hold whose Pods are still not ready. They are not lost again by that.

@@ -60,6 +60,7 @@ func (b *Brake) configureTunnel(tunnel types.NamespacedName, list []pods.Use, cl
 		for i := range u.services {
 			b.users[u.services[i].key] = append(b.users[u.services[i].key], u)
 		}
+		b.resume(u)
 		if b.reconfigure(u, clusters[u.cluster].or(b.config.Defaults)) {
 			changed = append(changed, u.keys()...)
 		}
@@ -128,6 +129,7 @@ func (b *Brake) reconfigure(u *unit, settings Settings) (changed bool) {
 		u.hold.until = until
 		b.problems = nil
 		b.nearer(until)
+		b.heldAnew()
 	}
 	return changed
 }

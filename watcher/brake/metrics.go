@@ -1,9 +1,9 @@
 package brake
 
 import (
-	"errors"
-
 	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/podway/podway/api/metric"
 )
 
 // reason is why a hold ended.
@@ -32,40 +32,30 @@ type metrics struct {
 func newMetrics(registerer prometheus.Registerer) *metrics {
 	byCluster := []string{"cluster"}
 	return &metrics{
-		holds: register(registerer, prometheus.NewGaugeVec(prometheus.GaugeOpts{
+		holds: metric.Register(registerer, prometheus.NewGaugeVec(prometheus.GaugeOpts{
 			Name: "podway_brake_holds", Help: "Tunnels that hold Pods which lost readiness, by member cluster.",
 		}, byCluster)),
-		held: register(registerer, prometheus.NewGaugeVec(prometheus.GaugeOpts{
+		held: metric.Register(registerer, prometheus.NewGaugeVec(prometheus.GaugeOpts{
 			Name: "podway_brake_held_pods", Help: "Pods that are not ready and held in a tunnel, once for each tunnel, by member cluster.",
 		}, byCluster)),
-		begun: register(registerer, prometheus.NewCounterVec(prometheus.CounterOpts{
+		begun: metric.Register(registerer, prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "podway_brake_holds_begun_total", Help: "Times that a tunnel began to hold Pods, by member cluster.",
 		}, byCluster)),
-		ended: register(registerer, prometheus.NewCounterVec(prometheus.CounterOpts{
+		ended: metric.Register(registerer, prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "podway_brake_holds_ended_total", Help: "Times that a tunnel ended to hold Pods, by member cluster and reason.",
 		}, []string{"cluster", "reason"})),
 	}
 }
 
-// register adds a metric, or finds the one that is there already, so that two brakes may share a registry.
-func register[C prometheus.Collector](registerer prometheus.Registerer, collector C) C {
-	err := registerer.Register(collector)
-	var there prometheus.AlreadyRegisteredError
-	if errors.As(err, &there) {
-		if existing, ok := there.ExistingCollector.(C); ok {
-			return existing
-		}
-	}
-	return collector
-}
-
 func (m *metrics) begin(cluster string) {
-	m.holds.WithLabelValues(cluster).Inc()
 	m.begun.WithLabelValues(cluster).Inc()
 }
 
+func (m *metrics) holding(cluster string, more int) {
+	m.holds.WithLabelValues(cluster).Add(float64(more))
+}
+
 func (m *metrics) end(cluster string, why reason) {
-	m.holds.WithLabelValues(cluster).Dec()
 	m.ended.WithLabelValues(cluster, string(why)).Inc()
 }
 

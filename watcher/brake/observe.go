@@ -1,6 +1,7 @@
 package brake
 
 import (
+	"slices"
 	"time"
 
 	"github.com/podway/podway/api/pods"
@@ -14,6 +15,12 @@ func (b *Brake) Observe(key pods.ServiceKey, before, after *pods.Set) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	latest := b.sets[key]
+	if after != nil && after.Unlabeled && b.selects(key) {
+		return // Which Pods are meant will be known in a moment, and compared with what was known before.
+	}
+	if before != nil && before.Unlabeled {
+		before = latest
+	}
 	if after == nil {
 		delete(b.sets, key)
 	} else {
@@ -30,16 +37,26 @@ func (b *Brake) Observe(key pods.ServiceKey, before, after *pods.Set) {
 			delete(u.kept, key)
 		}
 		b.apply(u, key, before, now)
-		if latest != before { // What happened between the two, nobody told.
+		if latest != before || u.hold != nil && u.hold.restored { // What happened between the two, or before a restart, nobody told.
 			b.recheck(u, "")
 		}
 	}
 	clear(b.changes) // Scratch memory must not keep Sets alive.
 }
 
+// selects says whether a tunnel takes Pods of a Service by their labels.
+func (b *Brake) selects(key pods.ServiceKey) bool {
+	return slices.ContainsFunc(b.users[key], func(u *unit) bool {
+		return slices.ContainsFunc(u.services, func(s service) bool {
+			return s.key == key && slices.ContainsFunc(s.uses, func(use pods.Use) bool { return use.Selector != nil })
+		})
+	})
+}
+
 // apply brings a unit up to date with the changes of one Service, which are in scratch memory.
 func (b *Brake) apply(u *unit, key pods.ServiceKey, before *pods.Set, now time.Time) {
 	var last reason
+	more := false
 	for i := range b.changes {
 		c := &b.changes[i]
 		watched, held := u.watches(c.id)
@@ -48,6 +65,7 @@ func (b *Brake) apply(u *unit, key pods.ServiceKey, before *pods.Set, now time.T
 		}
 		is := u.standing(b.sets, c.id, key, c.after)
 		switch {
+		case watched && u.missing(b.sets, is):
 		case watched && is != unready:
 			if held {
 				u.keep(key, before, c.id)
@@ -55,11 +73,13 @@ func (b *Brake) apply(u *unit, key pods.ServiceKey, before *pods.Set, now time.T
 			last = b.leave(u, c.id, is)
 		case !watched && is == unready && u.standing(b.sets, c.id, key, c.before) == ready:
 			b.lose(u, c.id, now)
+			more = true
 		}
 	}
 	switch {
 	case u.hold == nil && len(u.lost) > 0:
 		b.judge(u, now)
+		b.gathering = b.gathering || more && u.hold == nil && len(u.lost) >= u.settings.MinPods && !u.settings.off()
 	case u.hold != nil && len(u.hold.pods) == 0:
 		b.end(u, last)
 	}
@@ -71,6 +91,7 @@ func (b *Brake) lose(u *unit, id podID, now time.Time) {
 		u.hold.pods[id] = struct{}{}
 		clear(u.hold.views)
 		b.metrics.pods(u.cluster, 1)
+		b.heldAnew()
 		return
 	}
 	if u.lost == nil {
@@ -86,6 +107,7 @@ func (b *Brake) leave(u *unit, id podID, is standing) reason {
 		delete(u.hold.pods, id)
 		clear(u.hold.views)
 		b.metrics.pods(u.cluster, -1)
+		b.heldAnew()
 	}
 	if is == ready {
 		return reasonReady
@@ -106,6 +128,24 @@ func (b *Brake) judge(u *unit, now time.Time) {
 	}
 }
 
+// gatherEvery is the least time between two times that Gathering is true.
+const gatherEvery = 100 * time.Millisecond
+
+// Gathering says whether it is worth a moment's wait before what was observed is handed on: so many Pods of a tunnel in one cluster have just lost
+// readiness that the next may begin a hold, which has them all stay. It is true once for what was observed since the last time, and not
+// again within 100 ms: whoever waits loses no more than that share of the time.
+func (b *Brake) Gathering() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	now, gathering := b.config.Now(), b.gathering
+	b.gathering = false
+	if !gathering || now.Sub(b.gathered) < gatherEvery {
+		return false
+	}
+	b.gathered = now
+	return true
+}
+
 // recheck forgets the Pods that are lost or held no more by the latest Sets, and says whether any was held. A hold that ends by it does so for the
 // reason, or for what became of the last Pod.
 func (b *Brake) recheck(u *unit, why reason) (changed bool) {
@@ -119,10 +159,11 @@ func (b *Brake) recheck(u *unit, why reason) (changed bool) {
 	}
 	var last reason
 	for id := range u.hold.pods {
-		if is := u.current(b.sets, id); is != unready {
+		if is := u.current(b.sets, id); is != unready && !u.missing(b.sets, is) {
 			last, changed = b.leave(u, id, is), true
 		}
 	}
+	u.hold.restored = u.hold.restored && u.unknown(b.sets)
 	if len(u.hold.pods) == 0 {
 		if why != "" {
 			last = why

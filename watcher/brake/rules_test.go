@@ -218,3 +218,27 @@ func TestSettingsOfACluster(t *testing.T) {
 	w.Configure(nil, nil)
 	require.Equal(t, -1.0, w.metric("podway_brake_holds_begun_total", "west"), "the cluster is gone")
 }
+
+func TestAHoldThatMayBeginSoonIsWorthAMoment(t *testing.T) {
+	w := newWorld(t, Settings{})
+	w.uses(every(east("s")), every(east("other")))
+	w.put(east("s"), group(0, 20)...)
+	w.put(east("other"), group(0, 5)...)
+	require.False(t, w.Gathering())
+	w.put(east("s"), slices.Concat(group(0, 9, notReady), group(9, 20))...)
+	require.False(t, w.Gathering(), "so few go at once, whatever comes")
+	w.put(east("other"), group(0, 5, notReady)...)
+	require.False(t, w.Gathering(), "and so do all of a few")
+	w.put(east("s"), slices.Concat(group(0, 10, notReady), group(10, 20))...)
+	require.True(t, w.Gathering())
+	require.False(t, w.Gathering(), "a moment, not two")
+	w.put(east("s"), slices.Concat(group(0, 11, notReady), group(11, 20))...)
+	require.False(t, w.Gathering(), "not again so soon")
+	w.pass(gatherEvery)
+	require.False(t, w.Gathering(), "nothing was observed since")
+	w.put(east("s"), slices.Concat(group(0, 12, notReady), group(12, 20))...)
+	require.True(t, w.Gathering())
+	w.pass(gatherEvery)
+	w.put(east("s"), slices.Concat(group(0, 10, notReady), group(15, 20))...)
+	require.False(t, w.Gathering(), "deleted ones go at once")
+}

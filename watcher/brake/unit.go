@@ -26,6 +26,8 @@ type unit struct {
 type hold struct {
 	pods         map[podID]struct{}
 	since, until time.Time
+	// restored is true after a restart, until all of the unit's Services are known.
+	restored bool
 	// lost and of are what began it: so many Pods of so many. They do not change, so that neither does the Problem.
 	lost, of int
 	// views are the Sets with these Pods in them as ready.

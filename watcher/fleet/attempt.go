@@ -71,7 +71,8 @@ func (a *attempt) stop() {
 // isFor says whether there is an attempt, and it is at the target.
 func (a *attempt) isFor(to target) bool {
 	return a != nil && a.target.uid == to.uid && a.target.scope.Equal(to.scope) &&
-		slices.ContainsFunc(*a.credentials.Load(), to.credential.Equal)
+		// What is configured may be what the attempt began with for ever: not every place can be written to.
+		(to.credential.Equal(a.target.credential) || slices.ContainsFunc(*a.credentials.Load(), to.credential.Equal))
 }
 
 // credential is the one in use.

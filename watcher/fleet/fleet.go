@@ -22,6 +22,9 @@ import (
 // lookEvery is how often credentials are looked at anew: a file may have changed, a token may be due.
 const lookEvery = time.Second
 
+// lookSoon is the same for a cluster that is refused: a person may be about to put another credential there.
+const lookSoon = 200 * time.Millisecond
+
 // removedFor is how long a cluster that was removed is still told of.
 const removedFor = 10 * time.Minute
 
@@ -105,9 +108,9 @@ func (f *Fleet) Run(ctx context.Context) error {
 	}
 }
 
-// start runs a member; f.mu is held. Before Run it waits for that.
+// start runs a member, unless it runs; f.mu is held. Before Run it waits for that, which starts those that are there.
 func (f *Fleet) start(m *member) {
-	if f.ctx == nil || f.ctx.Err() != nil {
+	if f.ctx == nil || f.ctx.Err() != nil || m.cancel != nil {
 		return
 	}
 	ctx, cancel := context.WithCancel(f.ctx)
@@ -219,6 +222,7 @@ func (f *Fleet) tell() {
 	for _, m := range f.members {
 		problems = append(problems, m.problems()...)
 	}
+	problems = append(problems, sameCluster(f.members)...)
 	slices.SortFunc(problems, func(a, b api.Problem) int {
 		return cmp.Or(strings.Compare(a.Object.Name, b.Object.Name), strings.Compare(a.Code, b.Code), strings.Compare(a.Message, b.Message))
 	})

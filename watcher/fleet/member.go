@@ -88,6 +88,7 @@ func (m *member) remove() {
 		<-m.ended
 	}
 	m.fleet.config.Lanes.RemoveCluster(m.name)
+	m.fleet.metrics.forget(m.name)
 	if m.fleet.config.Keeper != nil {
 		m.fleet.config.Keeper.Forget(m.name)
 	}
@@ -96,7 +97,7 @@ func (m *member) remove() {
 
 // run follows the cluster until the context ends.
 func (m *member) run(ctx context.Context) {
-	ticker := time.NewTicker(lookEvery)
+	ticker := time.NewTicker(lookSoon)
 	defer ticker.Stop()
 	defer func() {
 		m.endCandidate()
@@ -105,9 +106,11 @@ func (m *member) run(ctx context.Context) {
 		}
 	}()
 	due := true
+	var looked time.Time
 	for {
 		// Each change of a Pod wakes it too: a credential is not read for that.
 		if due || m.isReconfigured() {
+			looked = time.Now()
 			m.look(ctx)
 		}
 		m.advance()
@@ -116,7 +119,7 @@ func (m *member) run(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-ticker.C:
-			due = true
+			due = time.Since(looked) >= lookEvery || m.isRefused()
 		case <-m.wake:
 			due = false
 		}
@@ -128,6 +131,9 @@ func (m *member) isReconfigured() bool {
 	defer m.mu.Unlock()
 	return m.reconfigured
 }
+
+// isRefused is only for the member's own goroutine, which is the one that changes it.
+func (m *member) isRefused() bool { return m.told.State == Refused }
 
 // look compares what is wanted with what there is.
 func (m *member) look(ctx context.Context) {
@@ -213,6 +219,8 @@ func (m *member) setActive(a *attempt) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.active = a
+	// How the renewal of another credential went says nothing of this one.
+	m.renewal = renewal{running: m.renewal.running}
 }
 
 // endActive ends the active attempt, and keeps what it knew.

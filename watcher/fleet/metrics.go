@@ -25,6 +25,13 @@ func newMetrics(registerer prometheus.Registerer) *metrics {
 	return m
 }
 
+// forget removes what is labeled with a cluster that is gone: clusters come and go under new names.
+func (m *metrics) forget(cluster string) {
+	for _, counter := range []*prometheus.CounterVec{m.transitions, m.renewals, m.changes} {
+		counter.DeletePartialMatch(prometheus.Labels{"cluster": cluster})
+	}
+}
+
 // The metrics that are read off the clusters.
 var (
 	descState = prometheus.NewDesc("podway_cluster_state",

@@ -2,6 +2,7 @@ package fleet
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/podway/podway/api"
@@ -21,6 +22,8 @@ const (
 	CodeTokenNotRenewed = "TokenNotRenewed"
 	// CodeCredentialExpires is a credential that nobody renews, and that ends soon.
 	CodeCredentialExpires = "CredentialExpires"
+	// CodeSameCluster is a cluster that has two MemberClusters.
+	CodeSameCluster = "SameCluster"
 )
 
 const (
@@ -29,6 +32,45 @@ const (
 	// expiresSoon is when the end of a credential that podway cannot renew becomes a Problem.
 	expiresSoon = 7 * 24 * time.Hour
 )
+
+// sameCluster tells of clusters that have more than one MemberCluster. There may be a reason, such as two credentials.
+func sameCluster(members map[string]*member) (problems []api.Problem) {
+	names := map[string][]string{}
+	for name, m := range members {
+		if uid := m.uid(); uid != "" {
+			names[uid] = append(names[uid], name)
+		}
+	}
+	for _, same := range names {
+		slices.Sort(same)
+		for i, name := range same {
+			if len(same) == 1 {
+				continue
+			}
+			other := same[(i+1)%len(same)]
+			problems = append(problems, members[name].sameAs(other))
+		}
+	}
+	return problems
+}
+
+// uid is that of the cluster's kube-system namespace, "" where it is not known.
+func (m *member) uid() string {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.active == nil {
+		return m.origin.uid
+	}
+	return m.active.session.Health().UID
+}
+
+func (m *member) sameAs(other string) api.Problem {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.problem(CodeSameCluster, api.Warning, "spec.source",
+		fmt.Sprintf("this is the cluster of MemberCluster %s too: its namespace kube-system has the same UID; a Pod that a tunnel takes through both counts twice", other),
+		"use one MemberCluster for each cluster, or take care that no tunnel takes the same Pods through both")
+}
 
 // problems are those of the cluster now.
 func (m *member) problems() []api.Problem {

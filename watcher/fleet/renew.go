@@ -70,9 +70,12 @@ func (m *member) renewNow(ctx context.Context, cluster *v1alpha1.MemberCluster, 
 		m.fleet.metrics.renewals.WithLabelValues(m.name).Inc()
 	}
 	m.mu.Lock()
-	m.renewal.running, m.renewal.failure, m.renewal.unsaved = false, err, unsaved
-	if err != nil {
-		m.renewal.next = time.Now().Add(renewAgain)
+	m.renewal.running = false
+	if m.active == a { // otherwise another credential has taken its place meanwhile
+		m.renewal.failure, m.renewal.unsaved = err, unsaved
+		if err != nil {
+			m.renewal.next = time.Now().Add(renewAgain)
+		}
 	}
 	m.mu.Unlock()
 	m.poke()

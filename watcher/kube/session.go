@@ -190,6 +190,9 @@ func (s *Session) take(now time.Time) (*Change, time.Time) {
 	found := s.index.Join(now, s.joined)
 	change := &Change{Sets: found.Sets, Gone: found.Gone}
 	fresh := s.facts == nil || found.Services
+	if s.facts == nil {
+		s.leaveOut(change)
+	}
 	for _, u := range s.units {
 		if u.synced() && !u.counted {
 			s.count(u, change)
@@ -231,6 +234,24 @@ func (s *Session) unit(namespace string) *unit {
 
 func (u *unit) covers(namespace string) bool { return u.namespace == "" || u.namespace == namespace }
 
+// leaveOut forgets what was known of namespaces that are followed no more: nobody may use it, and nobody would tell when it goes.
+func (s *Session) leaveOut(change *Change) {
+	outside := func(key pods.ServiceKey) bool { return s.unit(key.Namespace) == nil }
+	for key := range s.known.Sets {
+		if outside(key) {
+			change.Gone = append(change.Gone, key)
+		}
+	}
+	s.forgetKnown(outside)
+}
+
+// forgetKnown forgets some of what was known before. The maps are others' too.
+func (s *Session) forgetKnown(which func(pods.ServiceKey) bool) {
+	s.known.Services, s.known.Sets = maps.Clone(s.known.Services), maps.Clone(s.known.Sets)
+	maps.DeleteFunc(s.known.Services, func(key pods.ServiceKey, _ *pods.Service) bool { return which(key) })
+	maps.DeleteFunc(s.known.Sets, func(key pods.ServiceKey, _ *pods.Set) bool { return which(key) })
+}
+
 // count takes up a unit that is known whole for the first time: what was published before and is as it was is no change, and what was
 // and is no more has gone.
 func (s *Session) count(u *unit, change *Change) {
@@ -254,11 +275,7 @@ func (s *Session) count(u *unit, change *Change) {
 			delete(change.Sets, key)
 		}
 	}
-	drop := func(key pods.ServiceKey) bool { return u.covers(key.Namespace) }
-	// The maps are others' too.
-	s.known.Services, s.known.Sets = maps.Clone(s.known.Services), maps.Clone(s.known.Sets)
-	maps.DeleteFunc(s.known.Services, func(key pods.ServiceKey, _ *pods.Service) bool { return drop(key) })
-	maps.DeleteFunc(s.known.Sets, func(key pods.ServiceKey, _ *pods.Set) bool { return drop(key) })
+	s.forgetKnown(func(key pods.ServiceKey) bool { return u.covers(key.Namespace) })
 }
 
 // newFacts are the Services of all units that are known whole, and of the others what was known before.
@@ -279,11 +296,7 @@ func (s *Session) newFacts() *watcher.Facts {
 			scope.Namespaces = append(scope.Namespaces, u.namespace)
 		}
 	}
-	for key, service := range s.known.Services {
-		if s.unit(key.Namespace) != nil {
-			facts.Services[key] = service
-		}
-	}
+	maps.Copy(facts.Services, s.known.Services)
 	facts.Scope = scope
 	return facts
 }

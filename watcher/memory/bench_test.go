@@ -17,7 +17,7 @@ func BenchmarkEncode(b *testing.B) {
 		if err != nil {
 			b.Fatal(err)
 		}
-		size = len(frame(payload))
+		size = len(frame(magic, payload))
 	}
 	b.ReportMetric(float64(size)/10_000, "file-B/pod")
 }
@@ -26,10 +26,10 @@ func BenchmarkEncode(b *testing.B) {
 func BenchmarkDecode(b *testing.B) {
 	payload, err := encode(large(1000, 10, 1, false))
 	require.NoError(b, err)
-	file := frame(payload)
+	file := frame(magic, payload)
 	b.ReportAllocs()
 	for b.Loop() {
-		payload, err := unframe(file)
+		payload, err := unframe(magic, file)
 		if err != nil {
 			b.Fatal(err)
 		}

@@ -21,7 +21,7 @@ import (
 func again(t testing.TB, c *Cluster) *Cluster {
 	payload, err := encode(c)
 	require.NoError(t, err)
-	payload, err = unframe(frame(payload))
+	payload, err = unframe(magic, frame(magic, payload))
 	require.NoError(t, err)
 	got, err := decode(payload)
 	require.NoError(t, err)
@@ -188,12 +188,12 @@ func FuzzPayload(f *testing.F) {
 func FuzzFile(f *testing.F) {
 	payload, err := encode(small())
 	require.NoError(f, err)
-	file := frame(payload)
+	file := frame(magic, payload)
 	for _, seed := range [][]byte{file, file[:100], []byte("podway-pods 2 x"), []byte("podway-pods 0\n"), nil, []byte("podway-pods 1 -1 \n")} {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, bytes []byte) {
-		payload, err := unframe(bytes)
+		payload, err := unframe(magic, bytes)
 		if err != nil {
 			require.NotEmpty(t, err.Error())
 			return

@@ -7,6 +7,7 @@
 //
 //	DIR/lock         held with flock(2) by the podway that uses it
 //	DIR/pods/NAME    what is remembered of the cluster of that name
+//	DIR/pods/.holds  which Pods tunnels hold though they are not ready
 //	DIR/pods/.new    a file that is being written; a leftover after a crash
 //
 // There is no secret in a file, but names, labels and addresses of Pods are:
@@ -18,5 +19,5 @@
 // or a map of labels that was there before is a number; the name of a Pod says how much of the name before it it
 // begins with; a UID is 16 bytes. With 10 Pods in each of 1000 Services that is 41 bytes a Pod with its part of the
 // Service (JSON: 347, encoding/gob: 159), and half the time of either to write. There is no compression: it would save a third, and the size
-// of the file would no longer limit what is read into memory.
+// of the file would no longer limit what is read into memory. Holds are few and rare: their payload is JSON, after "podway-holds".
 package memory

@@ -9,8 +9,13 @@ import (
 	"strings"
 )
 
+// A magic begins a file, and says what is in it.
 const (
-	magic   = "podway-pods"
+	magic      = "podway-pods"
+	magicHolds = "podway-holds"
+)
+
+const (
 	version = 1
 
 	// maxPayload is 30 times what the Pods of the largest cluster that Kubernetes supports take (150,000).
@@ -24,7 +29,7 @@ const (
 )
 
 // frame puts the first line before a payload.
-func frame(payload []byte) []byte {
+func frame(magic string, payload []byte) []byte {
 	sum := sha256.Sum256(payload)
 	file := make([]byte, 0, maxHeader+len(payload))
 	file = fmt.Appendf(file, "%s %d %d %x\n", magic, version, len(payload), sum)
@@ -32,7 +37,7 @@ func frame(payload []byte) []byte {
 }
 
 // unframe returns the payload of a file, and says what is wrong with it where it is not as it was written.
-func unframe(file []byte) ([]byte, error) {
+func unframe(magic string, file []byte) ([]byte, error) {
 	line, payload, found := bytes.Cut(file[:min(len(file), maxHeader)], []byte("\n"))
 	if found {
 		payload = file[len(line)+1:]
@@ -53,7 +58,7 @@ func unframe(file []byte) ([]byte, error) {
 	if !found {
 		return nil, fmt.Errorf("is torn: only %d bytes of it are there", len(file))
 	}
-	length, sum, err := parseHeader(fields)
+	length, sum, err := parseHeader(magic, fields)
 	switch {
 	case err != nil:
 		return nil, err
@@ -68,7 +73,7 @@ func unframe(file []byte) ([]byte, error) {
 }
 
 // parseHeader reads the first line of a file of this version.
-func parseHeader(fields []string) (length int, sum [sha256.Size]byte, err error) {
+func parseHeader(magic string, fields []string) (length int, sum [sha256.Size]byte, err error) {
 	bad := fmt.Errorf("is damaged: its first line is not %q", magic+" VERSION LENGTH SHA256")
 	if len(fields) != 4 || fields[1] != strconv.Itoa(version) || len(fields[3]) != hex.EncodedLen(sha256.Size) {
 		return 0, sum, bad

@@ -2,7 +2,6 @@ package memory
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"slices"
@@ -10,6 +9,8 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/podway/podway/api/metric"
 )
 
 const defaultInterval = 10 * time.Second
@@ -57,18 +58,10 @@ func NewKeeper(config KeeperConfig) *Keeper {
 	return &Keeper{config: config, failures: newFailures(config.Registerer), wake: make(chan struct{}, 1), clusters: map[string]*kept{}}
 }
 
-// newFailures adds the counter, or finds the one that is there already.
 func newFailures(registerer prometheus.Registerer) prometheus.Counter {
-	failures := prometheus.NewCounter(prometheus.CounterOpts{
+	return metric.Register(registerer, prometheus.NewCounter(prometheus.CounterOpts{
 		Name: "podway_state_save_failures_total", Help: "Times that the Pods of a cluster could not be kept in the state directory.",
-	})
-	var there prometheus.AlreadyRegisteredError
-	if errors.As(registerer.Register(failures), &there) {
-		if existing, ok := there.ExistingCollector.(prometheus.Counter); ok {
-			return existing
-		}
-	}
-	return failures
+	}))
 }
 
 // Note says that a cluster changed. snapshot is called on the goroutine of Run when it is time to save, once for

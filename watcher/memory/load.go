@@ -24,7 +24,7 @@ func (s *Store) Load(name string) (*Cluster, error) {
 	var c *Cluster
 	var payload []byte
 	if err == nil {
-		payload, err = unframe(file)
+		payload, err = unframe(magic, file)
 	}
 	if err == nil {
 		c, err = decode(payload)

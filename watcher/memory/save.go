@@ -28,7 +28,7 @@ func (s *Store) Save(c *Cluster) error {
 	if err != nil {
 		return fmt.Errorf("cluster %s: cannot be remembered: %w", c.Name, err)
 	}
-	file := frame(payload)
+	file := frame(magic, payload)
 	now := written{content: sha256.Sum256(payload[savedSize:]), size: int64(len(file)), saved: saved.Saved}
 
 	s.mu.Lock()

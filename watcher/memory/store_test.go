@@ -160,7 +160,7 @@ func TestOpenWhatIsNoDirectory(t *testing.T) {
 func TestFilesThatAreNotUsed(t *testing.T) {
 	payload, err := encode(small())
 	require.NoError(t, err)
-	good := frame(payload)
+	good := frame(magic, payload)
 	header := string(good[:bytes.IndexByte(good, '\n')])
 	west, err := encode(&Cluster{Name: "west"})
 	require.NoError(t, err)
@@ -181,8 +181,8 @@ func TestFilesThatAreNotUsed(t *testing.T) {
 		"bad sum":           {[]byte(header[:len(header)-1] + "g\n"), `is damaged: its first line is not "podway-pods VERSION LENGTH SHA256"`},
 		"newer":             {[]byte("podway-pods 2 zstd 1234 abc\nxyz"), "was written by a newer podway, in format 2; this one reads format 1"},
 		"older":             {[]byte("podway-pods 0\nxyz"), "was written by an older podway, in format 0; this one reads format 1"},
-		"another cluster's": {frame(west), `is of cluster "west"`},
-		"senseless":         {frame(payload[:50]), "has the right checksum but makes no sense: it ends too early"},
+		"another cluster's": {frame(magic, west), `is of cluster "west"`},
+		"senseless":         {frame(magic, payload[:50]), "has the right checksum but makes no sense: it ends too early"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s, dir := openNew(t)
@@ -219,7 +219,7 @@ func TestTornOrFlippedAnywhere(t *testing.T) {
 		for _, change := range []byte{1, 2, 4, 8, 16, 32, 64, 128, 255} {
 			bad := slices.Clone(good)
 			bad[i] ^= change
-			payload, err := unframe(bad)
+			payload, err := unframe(magic, bad)
 			if err != nil {
 				continue
 			}

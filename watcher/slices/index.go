@@ -36,6 +36,8 @@ type Index struct {
 // entry is what is known of a Service, and of slices of that name.
 type entry struct {
 	service *pods.Service
+	// told is the Service as a Join told of it last.
+	told    *pods.Service
 	set     *pods.Set
 	slices  []*Slice
 	leaving []leaving
@@ -223,7 +225,7 @@ func (x *Index) join(name types.NamespacedName, now time.Time, out *Changes) {
 	if e.service == nil {
 		if e.set != nil {
 			out.Gone, out.Services = append(out.Gone, key), true
-			e.set = nil
+			e.set, e.told = nil, nil
 		}
 		x.drop(name, e)
 		return
@@ -242,8 +244,8 @@ func (x *Index) join(name types.NamespacedName, now time.Time, out *Changes) {
 	}
 	set := x.joiner.Join(e.service, endpoints, labels)
 	set.Unlabeled = followed && !known
-	if e.set == nil || e.set.Key != key {
-		out.Services = true
+	if e.service != e.told {
+		e.told, out.Services = e.service, true
 	}
 	if !EqualSets(set, e.set) {
 		e.set = set
@@ -301,6 +303,9 @@ func (x *Index) Keep(published *pods.Set) {
 func (x *Index) KeepService(published *pods.Service) {
 	name := types.NamespacedName{Namespace: published.Key.Namespace, Name: published.Key.Name}
 	if e := x.entries[name]; e != nil && e.service != nil && EqualServices(e.service, published) {
+		if e.told == e.service {
+			e.told = published
+		}
 		e.service = published
 	}
 }

@@ -3,6 +3,7 @@ package slices
 import (
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"testing"
 	"time"
 
@@ -33,8 +34,8 @@ func newShelf(t *testing.T) *shelf {
 	return s
 }
 
-func (s *shelf) put(slices ...*discoveryv1.EndpointSlice) {
-	for _, slice := range slices {
+func (s *shelf) put(all ...*discoveryv1.EndpointSlice) {
+	for _, slice := range all {
 		s.PutSlice(types.NamespacedName{Namespace: slice.Namespace, Name: slice.Name}, NewSlice(slice), s.now)
 	}
 }
@@ -131,6 +132,26 @@ func TestNamespacesThatAreNotJoinedWait(t *testing.T) {
 	require.Empty(t, changes.Sets)
 	require.Empty(t, s.Services(func(string) bool { return false }))
 	require.Len(t, s.join().Sets, 1)
+}
+
+// TestServiceThatChangesButForItsPods: a tunnel reads its ports.
+func TestServiceThatChangesButForItsPods(t *testing.T) {
+	s := newShelf(t)
+	s.put(slice("1", pod("a", "10.0.0.1")))
+	require.True(t, s.join().Services)
+	changed := Service("east", service())
+	changed.Ports = append(slices.Clone(changed.Ports), pods.ServicePort{Name: "admin", Port: 9000, Protocol: "TCP"})
+	s.PutService(httpbin, changed)
+	changes := s.join()
+	require.Empty(t, changes.Sets, "the Pods are the same")
+	require.True(t, changes.Services)
+	require.Same(t, changed, s.Services(func(string) bool { return true })[httpbinKey])
+	require.False(t, s.join().Services)
+
+	kept := *changed
+	s.KeepService(&kept)
+	s.remove("1")
+	require.False(t, s.join().Services, "one that is equal and published is no change")
 }
 
 func TestServiceThatGoesAndComesBack(t *testing.T) {
