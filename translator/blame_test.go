@@ -73,7 +73,7 @@ func TestBlameFindsTheObjectAndTheField(t *testing.T) {
 			kind, name, _ := strings.Cut(owner, "/")
 			resource.Owners = append(resource.Owners, ownerOf(kind, name))
 		}
-		owner, field := Blame(resource, c.message)
+		owner, field := Blame(resource, c.message, nil)
 		if got := owner.Kind + "/" + owner.Name; got != c.want || field != c.field {
 			t.Errorf("%.60s…: %s %q, want %s %q", c.message, got, field, c.want, c.field)
 		}
@@ -90,7 +90,7 @@ func FuzzBlame(f *testing.F) {
 			&clusterv3.Cluster{},
 		} {
 			owners := []api.Owner{ownerOf("Gateway", "g"), ownerOf("HTTPRoute", "a")}
-			if owner, _ := Blame(&api.Resource{Message: made, Owners: owners}, message); owner != owners[0] && owner != owners[1] {
+			if owner, _ := Blame(&api.Resource{Message: made, Owners: owners}, message, nil); owner != owners[0] && owner != owners[1] {
 				t.Errorf("owner %v", owner)
 			}
 		}

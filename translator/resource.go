@@ -1,6 +1,7 @@
 package translator
 
 import (
+	"slices"
 	"strings"
 	"time"
 
@@ -35,12 +36,17 @@ func typeURL(message proto.Message) string {
 func TunnelResource(tunnel types.NamespacedName) string { return "tunnel/" + tunnel.String() }
 
 // keep returns the old resource where it equals the new one, so that what did
-// not change stays the same pointer. old may be nil.
+// not change stays the same pointer, or a copy of it where it has other sources. old may be nil.
 func keep(old, made *api.Resource) *api.Resource {
-	if old != nil && old.Equal(made) {
+	switch {
+	case old == nil || !old.Equal(made):
+		return made
+	case slices.Equal(old.Sources, made.Sources):
 		return old
 	}
-	return made
+	copied := *old
+	copied.Sources = made.Sources
+	return &copied
 }
 
 // validateProto says what in a message, but not in the messages packed into
