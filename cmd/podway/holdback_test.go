@@ -48,6 +48,11 @@ type jury struct {
 	byView  map[string]map[api.ResourceKey]*api.Resource
 	// unknown are contents that podway does not know.
 	unknown map[*api.Resource]bool
+	// message is why they reject, and say that of one resource. whims come over an Envoy before it is sent something, watch is called after all were.
+	message string
+	say     func(*api.Resource) string
+	whims   func(node string)
+	watch   func()
 	back    map[string][]xds.HeldBack
 }
 
@@ -59,23 +64,38 @@ func (j *jury) SetViews(views map[string][]*api.Resource) {
 		for _, resource := range resources {
 			j.served[resource.ResourceKey] = resource
 			j.byView[view][resource.ResourceKey] = resource
-			for node := range j.has {
+			for _, node := range slices.Sorted(maps.Keys(j.has)) {
 				if j.gatewayOf(node) == view {
 					j.send(node, resource)
 				}
 			}
 		}
 	}
+	if j.watch != nil {
+		j.watch()
+	}
+}
+
+func (j *jury) reason(resource *api.Resource) string {
+	if j.say != nil {
+		return j.say(resource)
+	}
+	return cmp.Or(j.message, "no good")
 }
 
 func (j *jury) send(node string, resource *api.Resource) {
 	key := resource.ResourceKey
+	if j.whims != nil {
+		j.whims(node)
+	}
 	switch {
-	case j.has[node][key].Equal(resource), j.refused[node][key].Equal(resource):
+	case j.has[node][key].Equal(resource):
+		j.has[node][key] = resource // it may be known to be of a newer form
+	case j.refused[node][key].Equal(resource):
 	case j.rejects[node](resource):
 		j.refused[node][key] = resource
 		j.tell(xds.Rejection{
-			Node: node, View: j.gatewayOf(node), Key: key, Version: versionOf(resource), Message: "no good", Owners: resource.Owners,
+			Node: node, View: j.gatewayOf(node), Key: key, Version: versionOf(resource), Message: j.reason(resource), Owners: resource.Owners,
 		})
 	default:
 		j.has[node][key] = resource
@@ -103,6 +123,9 @@ func (j *jury) Answers(gateway string, key api.ResourceKey) xds.Answers {
 		case has[key].Equal(served):
 			answers.Accepted++
 			continue
+		case !j.refused[node][key].Equal(served) && j.whims != nil:
+			answers.Waiting++
+			continue
 		case !j.refused[node][key].Equal(served):
 			panic("neither accepted nor rejected")
 		}
@@ -110,7 +133,7 @@ func (j *jury) Answers(gateway string, key api.ResourceKey) xds.Answers {
 		if answers.Had == nil && !j.unknown[has[key]] {
 			answers.Had = has[key]
 		}
-		answers.Rejected, answers.Version, answers.Message = append(answers.Rejected, node), versionOf(served), "no good"
+		answers.Rejected, answers.Version, answers.Message = append(answers.Rejected, node), versionOf(served), j.reason(served)
 	}
 	return answers
 }
@@ -189,19 +212,28 @@ func (c *court) route(cfg *snapshot.Config, name, path string) {
 // change applies another configuration, and judges until nothing changes any more.
 func (c *court) change(change func(*snapshot.Config)) {
 	c.Helper()
+	c.apply(change)
+	c.settle()
+}
+
+// apply applies another configuration.
+func (c *court) apply(change func(*snapshot.Config)) {
+	c.Helper()
 	later := *c.cfg
 	later.HTTPRoutes, later.Tunnels, later.Gateways = maps.Clone(later.HTTPRoutes), maps.Clone(later.Tunnels), maps.Clone(later.Gateways)
 	change(&later)
 	c.cfg = &later
 	c.pipeline.apply(c.Context(), watcher.Batch{Config: &later}, c.live)
-	c.settle()
 }
+
+// again applies what is held back of the same one.
+func (c *court) again() { c.pipeline.apply(c.Context(), watcher.Batch{Config: c.pipeline.cfg}, c.live) }
 
 func (c *court) settle() {
 	c.Helper()
 	for c.judged = 0; c.judge(); c.judged++ {
 		require.Less(c, c.judged, 500, "it does not settle")
-		c.pipeline.apply(c.Context(), watcher.Batch{Config: c.pipeline.cfg}, c.live)
+		c.again()
 	}
 }
 

@@ -318,8 +318,7 @@ func (h *holdback) heldBack(in []api.Part) string {
 	return strings.Join(parts, "\n")
 }
 
-// withdraw answers 500 where routes lead to a Tunnel whose Cluster no Envoy has in any form, so that they do not wait for it. The Cluster
-// stays, for Envoys that take it.
+// withdraw answers 500 where routes lead to a Tunnel whose Cluster no Envoy has in any form, so that they do not wait for it.
 func (h *holdback) withdraw(t *trial, v verdict) bool {
 	t.stuck = true
 	if !v.HadNothing || v.Accepted > 0 {
