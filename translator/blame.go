@@ -80,8 +80,10 @@ func blameRoutes(resource *api.Resource, config *routev3.RouteConfiguration, pat
 			}
 		}
 	}
-	if owner, field, found := onlyRouteWith(config, routes, fragment(message)); found {
-		return owner, field
+	for _, text := range fragments(message) {
+		if owner, field, found := onlyRouteWith(config, routes, text); found {
+			return owner, field
+		}
 	}
 	if len(routes) == 1 && len(path) == 0 && !strings.Contains(message, "domain") {
 		return routes[0], ""
@@ -121,18 +123,20 @@ func ownerOfRoute(routes []api.Owner, name string) (api.Owner, string, bool) {
 	return routes[at], fmt.Sprintf("spec.rules[%s].matches[%s]", parts[2], parts[3]), true
 }
 
-// fragment is what a message quotes at its end, such as the part of a regular expression that is wrong; empty if that is too short to
-// tell anything.
-func fragment(message string) string {
-	at := strings.LastIndex(message, ": ")
-	if at < 0 {
-		return ""
+// quoted is how Envoy writes values in a message: "regex '/a{1000}' RE2 program size of 13005 > max program size".
+var quoted = regexp.MustCompile(`'([^']+)'`)
+
+// fragments are what a message quotes, such as the part of a regular expression that is wrong, at its end or anywhere; without what is too
+// short to tell anything.
+func fragments(message string) []string {
+	var texts []string
+	if at := strings.LastIndex(message, ": "); at >= 0 {
+		texts = append(texts, strings.Trim(strings.TrimSpace(message[at+2:]), `'".`))
 	}
-	quoted := strings.Trim(strings.TrimSpace(message[at+2:]), `'".`)
-	if len(quoted) < 2 || len(quoted) > 200 {
-		return ""
+	for _, match := range quoted.FindAllStringSubmatch(message, 8) {
+		texts = append(texts, match[1])
 	}
-	return quoted
+	return slices.DeleteFunc(texts, func(text string) bool { return len(text) < 2 || len(text) > 1000 })
 }
 
 // onlyRouteWith finds the HTTPRoute that alone has a text, and the rule if there is only one.

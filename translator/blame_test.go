@@ -54,6 +54,7 @@ func TestBlameFindsTheObjectAndTheField(t *testing.T) {
 		{routes, shared, route + "RouteValidationError.Route: embedded)", "HTTPRoute/hello", "spec.rules[1]"},
 		{routes, shared, "invalid perl operator: (?!", "HTTPRoute/other", "spec.rules[4]"},
 		{routes, shared, `invalid escape sequence: \d`, "HTTPRoute/other", "spec.rules[4]"},
+		{routes, shared, `regex '/a\d(?!b)' RE2 program size of 13005 > max program size of 10000 set for the error level threshold.`, "HTTPRoute/other", "spec.rules[4]"},
 		{routes, shared, "nothing that is known: nowhere to be found", "Gateway/front", ""},
 		{routes, shared[:2], "Sum of weights in the weighted_cluster must be greater than 0.", "HTTPRoute/hello", ""},
 		{routes, shared[:2], "Only a single wildcard domain is permitted in route gateway/edge/front/80", "Gateway/front", ""},

@@ -284,30 +284,38 @@ func TestTwoBadRoutesAreFoundWithoutKnowingWhatWasAccepted(t *testing.T) {
 		require.Equal(t, good, c.paths("one"))
 		require.Equal(t, []string{"b", "d"}, c.accused())
 	})
-	t.Run("by what Envoys say after a restart", func(t *testing.T) {
-		c := newCourt(t)
-		c.jury.forget()
-		c.jury.say = func(r *api.Resource) string {
-			for _, host := range r.Message.(*routev3.RouteConfiguration).GetVirtualHosts() {
-				for _, route := range host.GetRoutes() {
-					if path := route.GetMatch().GetPathSeparatedPrefix(); strings.HasPrefix(path, "/bad") {
-						return "no such thing: " + path
-					}
+	for name, say := range map[string]func(path string) string{
+		"by what Envoys name":                func(path string) string { return "no such thing: " + path },
+		"by that Envoys tell of another one": func(path string) string { return fmt.Sprintf("fault %d", len(path)) },
+	} {
+		t.Run(name, func(t *testing.T) { twoBadAfterARestart(t, routes, good, say) })
+	}
+}
+
+func twoBadAfterARestart(t *testing.T, routes []string, good map[string]string, say func(path string) string) {
+	t.Helper()
+	c := newCourt(t)
+	c.jury.forget()
+	c.jury.say = func(r *api.Resource) string {
+		for _, host := range r.Message.(*routev3.RouteConfiguration).GetVirtualHosts() {
+			for _, route := range host.GetRoutes() {
+				if path := route.GetMatch().GetPathSeparatedPrefix(); strings.HasPrefix(path, "/bad") {
+					return say(path)
 				}
 			}
-			return "no good"
 		}
-		c.pipeline = newPipeline(c.jury, c.board, c.pipeline.rejected, c.pipeline.log)
-		c.change(func(cfg *snapshot.Config) {
-			for _, route := range routes {
-				name, path, _ := strings.Cut(route, "/")
-				c.route(cfg, name, "/"+path)
-			}
-		})
-		require.Equal(t, good, c.paths("one"))
-		require.Equal(t, []string{"b", "d"}, c.accused())
-		require.Less(t, c.judged, 10)
+		return "no good"
+	}
+	c.pipeline = newPipeline(c.jury, c.board, c.pipeline.rejected, c.pipeline.log)
+	c.change(func(cfg *snapshot.Config) {
+		for _, route := range routes {
+			name, path, _ := strings.Cut(route, "/")
+			c.route(cfg, name, "/"+path)
+		}
 	})
+	require.Equal(t, good, c.paths("one"))
+	require.Equal(t, []string{"b", "d"}, c.accused())
+	require.Less(t, c.judged, 20)
 }
 
 // TestEnvoyThatTakesEverythingLosesNothingToOneThatIsNew and rejects what nobody knows it by.

@@ -53,12 +53,13 @@ type trial struct {
 	// known are the sets of what was held back with which it was rejected.
 	known map[string]bool
 
-	// leaving is true in the second kind of search: outs are left out because messages pointed at them, out is left out as one of
-	// the candidates, of which the first comes next.
+	// leaving is true in the second kind of search: outs are left out because messages pointed at them, or changed without them, out is
+	// left out as one of the candidates, of which the first comes next. said is what Envoys say with none of the candidates left out.
 	leaving    bool
 	outs       []api.Part
 	out        *api.Part
 	candidates []api.Part
+	said       string
 }
 
 // decide takes the next step of a search. It returns whether what is held back has changed; where not, the search is over, or stuck.
@@ -337,24 +338,27 @@ func (h *holdback) withdraw(t *trial, v verdict) bool {
 // leaveOut leaves the next part out of a resource of which no accepted content is known.
 func (h *holdback) leaveOut(t *trial, v verdict) bool {
 	if !t.leaving {
-		if t.candidates = h.removable(t.resource); len(t.candidates) < 2 {
+		if len(h.removable(t.resource)) < 2 {
 			return h.giveUp(t)
 		}
-		slices.SortFunc(t.candidates, compareParts)
-		t.candidates = t.candidates[:min(len(t.candidates), maxLeftOut)]
-		if v.Accepted > 0 {
-			t.candidates = nil // who takes all of it is not to lose one after the other
-		}
+		h.nominate(t, v)
 		t.leaving, t.begun = true, true
 	}
-	if t.out != nil {
+	switch {
+	case t.out == nil:
+	case t.message != t.said && len(t.outs) < maxLeftOut && h.held[*t.out] != nil:
+		// Envoy tells of one fault at a time: by now it is another one.
+		t.outs = append(t.outs, *t.out)
+		h.nominate(t, v)
+	default:
 		h.acquit(*t.out)
-		t.out = nil
 	}
+	t.out = nil
 	blamed := api.Part{ObjectRef: t.blamed.ObjectRef}
 	if len(t.outs) < maxLeftOut && slices.Contains(h.removable(t.resource), blamed) {
 		h.holdBack(blamed, snapshot.Hold{})
 		t.outs = append(t.outs, blamed)
+		h.nominate(t, v)
 		return true
 	}
 	for len(t.candidates) > 0 {
@@ -362,11 +366,21 @@ func (h *holdback) leaveOut(t *trial, v verdict) bool {
 		t.candidates = t.candidates[1:]
 		if form, _, _ := formOf(h.cfg, part); form != nil && h.held[part] == nil {
 			h.holdBack(part, snapshot.Hold{})
-			t.out = &part
+			t.out, t.said = &part, t.message
 			return true
 		}
 	}
 	return h.giveUp(t)
+}
+
+// nominate makes all parts candidates that can be left out. Of what some Envoys take as it is, none is: they are not to lose one after the other.
+func (h *holdback) nominate(t *trial, v verdict) {
+	t.candidates = nil
+	if v.Accepted == 0 {
+		t.candidates = h.removable(t.resource)
+		slices.SortFunc(t.candidates, compareParts)
+		t.candidates = t.candidates[:min(len(t.candidates), maxLeftOut)]
+	}
 }
 
 // leftOut are the parts that the second kind of search has left out, and that are still there.
