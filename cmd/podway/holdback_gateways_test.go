@@ -5,6 +5,7 @@ import (
 	"math/rand/v2"
 	"strings"
 	"testing"
+	"time"
 
 	routev3 "github.com/envoyproxy/go-control-plane/envoy/config/route/v3"
 	"github.com/stretchr/testify/require"
@@ -207,7 +208,7 @@ func TestEndpointsThatAreRejectedAreToldOfTheirTunnelAndFreezeNothing(t *testing
 	require.Empty(t, c.held())
 	require.Zero(t, c.judged)
 	require.Len(t, c.board.all(), 1)
-	require.Contains(t, c.board.all()[0].String(), "RejectedByEnvoy: Tunnel edge/plain spec.addresses[1]: an Envoy of the Gateway edge/front (one) rejects tunnel/edge/plain: malformed")
+	require.Contains(t, c.board.all()[0].String(), "Tunnel edge/plain spec.addresses[1]: an Envoy of the Gateway edge/front (one) rejects tunnel/edge/plain: malformed")
 	c.tunnel("plain", func(spec *v1alpha1.TunnelSpec) { spec.Addresses = spec.Addresses[:1] })
 	require.Empty(t, c.board.all())
 }
@@ -379,4 +380,68 @@ func TestGatewayThatGoesTakesWhatItHeldBackWithIt(t *testing.T) {
 	for key := range c.pipeline.cfg.Holds {
 		require.NotEqual(t, back, key.Gateway)
 	}
+}
+
+// TestOnlyWhatRoutesSayOfATunnelMakesItASuspect so that one whose Pods change beside a bad route is left alone.
+func TestOnlyWhatRoutesSayOfATunnelMakesItASuspect(t *testing.T) {
+	c := newCourt(t, "a/a1")
+	c.jury.watch = func() {
+		for key := range c.pipeline.cfg.Holds {
+			require.Equal(t, "HTTPRoute", key.Kind)
+		}
+	}
+	c.change(func(cfg *snapshot.Config) {
+		tunnel := cfg.Tunnels[named("plain")].DeepCopy()
+		tunnel.Spec.Addresses[0].Address = "192.0.2.9"
+		cfg.Tunnels[named("plain")] = tunnel
+		c.route(cfg, "a", "/bad")
+	})
+	require.Equal(t, []string{"a"}, c.accused())
+}
+
+// TestTunnelThatOtherRoutesLeadToIsNoSuspect of a route on another port that leads to it for the first time.
+func TestTunnelThatOtherRoutesLeadToIsNoSuspect(t *testing.T) {
+	c := newCourt(t)
+	section := func(name gatewayv1.SectionName) []gatewayv1.ParentReference {
+		return []gatewayv1.ParentReference{{Name: "front", SectionName: &name}}
+	}
+	c.change(func(cfg *snapshot.Config) {
+		gateway := cfg.Gateways[named("front")].DeepCopy()
+		gateway.Spec.Listeners = append(gateway.Spec.Listeners, gatewayv1.Listener{Name: "other", Port: 9090, Protocol: gatewayv1.HTTPProtocolType})
+		cfg.Gateways[named("front")] = gateway
+		hello := cfg.HTTPRoutes[named("hello")].DeepCopy()
+		hello.Spec.ParentRefs = section("http")
+		cfg.HTTPRoutes[named("hello")] = hello
+	})
+	c.jury.watch = func() {
+		for key, resource := range c.jury.served {
+			if config, ok := resource.Message.(*routev3.RouteConfiguration); ok && strings.HasSuffix(key.Name, "/8080") {
+				require.Zero(t, config.GetVirtualHosts()[0].GetRoutes()[0].GetDirectResponse().GetStatus())
+			}
+		}
+	}
+	c.change(func(cfg *snapshot.Config) {
+		c.route(cfg, "a", "/bad")
+		cfg.HTTPRoutes[named("a")].Spec.ParentRefs = section("other")
+	})
+	require.Equal(t, []string{"a"}, c.accused())
+}
+
+func TestAGatewayTurnsSoOftenAndNoMore(t *testing.T) {
+	h := newHoldback(front, nil)
+	now := time.Now()
+	turns := func() (count int) {
+		for h.mayTurn(now) {
+			h.turns--
+			count++
+		}
+		return count
+	}
+	require.Equal(t, maxTurns, turns())
+	now = now.Add(turnEvery - time.Nanosecond)
+	require.Zero(t, turns())
+	now = now.Add(3 * turnEvery)
+	require.Equal(t, 3, turns())
+	now = now.Add(time.Hour)
+	require.Equal(t, maxTurns, turns())
 }

@@ -43,6 +43,7 @@ type holdbacks struct {
 	cfg       *snapshot.Config
 	byGateway map[string]*holdback
 	asked     time.Time
+	again     *time.Timer
 }
 
 func newHoldbacks(board *problemBoard, log *slog.Logger) *holdbacks {
@@ -103,7 +104,7 @@ func (h *holdbacks) holds() map[snapshot.HoldKey]snapshot.Hold {
 			switch everywhere := h.agreed(part, held.hold.Form); {
 			case !everywhere:
 				// It may be that a Gateway has it only since, and because, another form is in force. To try that again would not end.
-				held.alone = held.alone || held.everywhere
+				held.alone, held.everywhere = held.alone || held.everywhere, false
 			case !held.alone:
 				held.everywhere = true
 				key := snapshot.HoldKey{Part: part}
@@ -183,7 +184,13 @@ func (h *holdbacks) judge(now time.Time) bool {
 	return changed
 }
 
-func (h *holdbacks) after(wait time.Duration) { time.AfterFunc(wait, h.poke) }
+// after asks for judge to be called once more, and not for what was asked for before.
+func (h *holdbacks) after(wait time.Duration) {
+	if h.again != nil {
+		h.again.Stop()
+	}
+	h.again = time.AfterFunc(wait, h.poke)
+}
 
 // hear begins a trial of each resource that was rejected as it is served. What finds no room waits.
 func (h *holdbacks) hear(now time.Time) {
