@@ -101,7 +101,7 @@ func TestUnchangedInputsKeepTheirResources(t *testing.T) {
 					before[resource.ResourceKey] = resource
 				}
 				for _, resource := range allResources(plan) {
-					if !resource.Shares(before[resource.ResourceKey]) {
+					if before[resource.ResourceKey] != resource {
 						t.Errorf("%s %s was made again, though its inputs are equal", resource.Type, resource.Name)
 					}
 				}

@@ -14,7 +14,7 @@ import (
 // Translate says what Envoys should have in this configuration. prev is the
 // plan of the picture before, or nil: it changes nothing in the outcome, but
 // what does not differ is taken over from it. A resource that came out equal is
-// the same pointer as in prev or, where an object that it was made from is another pointer, Shares its Message with it. Neither argument is changed.
+// the same pointer as in prev or, where an object that it was made from has changed, Shares its Message with it. Neither argument is changed.
 func Translate(cfg *snapshot.Config, prev *Plan) *Plan {
 	if prev == nil {
 		prev = &Plan{}

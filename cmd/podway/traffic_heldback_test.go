@@ -53,6 +53,13 @@ func (w *world) heldBack(node string) []xds.RejectedStatus {
 	return back
 }
 
+// awaitHeldBack waits for so many: an object is accused as soon as it is rejected, and held back once it is found to be the one.
+func (w *world) awaitHeldBack(node string, count int) (back []xds.RejectedStatus) {
+	w.Helper()
+	eventually(w.T, "what is held back", func() bool { back = w.heldBack(node); return len(back) == count })
+	return back
+}
+
 // accused are the objects with a Problem RejectedByEnvoy.
 func (w *world) accused() []string {
 	w.Helper()
@@ -102,8 +109,7 @@ func TestTrafficTwoBadRoutesAtOnceAreToldUntilTheyChange(t *testing.T) {
 	w.awaitAccused("HTTPRoute edge/a", "HTTPRoute edge/c")
 	assert.Equal(t, "1", w.get("a.example", "/").header.Get("X-Route"))
 	assert.Equal(t, "1", w.get("c.example", "/").header.Get("X-Route"))
-	back := w.heldBack("test")
-	require.Len(t, back, 2)
+	back := w.awaitHeldBack("test", 2)
 	for i, name := range []string{"a", "c"} {
 		assert.Equal(t, "HTTPRoute edge/"+name, back[i].Object.String())
 		assert.Contains(t, back[i].Message, "max program size")
@@ -127,11 +133,11 @@ func TestTrafficTwoBadRoutesAtOnceAreToldUntilTheyChange(t *testing.T) {
 	}
 	w.awaitStatus("c.example", "/", http.StatusNotFound)
 	assert.Equal(t, "1", w.get("a.example", "/").header.Get("X-Route"))
-	require.Len(t, w.heldBack("test"), 1)
+	w.awaitHeldBack("test", 1)
 	w.write("routes.yaml", route("a", header("4"))+route("b", header("4"))+route("d", header("4")))
 	w.awaitRoute("a.example", "4")
 	w.awaitAccused()
-	assert.Empty(t, w.heldBack("test"))
+	w.awaitHeldBack("test", 0)
 	eventually(t, "no error", func() bool {
 		return w.clientStatus("gateway/edge/front/"+portOf(w.http)).GetConfigStatus() == statusv3.ConfigStatus_SYNCED
 	})
@@ -221,7 +227,7 @@ func TestTrafficOneOfTwoEnvoysRejects(t *testing.T) {
 		eventually(t, "the good change, and the last form that both accepted", has(of, "first", "second"))
 		assert.False(t, has(of, "{1000}")())
 	}
-	require.Len(t, w.heldBack("test"), 1)
+	w.awaitHeldBack("test", 1)
 	require.Empty(t, w.heldBack("liberal"))
 	assert.Contains(t, w.ask("problems"), "an Envoy of the Gateway edge/front (test) rejects")
 	w.write("routes.yaml", route("a", header("third"))+route("b", header("third")))
@@ -262,7 +268,7 @@ func TestTrafficARejectedSecretOrListenerCostsItselfAlone(t *testing.T) {
 	w.write("routes.yaml", routes("2"))
 	served("a.example.com", "first", "2")
 	served("b.example.com", "second", "2")
-	assert.Equal(t, "Secret edge/a", w.heldBack("test")[0].Object.String())
+	assert.Equal(t, "Secret edge/a", w.awaitHeldBack("test", 1)[0].Object.String())
 	assert.NotContains(t, w.ask("envoys", "test")+w.ask("problems")+w.log.String(), "BEGIN")
 	w.write("secrets.yaml", secrets("third", pair("third").key))
 	served("a.example.com", "third", "2")
