@@ -19,6 +19,9 @@ func (p Part) String() string {
 // Source is a Part in the form that a resource was made from.
 type Source struct {
 	Part
-	// Form is a pointer to the API object, or to the listener; nil where the part was refused: an HTTPRoute that answers 500.
+	// Form is a pointer to the API object, or to the listener; nil where the part was refused: an HTTPRoute or a Tunnel that is answered 500.
 	Form any
+	// Says is a comparable value of all that the resource holds of the part, where that is less than the Form: of a Tunnel in routes. nil
+	// stands for the Form.
+	Says any
 }

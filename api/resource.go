@@ -36,8 +36,14 @@ type Resource struct {
 	// Owners are the objects that this was made from, the main one first.
 	Owners []Owner
 	// Sources are the parts of the configuration that decide what is in this, in the forms that they had, to find out which of
-	// them an Envoy rejects. Two resources that differ in nothing else are the same. Endpoints have none.
+	// them an Envoy rejects. Two resources that differ in nothing else are Equal, and share their Message. Endpoints have none.
 	Sources []Source
+}
+
+// Shares says whether two resources are the same but for their Sources, as those are that an object left as they were when it changed.
+// Either may be nil.
+func (r *Resource) Shares(other *Resource) bool {
+	return r == other || r != nil && other != nil && r.Message != nil && r.Message == other.Message
 }
 
 // Decoded is the resource with a Message instead of Wire. It fails for a Type that is not linked in, and for bytes that are none of it.

@@ -2,21 +2,27 @@ package translator
 
 import (
 	"fmt"
+	"net/netip"
 	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 
+	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	endpointv3 "github.com/envoyproxy/go-control-plane/envoy/config/endpoint/v3"
 	routev3 "github.com/envoyproxy/go-control-plane/envoy/config/route/v3"
 	"google.golang.org/protobuf/encoding/prototext"
 
+	"k8s.io/apimachinery/pkg/types"
+
 	"github.com/podway/podway/api"
+	"github.com/podway/podway/api/snapshot"
+	"github.com/podway/podway/api/v1alpha1"
 )
 
 // Blame says which object, and where it can be told which of its fields, an Envoy's rejection of a resource is about. message is
-// what the Envoy said. Without a better clue it is the resource's main owner and no field.
-func Blame(resource *api.Resource, message string) (owner api.Owner, field string) {
+// what the Envoy said. Without a better clue it is the resource's main owner and no field. cfg is where the objects are; it may be nil.
+func Blame(resource *api.Resource, message string, cfg *snapshot.Config) (owner api.Owner, field string) {
 	if len(resource.Owners) == 0 {
 		return api.Owner{}, ""
 	}
@@ -30,7 +36,10 @@ func Blame(resource *api.Resource, message string) (owner api.Owner, field strin
 	case *routev3.RouteConfiguration:
 		return blameRoutes(resource, made, path, message)
 	case *endpointv3.ClusterLoadAssignment:
-		return owner, blameEndpoints(made, path, message)
+		if cfg == nil {
+			cfg = &snapshot.Config{}
+		}
+		return owner, blameEndpoints(made, path, message, cfg.Tunnels[types.NamespacedName{Namespace: owner.Namespace, Name: owner.Name}])
 	}
 	return owner, fieldOf(owner.Kind, path, message)
 }
@@ -71,8 +80,10 @@ func blameRoutes(resource *api.Resource, config *routev3.RouteConfiguration, pat
 			}
 		}
 	}
-	if owner, field, found := onlyRouteWith(config, routes, fragment(message)); found {
-		return owner, field
+	for _, text := range fragments(message) {
+		if owner, field, found := onlyRouteWith(config, routes, text); found {
+			return owner, field
+		}
 	}
 	if len(routes) == 1 && len(path) == 0 && !strings.Contains(message, "domain") {
 		return routes[0], ""
@@ -112,18 +123,20 @@ func ownerOfRoute(routes []api.Owner, name string) (api.Owner, string, bool) {
 	return routes[at], fmt.Sprintf("spec.rules[%s].matches[%s]", parts[2], parts[3]), true
 }
 
-// fragment is what a message quotes at its end, such as the part of a regular expression that is wrong; empty if that is too short to
-// tell anything.
-func fragment(message string) string {
-	at := strings.LastIndex(message, ": ")
-	if at < 0 {
-		return ""
+// quoted is how Envoy writes values in a message: "regex '/a{1000}' RE2 program size of 13005 > max program size".
+var quoted = regexp.MustCompile(`'([^']+)'`)
+
+// fragments are what a message quotes, such as the part of a regular expression that is wrong, at its end or anywhere; without what is too
+// short to tell anything.
+func fragments(message string) []string {
+	var texts []string
+	if at := strings.LastIndex(message, ": "); at >= 0 {
+		texts = append(texts, strings.Trim(strings.TrimSpace(message[at+2:]), `'".`))
 	}
-	quoted := strings.Trim(strings.TrimSpace(message[at+2:]), `'".`)
-	if len(quoted) < 2 || len(quoted) > 200 {
-		return ""
+	for _, match := range quoted.FindAllStringSubmatch(message, 8) {
+		texts = append(texts, match[1])
 	}
-	return quoted
+	return slices.DeleteFunc(texts, func(text string) bool { return len(text) < 2 || len(text) > 1000 })
 }
 
 // onlyRouteWith finds the HTTPRoute that alone has a text, and the rule if there is only one.
@@ -155,20 +168,51 @@ func onlyRouteWith(config *routev3.RouteConfiguration, routes []api.Owner, text 
 	return found[0], fields[0], true
 }
 
-// blameEndpoints is spec.services or spec.addresses, where the endpoint that is meant can be told.
-func blameEndpoints(assignment *endpointv3.ClusterLoadAssignment, path []protoStep, message string) string {
+// blameEndpoints is spec.services or spec.addresses, and which of them, where the endpoint that is meant can be told. tunnel may be nil.
+func blameEndpoints(assignment *endpointv3.ClusterLoadAssignment, path []protoStep, message string, tunnel *v1alpha1.Tunnel) string {
 	for l, locality := range assignment.GetEndpoints() {
 		for e, endpoint := range locality.GetLbEndpoints() {
-			address := endpoint.GetEndpoint().GetAddress().GetSocketAddress().GetAddress()
+			address := endpoint.GetEndpoint().GetAddress().GetSocketAddress()
 			byPath := len(path) >= 2 && path[0] == protoStep{"Endpoints", l} && path[1] == protoStep{"LbEndpoints", e}
-			if !byPath && !strings.Contains(message, "address: "+address+".") {
+			if !byPath && !strings.Contains(message, "address: "+address.GetAddress()+".") {
 				continue
 			}
-			if endpoint.GetMetadata().GetFilterMetadata()[metadataNamespace] != nil {
-				return "spec.services"
+			if pod := endpoint.GetMetadata().GetFilterMetadata()[metadataNamespace].GetFields(); pod != nil {
+				return serviceField(tunnel, pod["cluster"].GetStringValue(), pod["namespace"].GetStringValue())
 			}
-			return "spec.addresses"
+			return addressField(tunnel, address)
 		}
 	}
 	return ""
+}
+
+// serviceField is the one of the tunnel's services that Pods of a cluster's namespace are of, if there is only one.
+func serviceField(tunnel *v1alpha1.Tunnel, cluster, namespace string) string {
+	field := "spec.services"
+	if tunnel == nil {
+		return field
+	}
+	found := 0
+	for i, service := range tunnel.Spec.Services {
+		if service.Cluster == cluster && service.Namespace == namespace {
+			field = fmt.Sprintf("spec.services[%d]", i)
+			found++
+		}
+	}
+	if found != 1 {
+		return "spec.services"
+	}
+	return field
+}
+
+func addressField(tunnel *v1alpha1.Tunnel, address *corev3.SocketAddress) string {
+	if tunnel == nil {
+		return "spec.addresses"
+	}
+	for i, a := range tunnel.Spec.Addresses {
+		if ip, err := netip.ParseAddr(a.Address); err == nil && ip.Unmap().String() == address.GetAddress() && uint32(a.Port) == address.GetPortValue() {
+			return fmt.Sprintf("spec.addresses[%d]", i)
+		}
+	}
+	return "spec.addresses"
 }

@@ -54,6 +54,7 @@ func TestBlameFindsTheObjectAndTheField(t *testing.T) {
 		{routes, shared, route + "RouteValidationError.Route: embedded)", "HTTPRoute/hello", "spec.rules[1]"},
 		{routes, shared, "invalid perl operator: (?!", "HTTPRoute/other", "spec.rules[4]"},
 		{routes, shared, `invalid escape sequence: \d`, "HTTPRoute/other", "spec.rules[4]"},
+		{routes, shared, `regex '/a\d(?!b)' RE2 program size of 13005 > max program size of 10000 set for the error level threshold.`, "HTTPRoute/other", "spec.rules[4]"},
 		{routes, shared, "nothing that is known: nowhere to be found", "Gateway/front", ""},
 		{routes, shared[:2], "Sum of weights in the weighted_cluster must be greater than 0.", "HTTPRoute/hello", ""},
 		{routes, shared[:2], "Only a single wildcard domain is permitted in route gateway/edge/front/80", "Gateway/front", ""},
@@ -73,7 +74,7 @@ func TestBlameFindsTheObjectAndTheField(t *testing.T) {
 			kind, name, _ := strings.Cut(owner, "/")
 			resource.Owners = append(resource.Owners, ownerOf(kind, name))
 		}
-		owner, field := Blame(resource, c.message)
+		owner, field := Blame(resource, c.message, nil)
 		if got := owner.Kind + "/" + owner.Name; got != c.want || field != c.field {
 			t.Errorf("%.60s…: %s %q, want %s %q", c.message, got, field, c.want, c.field)
 		}
@@ -90,7 +91,7 @@ func FuzzBlame(f *testing.F) {
 			&clusterv3.Cluster{},
 		} {
 			owners := []api.Owner{ownerOf("Gateway", "g"), ownerOf("HTTPRoute", "a")}
-			if owner, _ := Blame(&api.Resource{Message: made, Owners: owners}, message); owner != owners[0] && owner != owners[1] {
+			if owner, _ := Blame(&api.Resource{Message: made, Owners: owners}, message, nil); owner != owners[0] && owner != owners[1] {
 				t.Errorf("owner %v", owner)
 			}
 		}

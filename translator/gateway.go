@@ -51,7 +51,7 @@ func planGateways(in *input, prev *Plan) (map[types.NamespacedName]*gatewayPlan,
 			continue
 		}
 		f := &front{
-			in: in, gateway: gateway, name: name,
+			in: in, gateway: in.gatewayAt(name), name: name,
 			resources: map[api.ResourceKey]*api.Resource{}, tunnels: map[types.NamespacedName]bool{},
 			old: map[api.ResourceKey]*api.Resource{}, attached: map[string]int{}, routes: routes[name],
 		}
@@ -107,7 +107,7 @@ func (f *front) readParameters(class *gatewayv1.GatewayClass) {
 			"name a GatewayParameters of group "+v1alpha1.Group))
 		return
 	}
-	params := f.in.cfg.GatewayParameters[target]
+	params := f.parametersAt(target)
 	if params == nil {
 		f.problems = append(f.problems, problemOf(object, generation, codeMissingGatewayParameters, field,
 			fmt.Sprintf("there is no GatewayParameters %s; the defaults are in force", target), "add it, or correct the name"))

@@ -2,25 +2,54 @@ package translator
 
 import (
 	"slices"
+	"strings"
 
 	"k8s.io/apimachinery/pkg/types"
 	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
 
+	"github.com/podway/podway/api"
 	"github.com/podway/podway/api/v1alpha1"
 )
 
 // routesByGateway are the HTTPRoutes by the Gateways that they name as a parent, each once, in the order of their names.
 func routesByGateway(in *input) map[types.NamespacedName][]*gatewayv1.HTTPRoute {
 	out := map[types.NamespacedName][]*gatewayv1.HTTPRoute{}
+	heldAt := in.routesHeldAt()
 	for _, name := range sortedNames(in.cfg.HTTPRoutes) {
 		route := in.cfg.HTTPRoutes[name]
-		for _, ref := range route.Spec.ParentRefs {
-			if gateway, ok := parentGateway(route, ref); ok && !slices.Contains(out[gateway], route) {
-				out[gateway] = append(out[gateway], route)
+		for _, gateway := range slices.Concat(parentsOf(route), heldAt[name]) {
+			at, before := in.routeAt(gateway, route), out[gateway]
+			if at == nil || len(before) > 0 && before[len(before)-1] == at || !slices.Contains(parentsOf(at), gateway) {
+				continue
 			}
+			out[gateway] = append(before, at)
 		}
 	}
 	return out
+}
+
+// parentsOf are the Gateways that a route names.
+func parentsOf(route *gatewayv1.HTTPRoute) []types.NamespacedName {
+	var gateways []types.NamespacedName
+	for _, ref := range route.Spec.ParentRefs {
+		if gateway, ok := parentGateway(route, ref); ok {
+			gateways = append(gateways, gateway)
+		}
+	}
+	return gateways
+}
+
+// routesHeldAt are the Gateways that have another form of a route, which may name another parent.
+func (in *input) routesHeldAt() map[types.NamespacedName][]types.NamespacedName {
+	at := map[types.NamespacedName][]types.NamespacedName{}
+	for key := range in.cfg.Holds {
+		namespace, name, ok := strings.Cut(key.Gateway, "/")
+		if key.Kind == kindHTTPRoute && ok {
+			route := types.NamespacedName{Namespace: key.Namespace, Name: key.Name}
+			at[route] = append(at[route], types.NamespacedName{Namespace: namespace, Name: name})
+		}
+	}
+	return at
 }
 
 // parentGateway is the Gateway that a parentRef names, and false for a parent of another kind.
@@ -34,9 +63,10 @@ func parentGateway(route *gatewayv1.HTTPRoute, ref gatewayv1.ParentReference) (t
 func (f *front) inputs(class *gatewayv1.GatewayClass) []any {
 	in := f.in
 	target, _, _ := f.parametersTarget(class)
-	values := []any{f.gateway, class, in.cfg.GatewayParameters[target]}
+	values := []any{in.cfg.Gateways[f.name], class, in.cfg.GatewayParameters[target]}
+	values = f.holdInputs(values, parametersPart(target))
 	for i := range f.gateway.Spec.Listeners {
-		values = append(values, in.leftOut(listenerPart(f.name, f.gateway.Spec.Listeners[i].Name)))
+		values = f.holdInputs(values, listenerPart(f.name, f.gateway.Spec.Listeners[i].Name))
 		tls := f.gateway.Spec.Listeners[i].TLS
 		if tls == nil {
 			continue
@@ -54,12 +84,20 @@ func (f *front) inputs(class *gatewayv1.GatewayClass) []any {
 		}
 	}
 	for _, route := range f.routes {
-		values = append(values, route, in.refused(route), in.cfg.Namespaces[route.Namespace])
+		values = append(values, route, f.refused(route), in.cfg.Namespaces[route.Namespace])
 		for i := range route.Spec.Rules {
 			for j := range route.Spec.Rules[i].BackendRefs {
 				values = f.tunnelInputs(values, route, &route.Spec.Rules[i].BackendRefs[j])
 			}
 		}
+	}
+	return values
+}
+
+// holdInputs adds a part that is held back here.
+func (f *front) holdInputs(values []any, part api.Part) []any {
+	if hold, held := f.hold(part); held {
+		values = append(values, part, hold)
 	}
 	return values
 }
@@ -71,6 +109,7 @@ func (f *front) tunnelInputs(values []any, route *gatewayv1.HTTPRoute, ref *gate
 	if plan == nil {
 		return values
 	}
+	values = f.holdInputs(values, tunnelPart(plan.tunnel))
 	for i := range plan.tunnel.Spec.Services {
 		values = append(values, f.in.cfg.MemberClusters[plan.tunnel.Spec.Services[i].Cluster])
 	}

@@ -2,9 +2,8 @@ package translator
 
 import (
 	"maps"
-	"slices"
+	"time"
 
-	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
 	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
 
@@ -13,127 +12,119 @@ import (
 	"github.com/podway/podway/api/v1alpha1"
 )
 
-// composition is an object put together of its present form and of parts that are held back.
-type composition struct {
-	forms []any
-	made  any
-}
-
-// holder puts accepted forms in the place of what Envoys rejected.
-type holder struct {
-	cfg *snapshot.Config
-	// old and made are compositions by the object that they begin with: the same parts give the same pointer.
-	old, made map[any]composition
-}
-
-// inForce is the picture with the accepted forms in it. What is left out of it altogether, or refused, is told by input.hold.
-func inForce(cfg *snapshot.Config, prev *Plan) (*snapshot.Config, map[any]composition) {
-	if len(cfg.Holds) == 0 {
-		return cfg, nil
-	}
+// inForce is the picture with what is held back of the parts that all Gateways share.
+func inForce(cfg *snapshot.Config) *snapshot.Config {
 	copied := *cfg
-	h := &holder{cfg: &copied, old: prev.composed, made: map[any]composition{}}
-	copied.Tunnels, copied.HTTPRoutes, copied.Secrets = maps.Clone(cfg.Tunnels), maps.Clone(cfg.HTTPRoutes), maps.Clone(cfg.Secrets)
-	copied.Gateways, copied.GatewayParameters = maps.Clone(cfg.Gateways), maps.Clone(cfg.GatewayParameters)
-	for part, hold := range cfg.Holds {
-		name := types.NamespacedName{Namespace: part.Namespace, Name: part.Name}
-		switch part.Kind {
+	for key, hold := range cfg.Holds {
+		if key.Gateway != "" {
+			continue
+		}
+		name := types.NamespacedName{Namespace: key.Namespace, Name: key.Name}
+		switch key.Kind {
 		case v1alpha1.KindTunnel:
-			replace(copied.Tunnels, name, hold)
+			copied.Tunnels = replace(copied.Tunnels, cfg.Tunnels, name, hold)
 		case kindSecret:
-			if replace(copied.Secrets, name, hold); hold.Form == nil && copied.Secrets[name] != nil {
-				copied.Secrets[name] = rejectedSecret
-			}
-		case kindHTTPRoute:
-			if replace(copied.HTTPRoutes, name, hold); hold.Form == nil && !hold.Refused {
-				delete(copied.HTTPRoutes, name)
-			}
-		case v1alpha1.KindGatewayParameters:
-			if replace(copied.GatewayParameters, name, hold); hold.Form == nil {
-				h.bare(name)
-			}
+			copied.Secrets = replace(copied.Secrets, cfg.Secrets, name, hold)
 		}
 	}
-	for name := range cfg.Gateways {
-		h.compose(name)
-	}
-	return &copied, h.made
+	return &copied
 }
 
-// replace does nothing for an object that has gone.
-func replace[V any](objects map[types.NamespacedName]*V, name types.NamespacedName, hold snapshot.Hold) {
-	if form, ok := hold.Form.(*V); ok && form != nil && objects[name] != nil {
-		objects[name] = form
+// replace puts an accepted form into a copy of the objects. It does nothing for an object that has gone.
+func replace[V any](objects, original map[types.NamespacedName]*V, name types.NamespacedName, hold snapshot.Hold) map[types.NamespacedName]*V {
+	form, ok := hold.Form.(*V)
+	if !ok || form == nil || objects[name] == nil {
+		return objects
 	}
+	if len(objects) == len(original) && objects[name] == original[name] {
+		objects = maps.Clone(objects)
+	}
+	objects[name] = form
+	return objects
 }
 
-// bare leaves of GatewayParameters only the network, without which tunnels that name theirs would be out of reach.
-func (h *holder) bare(name types.NamespacedName) {
-	params := h.cfg.GatewayParameters[name]
-	if params == nil {
-		return
+// hold says what a Gateway has instead of a part, and whether it is held back there at all.
+func (in *input) hold(gateway types.NamespacedName, part api.Part) (snapshot.Hold, bool) {
+	if len(in.cfg.Holds) == 0 {
+		return snapshot.Hold{}, false
 	}
-	h.cfg.GatewayParameters[name] = h.remember(params, nil, func() any {
-		return &v1alpha1.GatewayParameters{
-			ObjectMeta: params.ObjectMeta, Spec: v1alpha1.GatewayParametersSpec{Network: params.Spec.Network},
-		}
-	}).(*v1alpha1.GatewayParameters)
-}
-
-// compose puts the accepted listeners into a Gateway, in the places of those that were rejected.
-func (h *holder) compose(name types.NamespacedName) {
-	gateway := h.cfg.Gateways[name]
-	var forms []any
-	for i := range gateway.Spec.Listeners {
-		if form := h.cfg.Holds[listenerPart(name, gateway.Spec.Listeners[i].Name)].Form; form != nil {
-			forms = append(forms, form)
-		}
-	}
-	if len(forms) == 0 {
-		return
-	}
-	h.cfg.Gateways[name] = h.remember(gateway, forms, func() any {
-		made := gateway.DeepCopy()
-		for i := range made.Spec.Listeners {
-			form, ok := h.cfg.Holds[listenerPart(name, made.Spec.Listeners[i].Name)].Form.(*gatewayv1.Listener)
-			if ok && form != nil {
-				form.DeepCopyInto(&made.Spec.Listeners[i])
-			}
-		}
-		return made
-	}).(*gatewayv1.Gateway)
-}
-
-// remember returns what was made of the same before.
-func (h *holder) remember(from any, forms []any, compose func() any) any {
-	known, ok := h.old[from]
-	if !ok || !slices.Equal(known.forms, forms) {
-		known = composition{forms: forms, made: compose()}
-	}
-	h.made[from] = known
-	return known.made
-}
-
-// hold says what is in force instead of a part, and whether it is held back at all.
-func (in *input) hold(part api.Part) (snapshot.Hold, bool) {
-	hold, held := in.cfg.Holds[part]
+	hold, held := in.cfg.Holds[snapshot.HoldKey{Gateway: gateway.String(), Part: part}]
 	return hold, held
 }
 
+func (f *front) hold(part api.Part) (snapshot.Hold, bool) { return f.in.hold(f.name, part) }
+
 // leftOut is true for a part that was rejected and has no accepted form.
-func (in *input) leftOut(part api.Part) bool {
-	hold, held := in.hold(part)
+func (f *front) leftOut(part api.Part) bool {
+	hold, held := f.hold(part)
 	return held && hold.Form == nil
 }
 
 // refused is true for an HTTPRoute that answers 500.
-func (in *input) refused(route *gatewayv1.HTTPRoute) bool {
-	hold, held := in.hold(routePart(route))
+func (f *front) refused(route *gatewayv1.HTTPRoute) bool {
+	hold, held := f.hold(routePart(route))
 	return held && hold.Refused && hold.Form == nil
 }
 
-// rejectedSecret stands for a Secret that is left out: it is there, and there is nothing of use in it.
-var rejectedSecret = &corev1.Secret{}
+// routeAt is what a Gateway has of an HTTPRoute; nil where that is nothing.
+func (in *input) routeAt(gateway types.NamespacedName, route *gatewayv1.HTTPRoute) *gatewayv1.HTTPRoute {
+	hold, held := in.hold(gateway, routePart(route))
+	form, _ := hold.Form.(*gatewayv1.HTTPRoute)
+	switch {
+	case !held || hold.Refused && form == nil:
+		return route
+	default:
+		return form
+	}
+}
+
+// tunnelAt is what the Gateway's routes say of a tunnel.
+func (f *front) tunnelAt(plan *tunnelPlan) *v1alpha1.Tunnel {
+	if hold, held := f.hold(tunnelPart(plan.tunnel)); held {
+		if form, ok := hold.Form.(*v1alpha1.Tunnel); ok && form != nil {
+			return form
+		}
+	}
+	return plan.tunnel
+}
+
+// parametersAt are GatewayParameters as the Gateway has them. Where no form was accepted they say no more than the network, without which
+// tunnels that name theirs would be out of reach.
+func (f *front) parametersAt(name types.NamespacedName) *v1alpha1.GatewayParameters {
+	params := f.in.cfg.GatewayParameters[name]
+	if params == nil {
+		return nil
+	}
+	hold, held := f.hold(parametersPart(name))
+	if !held {
+		return params
+	}
+	if form, ok := hold.Form.(*v1alpha1.GatewayParameters); ok && form != nil {
+		return form
+	}
+	return &v1alpha1.GatewayParameters{ObjectMeta: params.ObjectMeta, Spec: v1alpha1.GatewayParametersSpec{Network: params.Spec.Network}}
+}
+
+// gatewayAt is the Gateway with the accepted listeners in it, in the places of those that were rejected.
+func (in *input) gatewayAt(name types.NamespacedName) *gatewayv1.Gateway {
+	gateway := in.cfg.Gateways[name]
+	var made *gatewayv1.Gateway
+	for i := range gateway.Spec.Listeners {
+		hold, _ := in.hold(name, listenerPart(name, gateway.Spec.Listeners[i].Name))
+		form, ok := hold.Form.(*gatewayv1.Listener)
+		if !ok || form == nil {
+			continue
+		}
+		if made == nil {
+			made = gateway.DeepCopy()
+		}
+		form.DeepCopyInto(&made.Spec.Listeners[i])
+	}
+	if made == nil {
+		return gateway
+	}
+	return made
+}
 
 func listenerPart(gateway types.NamespacedName, listener gatewayv1.SectionName) api.Part {
 	return api.Part{ObjectRef: gatewayRef(gateway), Listener: string(listener)}
@@ -145,20 +136,48 @@ func tunnelPart(tunnel *v1alpha1.Tunnel) api.Part {
 	return api.Part{ObjectRef: api.ObjectRef{Group: v1alpha1.Group, Kind: v1alpha1.KindTunnel, Namespace: tunnel.Namespace, Name: tunnel.Name}}
 }
 
-// sourcesOf are the listeners, the GatewayParameters and the routes that a RouteConfiguration or, without routes, a Listener is made from.
-func (f *front) sourcesOf(listeners []*listener, routes bool) []api.Source {
+func parametersPart(name types.NamespacedName) api.Part {
+	return api.Part{ObjectRef: api.ObjectRef{
+		Group: v1alpha1.Group, Kind: v1alpha1.KindGatewayParameters, Namespace: name.Namespace, Name: name.Name,
+	}}
+}
+
+// routing is all that the routes to a tunnel say of it.
+type routing struct {
+	rewrites  bool
+	idle, try time.Duration
+}
+
+func routingOf(tunnel *v1alpha1.Tunnel) routing {
+	r := routing{
+		rewrites: tunnel.Spec.HostHeader != "",
+		idle:     duration(orDefault(tunnel.Spec.Timeout, v1alpha1.Timeout{}).Idle, "5m"),
+	}
+	if tunnel.Spec.Retry != nil {
+		// It bounds one try, 0 for no bound. It is for the routes: Envoy reads it off RouteAction.retry_policy.per_try_timeout alone, also
+		// where the policy in force is the Cluster's, which overrides all the rest of the route's (measured with 1.40.0).
+		r.try = duration(tunnel.Spec.Retry.PerTryTimeout, "0s")
+	}
+	return r
+}
+
+// sourcesOf are the GatewayParameters and listeners that a Listener or a RouteConfiguration is made from.
+func (f *front) sourcesOf(listeners []*listener) []api.Source {
 	var sources []api.Source
 	if f.parameters != nil {
-		sources = append(sources, api.Source{Part: api.Part{ObjectRef: api.ObjectRef{
-			Group: v1alpha1.Group, Kind: v1alpha1.KindGatewayParameters, Namespace: f.parameters.Namespace, Name: f.parameters.Name,
-		}}, Form: f.parameters})
+		sources = append(sources, api.Source{
+			Part: parametersPart(types.NamespacedName{Namespace: f.parameters.Namespace, Name: f.parameters.Name}), Form: f.parameters,
+		})
 	}
 	for _, l := range listeners {
 		sources = append(sources, api.Source{Part: listenerPart(f.name, l.spec.Name), Form: l.spec})
 	}
-	if !routes {
-		return sources
-	}
+	return sources
+}
+
+// routeSources are all that a RouteConfiguration is made from: also its routes, in the order of their names, and their tunnels.
+func (f *front) routeSources(listeners []*listener, backends []routeBackend) []api.Source {
+	sources := f.sourcesOf(listeners)
 	attached := map[*gatewayv1.HTTPRoute]bool{}
 	for _, l := range listeners {
 		for _, some := range l.hosts {
@@ -167,15 +186,27 @@ func (f *front) sourcesOf(listeners []*listener, routes bool) []api.Source {
 			}
 		}
 	}
-	for _, route := range f.routes { // in the order of their names
+	for _, route := range f.routes {
 		if !attached[route] {
 			continue
 		}
 		source := api.Source{Part: routePart(route), Form: route}
-		if f.in.refused(route) {
+		if f.refused(route) {
 			source.Form = nil
 		}
 		sources = append(sources, source)
+	}
+	tunnels := map[types.NamespacedName]api.Source{}
+	for i := range backends {
+		if b := &backends[i]; b.tunnel != nil {
+			tunnels[b.name] = api.Source{Part: tunnelPart(b.tunnel), Form: b.tunnel, Says: routingOf(b.tunnel)}
+			if b.plan == nil {
+				tunnels[b.name] = api.Source{Part: tunnelPart(b.tunnel)}
+			}
+		}
+	}
+	for _, name := range sortedNames(tunnels) {
+		sources = append(sources, tunnels[name])
 	}
 	return sources
 }

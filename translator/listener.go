@@ -40,7 +40,7 @@ func (f *front) readListeners() []*listener {
 			continue
 		}
 		seen[l.spec.Name] = true
-		if !f.in.leftOut(listenerPart(f.name, l.spec.Name)) && f.supported(l) && !f.conflicts(out, l) {
+		if !f.leftOut(listenerPart(f.name, l.spec.Name)) && f.supported(l) && !f.conflicts(out, l) {
 			out = append(out, l)
 			f.attached[string(l.spec.Name)] = 0
 		}
@@ -187,7 +187,7 @@ func (f *front) buildListeners(all []*listener) {
 				}
 			}
 		}
-		f.add(api.ResourceKey{Type: resource.ListenerType, Name: name}, envoy, needs, []api.Owner{f.owner()}, f.sourcesOf(listeners, false))
+		f.add(api.ResourceKey{Type: resource.ListenerType, Name: name}, envoy, needs, []api.Owner{f.owner()}, f.sourcesOf(listeners))
 	}
 }
 

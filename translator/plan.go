@@ -27,8 +27,6 @@ type Plan struct {
 	problems []api.Problem
 	// pems remembers what was parsed of Secrets and ConfigMaps.
 	pems map[pemKey]*pemFile
-	// composed are the objects of which a part is held back.
-	composed map[any]composition
 }
 
 // Need says what a plan must know of a Service's Pods.
@@ -118,9 +116,7 @@ type input struct {
 type tunnelPlan struct {
 	tunnel *v1alpha1.Tunnel
 	// refused is true where the tunnel as a whole is not in force: a route to it answers 500.
-	refused bool
-	// leftOut is true where that is because an Envoy rejected it.
-	leftOut  bool
+	refused  bool
 	problems []api.Problem
 	// cluster is the Envoy Cluster, nil where refused; secrets are what it needs.
 	cluster *api.Resource

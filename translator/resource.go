@@ -1,6 +1,7 @@
 package translator
 
 import (
+	"slices"
 	"strings"
 	"time"
 
@@ -12,6 +13,7 @@ import (
 	"google.golang.org/protobuf/types/known/anypb"
 	"google.golang.org/protobuf/types/known/durationpb"
 	"google.golang.org/protobuf/types/known/structpb"
+	"k8s.io/apimachinery/pkg/api/equality"
 	"k8s.io/apimachinery/pkg/types"
 	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
 
@@ -35,12 +37,21 @@ func typeURL(message proto.Message) string {
 func TunnelResource(tunnel types.NamespacedName) string { return "tunnel/" + tunnel.String() }
 
 // keep returns the old resource where it equals the new one, so that what did
-// not change stays the same pointer. old may be nil.
+// not change stays the same pointer, or a copy of it where one of its sources did. old may be nil.
 func keep(old, made *api.Resource) *api.Resource {
-	if old != nil && old.Equal(made) {
+	switch {
+	case old == nil || !old.Equal(made):
+		return made
+	case slices.EqualFunc(old.Sources, made.Sources, sameSource):
 		return old
 	}
-	return made
+	copied := *old
+	copied.Sources = made.Sources
+	return &copied
+}
+
+func sameSource(a, b api.Source) bool {
+	return a.Part == b.Part && a.Says == b.Says && (a.Form == b.Form || equality.Semantic.DeepEqual(a.Form, b.Form))
 }
 
 // validateProto says what in a message, but not in the messages packed into

@@ -2,7 +2,6 @@ package translator
 
 import (
 	"strings"
-	"time"
 
 	routev3 "github.com/envoyproxy/go-control-plane/envoy/config/route/v3"
 	previoushostsv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/retry/host/previous_hosts/v3"
@@ -51,16 +50,6 @@ func (p *tunnelPlanner) retryPolicy() *routev3.RetryPolicy {
 		}},
 		HostSelectionRetryMaxAttempts: reselections,
 	}
-}
-
-// perTryTimeout bounds one try, 0 where the tunnel has no bound. It is for the
-// routes: Envoy reads it off RouteAction.retry_policy.per_try_timeout alone, also where the
-// policy in force is the Cluster's, which overrides all the rest of the route's (measured with 1.40.0).
-func (t *tunnelPlan) perTryTimeout() time.Duration {
-	if t.tunnel.Spec.Retry == nil {
-		return 0
-	}
-	return duration(t.tunnel.Spec.Retry.PerTryTimeout, "0s")
 }
 
 // retryOn is by default what is safe to repeat for any request: no Pod has begun to process it.

@@ -26,6 +26,7 @@ func (f *front) addRoutes(key api.ResourceKey, listeners []*listener) {
 	}
 	owners := []api.Owner{f.owner()}
 	var needs []api.ResourceKey
+	var backends []routeBackend
 	for _, l := range listeners {
 		// Also one without routes has its hostname: what is asked of it is not found, and not another listener's.
 		if _, ok := l.hosts[l.hostname]; !ok {
@@ -39,6 +40,7 @@ func (f *front) addRoutes(key api.ResourceKey, listeners []*listener) {
 			for _, compiled := range f.virtualHostRoutes(l, hostname) {
 				host.Routes = append(host.Routes, compiled.route)
 				needs = append(needs, compiled.needs...)
+				backends = append(backends, compiled.backends...)
 			}
 			for _, route := range l.hosts[hostname] {
 				owner := api.Owner{ObjectRef: routeRef(route), Generation: route.Generation}
@@ -51,13 +53,15 @@ func (f *front) addRoutes(key api.ResourceKey, listeners []*listener) {
 	}
 	slices.SortFunc(config.VirtualHosts, func(a, b *routev3.VirtualHost) int { return strings.Compare(a.Name, b.Name) })
 	slices.SortFunc(owners[1:], func(a, b api.Owner) int { return strings.Compare(a.String(), b.String()) })
-	f.add(key, config, needs, owners, f.sourcesOf(listeners, true))
+	f.add(key, config, needs, owners, f.routeSources(listeners, backends))
 }
 
 // compiled is an Envoy route with what decides its place among the others.
 type compiled struct {
 	route *routev3.Route
 	needs []api.ResourceKey
+	// backends are those whose tunnels it was made from.
+	backends []routeBackend
 	// pathRank is 3 for exact paths, 2 for regular expressions, 1 for prefixes.
 	pathRank, pathLength     int
 	method, headers, queries int
@@ -108,7 +112,7 @@ func (f *front) rule(l *listener, route *gatewayv1.HTTPRoute, index int) []compi
 			f.routeProblem(route, api.CodeInvalidValue, fmt.Sprintf("%s.matches[%d]", field, i), "Envoy would refuse it: "+reason(err), "correct the value that is named")
 			continue
 		}
-		if f.in.refused(route) {
+		if f.refused(route) {
 			out = append(out, c.refuse())
 			continue
 		}

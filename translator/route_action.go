@@ -26,9 +26,10 @@ type routeBackend struct {
 	ref    *gatewayv1.HTTPBackendRef
 	field  string
 	weight uint32
-	// plan is nil where the reference leads to nothing that is in force.
-	plan *tunnelPlan
-	name types.NamespacedName
+	// plan is nil where the reference leads to nothing that is in force; tunnel is the form that routes are made from, nil where there is none.
+	plan   *tunnelPlan
+	tunnel *v1alpha1.Tunnel
+	name   types.NamespacedName
 }
 
 // act sets what a route does with a request that it matches.
@@ -48,6 +49,7 @@ func (f *front) act(c *compiled, l *listener, route *gatewayv1.HTTPRoute, rule *
 		return
 	}
 	backends := f.backends(route, rule, field)
+	c.backends = backends
 	action, ok := f.forward(c, route, backends)
 	if !ok {
 		c.answer(500)
@@ -98,7 +100,11 @@ func (f *front) backends(route *gatewayv1.HTTPRoute, rule *gatewayv1.HTTPRouteRu
 		if problem != nil {
 			f.routeProblem(route, problem.code, b.field+problem.field, problem.message, problem.remedy)
 		}
-		b.plan = plan
+		if b.plan = plan; plan != nil {
+			b.tunnel = f.tunnelAt(plan)
+		} else if known := f.in.tunnels[b.name]; known != nil && f.leftOut(tunnelPart(known.tunnel)) {
+			b.tunnel = known.tunnel
+		}
 		out = append(out, b)
 	}
 	return out
@@ -123,7 +129,7 @@ func (f *front) tunnel(route *gatewayv1.HTTPRoute, ref *gatewayv1.HTTPBackendRef
 	if plan == nil {
 		return nil, &fieldProblem{codeMissingTunnel, ".name", fmt.Sprintf("there is no Tunnel %s in force; its share of the requests is answered 500", name), "add it, or see the problems of the file that it is in"}
 	}
-	if plan.refused || plan.cluster == nil {
+	if plan.refused || plan.cluster == nil || f.leftOut(tunnelPart(plan.tunnel)) {
 		return nil, &fieldProblem{codeRefusedTunnel, ".name", fmt.Sprintf("Tunnel %s is not in force; its share of the requests is answered 500", name), "see the tunnel's own problems"}
 	}
 	if network := plan.tunnel.Spec.Network; network != "" && network != f.params.Network {
@@ -180,7 +186,7 @@ func (f *front) forward(c *compiled, route *gatewayv1.HTTPRoute, backends []rout
 				share.Name = b.plan.cluster.Name
 				f.tunnels[b.name] = true
 				c.needs = append(c.needs, b.plan.cluster.ResourceKey)
-				rewrites = rewrites || b.plan.tunnel.Spec.HostHeader != ""
+				rewrites = rewrites || routingOf(b.tunnel).rewrites
 			}
 		}
 		weighted.Clusters = append(weighted.Clusters, share)
@@ -201,8 +207,8 @@ func (f *front) forward(c *compiled, route *gatewayv1.HTTPRoute, backends []rout
 func (f *front) timeouts(action *routev3.RouteAction, route *gatewayv1.HTTPRoute, rule *gatewayv1.HTTPRouteRule, field string, backends []routeBackend) {
 	idle := time.Duration(-1)
 	for i := range backends {
-		if plan := backends[i].plan; plan != nil {
-			own := duration(orDefault(plan.tunnel.Spec.Timeout, v1alpha1.Timeout{}).Idle, "5m")
+		if backends[i].plan != nil {
+			own := routingOf(backends[i].tunnel).idle
 			if own == 0 || idle != 0 && own > idle {
 				idle = own
 			}
@@ -234,11 +240,10 @@ func (f *front) timeouts(action *routev3.RouteAction, route *gatewayv1.HTTPRoute
 func (f *front) tryTimeout(route *gatewayv1.HTTPRoute, field string, backends []routeBackend) time.Duration {
 	first, longest, bounded, differ := true, time.Duration(0), true, false
 	for i := range backends {
-		plan := backends[i].plan
-		if plan == nil {
+		if backends[i].plan == nil {
 			continue
 		}
-		own := plan.perTryTimeout()
+		own := routingOf(backends[i].tunnel).try
 		differ = differ || !first && own != longest
 		bounded = bounded && own > 0
 		first, longest = false, max(longest, own)

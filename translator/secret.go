@@ -140,10 +140,6 @@ func (in *input) parsePEM(key pemKey) *pemFile {
 		file.fault = &fault{missing, what + " does not exist", "create it, or correct the reference"}
 		return file
 	}
-	if file.object == rejectedSecret {
-		file.fault = &fault{codeInvalidCertificate, "an Envoy rejects what is in " + what, "see the Secret's own problem"}
-		return file
-	}
 	owner := api.Owner{ObjectRef: api.ObjectRef{Kind: key.kind, Namespace: key.name.Namespace, Name: key.name.Name}}
 	resource := &api.Resource{
 		ResourceKey: api.ResourceKey{Type: secretType}, Owners: []api.Owner{owner},

@@ -14,12 +14,12 @@ import (
 // Translate says what Envoys should have in this configuration. prev is the
 // plan of the picture before, or nil: it changes nothing in the outcome, but
 // what does not differ is taken over from it. A resource that came out equal is
-// the same pointer as in prev. Neither argument is changed.
+// the same pointer as in prev or, where an object that it was made from has changed, Shares its Message with it. Neither argument is changed.
 func Translate(cfg *snapshot.Config, prev *Plan) *Plan {
 	if prev == nil {
 		prev = &Plan{}
 	}
-	cfg, composed := inForce(cfg, prev)
+	cfg = inForce(cfg)
 	in := &input{
 		cfg: cfg, grants: newGrants(cfg), tunnels: make(map[types.NamespacedName]*tunnelPlan, len(cfg.Tunnels)),
 		pems: map[pemKey]*pemFile{}, oldPEMs: prev.pems,
@@ -29,7 +29,7 @@ func Translate(cfg *snapshot.Config, prev *Plan) *Plan {
 	names := slices.SortedFunc(maps.Keys(cfg.Tunnels), compareNames)
 	for _, name := range names {
 		old := prev.tunnels[name]
-		if old != nil && old.tunnel == cfg.Tunnels[name] && old.leftOut == in.leftOut(tunnelPart(old.tunnel)) && old.read.unchanged(in) {
+		if old != nil && old.tunnel == cfg.Tunnels[name] && old.read.unchanged(in) {
 			in.tunnels[name] = old
 			continue
 		}
@@ -37,7 +37,7 @@ func Translate(cfg *snapshot.Config, prev *Plan) *Plan {
 		in.tunnels[name] = in.planTunnel(cfg.Tunnels[name], old)
 	}
 	plan := &Plan{
-		cfg: cfg, composed: composed, tunnels: in.tunnels, users: prev.users, services: prev.services, labeled: prev.labeled,
+		cfg: cfg, tunnels: in.tunnels, users: prev.users, services: prev.services, labeled: prev.labeled,
 	}
 	if changed || prev.users == nil {
 		plan.users, plan.services = usersOf(in.tunnels)

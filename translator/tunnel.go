@@ -52,8 +52,6 @@ func (in *input) planTunnel(tunnel *v1alpha1.Tunnel, old *tunnelPlan) *tunnelPla
 		reader: reader{in: in}, name: types.NamespacedName{Namespace: tunnel.Namespace, Name: tunnel.Name},
 		tunnel: tunnel, plan: &tunnelPlan{tunnel: tunnel}, old: old, protocol: tunnel.Spec.Protocol,
 	}
-	p.plan.leftOut = in.leftOut(tunnelPart(tunnel))
-	p.plan.refused = p.plan.leftOut // the Problem is told by who knows what the Envoy said
 	p.plan.owners = []api.Owner{{ObjectRef: p.ref(), Generation: tunnel.Generation}}
 	p.readServices()
 	p.readAddresses()

@@ -8,33 +8,47 @@ import (
 	"github.com/podway/podway/api"
 )
 
-// Answers is what the connected Envoys say of the present content of a resource.
+// Answers is what the connected Envoys of a Gateway say of the present content of a resource.
 type Answers struct {
-	// Accepted is how many of the Envoys that subscribe to it have it, Rejected how many refused it, and Waiting how many have
-	// yet to be sent it or to answer.
-	Accepted, Rejected, Waiting int
-	// Had is what the first of the rejecting Envoys, by node id, accepted before: nil where it is nothing or not known.
+	// Accepted is how many of the Envoys that subscribe to it have it, and Waiting how many have yet to be sent it or to answer.
+	Accepted, Waiting int
+	// Rejected are the nodes that refused it, sorted.
+	Rejected []string
+	// Version is that of the content, and Message what the first of them said of it, as far as that is remembered.
+	Version, Message string
+	// Had is what the first of them of which it is known accepted before; nil where it is known of none.
 	Had *api.Resource
-	// HadNothing is true where that Envoy has no version of the name.
+	// HadNothing is true where none of them has any version of the name.
 	HadNothing bool
 }
 
-// Answers asks all streams. Its work is in proportion to them: it is for when something was rejected.
-func (s *Server) Answers(key api.ResourceKey) Answers {
-	s.mu.Lock()
-	streams := make([]*stream, 0, len(s.streams))
-	for st := range s.streams {
-		streams = append(streams, st)
-	}
-	s.mu.Unlock()
-	slices.SortFunc(streams, func(a, b *stream) int {
-		return cmp.Or(strings.Compare(a.node.id, b.node.id), a.since.Compare(b.since))
-	})
+// Answers asks the Envoys of a Gateway, NAMESPACE/NAME. Its work is in proportion to their number: it is for when something was rejected.
+func (s *Server) Answers(gateway string, key api.ResourceKey) Answers {
 	var all Answers
-	for _, st := range streams {
+	for _, st := range s.streamsOf(gateway) {
 		st.answer(key, &all)
 	}
 	return all
+}
+
+// streamsOf are the streams of a Gateway by node, the oldest first.
+func (s *Server) streamsOf(gateway string) []*stream {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	v := s.views[gateway]
+	if v == nil {
+		return nil
+	}
+	v.mu.RLock()
+	defer v.mu.RUnlock()
+	streams := make([]*stream, 0, len(v.streams))
+	for st := range v.streams {
+		streams = append(streams, st)
+	}
+	slices.SortFunc(streams, func(a, b *stream) int {
+		return cmp.Or(strings.Compare(a.node.id, b.node.id), a.since.Compare(b.since))
+	})
+	return streams
 }
 
 // answer adds what one Envoy says.
@@ -59,12 +73,16 @@ func (s *stream) answer(key api.ResourceKey, all *Answers) {
 	case e.refused != r.version:
 		all.Waiting++
 	default:
-		if all.Rejected == 0 {
-			all.HadNothing = !e.present()
-			if e.has.record != nil {
-				all.Had = e.has.record.source
-			}
+		all.HadNothing = !e.present() && (all.HadNothing || len(all.Rejected) == 0)
+		all.Version = r.version
+		if known := s.server.refusals.of(s.node, r.key); all.Message == "" && known.version == r.version {
+			all.Message = known.message
 		}
-		all.Rejected++
+		if all.Had == nil && e.has.record != nil {
+			all.Had = e.has.record.source
+		}
+		if !slices.Contains(all.Rejected[max(0, len(all.Rejected)-1):], s.node.id) { // as two streams of one Envoy are, for a moment
+			all.Rejected = append(all.Rejected, s.node.id)
+		}
 	}
 }

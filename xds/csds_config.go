@@ -18,10 +18,12 @@ import (
 type held struct {
 	key    api.ResourceKey
 	status statusv3.ConfigStatus
-	// version is that of what the status is about: acknowledged, sent or rejected, and, where something has not been sent, the one before it.
+	// version is that of what the client has or, of what is stale, was sent; record is its content, nil where that is not known.
 	version string
-	// record is its content, nil where that is not known.
-	record *record
+	record  *record
+	// failure is what the client rejected last and failed its content; nil where it rejected nothing, or that is not known.
+	failure *adminv3.UpdateFailureState
+	failed  *record
 }
 
 // clientConfig is everything that one client subscribes to.
@@ -34,26 +36,56 @@ func (s *stream) clientConfig(contents *contents) *statusv3.ClientConfig {
 			}
 		}
 	})
+	all = s.withHeldBack(all)
 	client := &statusv3.ClientConfig{Node: s.described, GenericXdsConfigs: make([]*statusv3.ClientConfig_GenericXdsConfig, 0, len(all))}
 	for _, h := range all {
 		config := &statusv3.ClientConfig_GenericXdsConfig{
-			TypeUrl: h.key.Type, Name: h.key.Name, VersionInfo: h.version, ConfigStatus: h.status, XdsConfig: contents.of(h.record),
+			TypeUrl: h.key.Type, Name: h.key.Name, VersionInfo: h.version, ConfigStatus: h.status, XdsConfig: contents.of(h.record), ErrorState: h.failure,
 		}
-		if h.status == statusv3.ConfigStatus_ERROR {
-			config.ErrorState = s.failure(h)
+		if h.failed != nil {
+			config.ErrorState = s.failureOf(h.failed, contents)
 		}
 		client.GenericXdsConfigs = append(client.GenericXdsConfigs, config)
 	}
 	return client
 }
 
-// failure is what the client said of what it rejected.
-func (s *stream) failure(h held) *adminv3.UpdateFailureState {
-	state := &adminv3.UpdateFailureState{VersionInfo: h.version}
-	if known := s.server.refusals.of(s.node, h.key); known.version == h.version {
+// failureOf is what the client said of the present content of a name, that it rejected.
+func (s *stream) failureOf(failed *record, contents *contents) *adminv3.UpdateFailureState {
+	state := &adminv3.UpdateFailureState{VersionInfo: failed.version, FailedConfiguration: contents.of(failed)}
+	if known := s.server.refusals.of(s.node, failed.key); known.version == failed.version {
 		state.Details, state.LastUpdateAttempt = known.message, timestamppb.New(known.at)
 	}
 	return state
+}
+
+// withHeldBack adds what the client rejected and is served no more. It is an error as long as it is held back, though the client has taken
+// what stands in for it.
+func (s *stream) withHeldBack(all []held) []held {
+	back := s.server.heldBackOf(s.node)
+	if len(back) == 0 {
+		return all
+	}
+	index := make(map[api.ResourceKey]int, len(all))
+	for i, h := range all {
+		index[h.key] = i
+	}
+	for _, b := range back {
+		i, there := index[b.Key]
+		if !there {
+			i, index[b.Key] = len(all), len(all)
+			all = append(all, held{key: b.Key, status: statusv3.ConfigStatus_NOT_SENT})
+		}
+		h := &all[i]
+		if h.failed != nil || h.failure != nil && h.failure.GetLastUpdateAttempt().AsTime().After(b.At) {
+			continue
+		}
+		h.failure = &adminv3.UpdateFailureState{VersionInfo: b.Version, Details: b.Message, LastUpdateAttempt: timestamppb.New(b.At)}
+		if h.status != statusv3.ConfigStatus_STALE {
+			h.status = statusv3.ConfigStatus_ERROR
+		}
+	}
+	return all
 }
 
 // held are the names that are subscribed to, and those that the client may still have, sorted.
@@ -91,13 +123,21 @@ func (p *pass) heldOf(st *typeState, name string, r *record) held {
 	case e.flight != nil:
 		h.set(statusv3.ConfigStatus_STALE, e.sent)
 	case r != nil && e.refused == r.version:
-		h.set(statusv3.ConfigStatus_ERROR, r)
+		h.status, h.failed = statusv3.ConfigStatus_ERROR, r
+		h.had(e)
 	case r != nil && p.standingOf(st, name, e) == upToDate:
 		h.set(statusv3.ConfigStatus_SYNCED, r)
-	case e.has.version != unknownVersion:
-		h.version, h.record = e.has.version, e.has.record
+	default:
+		h.had(e)
 	}
 	return h
+}
+
+// had says what the client has, where that is known.
+func (h *held) had(e *entry) {
+	if e.has.version != unknownVersion {
+		h.version, h.record = e.has.version, e.has.record
+	}
 }
 
 func (h *held) set(status statusv3.ConfigStatus, r *record) {

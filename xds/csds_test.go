@@ -89,10 +89,15 @@ func TestCSDSTellsSyncedStaleNotSentAndError(t *testing.T) {
 	}, told(clients[0]))
 
 	bad := configOf(t, clients[0], "b")
-	require.Equal(t, versionOfResource(t, cluster("b", 2)), bad.GetVersionInfo())
+	require.Equal(t, versionOfResource(t, cluster("b", 1)), bad.GetVersionInfo())
 	require.Equal(t, versionOfResource(t, cluster("b", 2)), bad.GetErrorState().GetVersionInfo())
 	require.Equal(t, "Error adding/updating cluster(s) b: bad thing", bad.GetErrorState().GetDetails())
 	require.NotZero(t, bad.GetErrorState().GetLastUpdateAttempt().GetSeconds())
+	failed, had := &clusterv3.Cluster{}, &clusterv3.Cluster{}
+	require.NoError(t, bad.GetErrorState().GetFailedConfiguration().UnmarshalTo(failed))
+	require.NoError(t, bad.GetXdsConfig().UnmarshalTo(had))
+	require.True(t, proto.Equal(cluster("b", 2).Message, failed))
+	require.True(t, proto.Equal(cluster("b", 1).Message, had))
 	stale := configOf(t, clients[0], "c")
 	require.Equal(t, versionOfResource(t, cluster("c", 2)), stale.GetVersionInfo())
 	require.Nil(t, stale.GetErrorState())
@@ -130,7 +135,7 @@ func TestCSDSNeverTellsASecret(t *testing.T) {
 	c.quiet()
 	clients := inspect(t, w.csds(), &statusv3.ClientStatusRequest{})
 	content := &tlsv3.Secret{}
-	require.NoError(t, configOf(t, clients[0], "s").GetXdsConfig().UnmarshalTo(content))
+	require.NoError(t, configOf(t, clients[0], "s").GetErrorState().GetFailedConfiguration().UnmarshalTo(content))
 	require.Equal(t, "public", content.GetTlsCertificate().GetCertificateChain().GetInlineString())
 	require.Equal(t, "[redacted]", content.GetTlsCertificate().GetPrivateKey().GetInlineString())
 	data, err := proto.Marshal(clients[0])

@@ -9,7 +9,7 @@ import (
 	"github.com/podway/podway/api"
 )
 
-// maxRefusals is how many rejections are remembered beyond the stream they came on.
+// maxRefusals is how many rejections of a Gateway's Envoys are remembered beyond the stream they came on.
 const maxRefusals = 10_000
 
 // rejected takes in a NACK: it finds out which of the response's resources was
@@ -185,7 +185,8 @@ func inName(c byte) bool {
 type refusals struct {
 	mu    sync.Mutex
 	known map[refusal]refused
-	order []refusal
+	// order are the known ones by Gateway, the oldest first.
+	order map[string][]refusal
 }
 
 // refused is a content that was rejected.
@@ -216,22 +217,34 @@ func (r *refusals) remember(node nodeInfo, key api.ResourceKey, what refused) bo
 		return false
 	}
 	if r.known == nil {
-		r.known = map[refusal]refused{}
+		r.known, r.order = map[refusal]refused{}, map[string][]refusal{}
 	}
 	r.known[k] = what
 	if there {
 		return true
 	}
-	r.order = append(r.order, k)
-	if len(r.order) > maxRefusals {
-		delete(r.known, r.order[0])
-		r.order = r.order[1:]
+	order := append(r.order[node.gateway], k)
+	if len(order) > maxRefusals {
+		delete(r.known, order[0])
+		order = slices.Delete(order, 0, 1)
 	}
+	r.order[node.gateway] = order
 	return true
 }
 
 func (r *refusals) forget(node nodeInfo, key api.ResourceKey) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	delete(r.known, refusal{node, key})
+	k := refusal{node, key}
+	if _, there := r.known[k]; !there {
+		return
+	}
+	delete(r.known, k)
+	order := r.order[node.gateway]
+	if at := slices.Index(order, k); at >= 0 {
+		order = slices.Delete(order, at, at+1)
+	}
+	if r.order[node.gateway] = order; len(order) == 0 {
+		delete(r.order, node.gateway)
+	}
 }

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
@@ -49,6 +50,7 @@ type Server struct {
 	doorman   *doorman
 	notices   notices
 	refusals  refusals
+	heldBack  atomic.Pointer[map[string][]HeldBack]
 	names     nameSets
 	publisher publisher
 	// down is closed at shutdown.

@@ -37,12 +37,14 @@ type TypeStatus struct {
 	Behind   int `json:"behind"`
 	Declined int `json:"declined"`
 	Withheld int `json:"withheld"`
+	// HeldBack is how many rejected contents are not served any more, because something accepted stands in for each. They are beside Wanted.
+	HeldBack int `json:"heldBack,omitempty"`
 	// Leaving is how many removals the Envoy has been sent and has not acknowledged.
 	Leaving int `json:"leaving"`
 	// BehindSince is when the oldest change, or removal, was published, or else sent, that is not acknowledged; zero where
 	// there is none.
 	BehindSince time.Time `json:"behindSince,omitzero"`
-	// Rejected are the first of those declined, by name.
+	// Rejected are the first of those declined or held back, by name.
 	Rejected []RejectedStatus `json:"rejected,omitempty"`
 	LastACK  time.Time        `json:"lastACK,omitzero"`
 }
@@ -50,10 +52,15 @@ type TypeStatus struct {
 // IsBehind is true where something is not acknowledged.
 func (t *TypeStatus) IsBehind() bool { return t.Behind+t.Leaving > 0 }
 
-// RejectedStatus is a resource whose present content the Envoy rejected.
+// IsRejecting is true where something was rejected.
+func (t *TypeStatus) IsRejecting() bool { return t.Declined+t.HeldBack > 0 }
+
+// RejectedStatus is a content of a resource that the Envoy rejected.
 type RejectedStatus struct {
 	Name    string `json:"name"`
 	Version string `json:"version"`
+	// HeldBack is true for a content that is not served any more: what the Envoy accepts stands in for it.
+	HeldBack bool `json:"heldBack,omitempty"`
 	// Message and At are empty where more has been rejected since than is remembered.
 	Message string    `json:"message,omitempty"`
 	At      time.Time `json:"at,omitzero"`
@@ -132,6 +139,7 @@ func (s *stream) status(rejections int, count counter) StreamStatus {
 			status.Types = append(status.Types, p.typeStatus(st, rejections, count))
 		}
 	})
+	held := s.server.heldBackOf(s.node)
 	for i := range status.Types {
 		t := &status.Types[i]
 		for n := range t.Rejected {
@@ -140,6 +148,7 @@ func (s *stream) status(rejections int, count counter) StreamStatus {
 				t.Rejected[n].Message, t.Rejected[n].At = known.message, known.at
 			}
 		}
+		t.addHeldBack(held, rejections)
 	}
 	return status
 }

@@ -90,6 +90,8 @@ func TestUnansweredClusterIsTakenBackAndWhatItWasNotIsSentAgain(t *testing.T) {
 	c.quiet()
 	require.Equal(t, "b", w.rejections()[0].Key.Name)
 	require.Equal(t, stuckMessage, w.rejections()[0].Message)
-	require.Equal(t, Answers{Rejected: 1, HadNothing: true}, w.server.Answers(api.ResourceKey{Type: clusterType, Name: "b"}))
-	require.Equal(t, Answers{Accepted: 1}, w.server.Answers(api.ResourceKey{Type: clusterType, Name: "a"}))
+	answers := w.server.Answers(gateway, api.ResourceKey{Type: clusterType, Name: "b"})
+	require.Equal(t, []string{"envoy-1"}, answers.Rejected)
+	require.True(t, answers.HadNothing)
+	require.Equal(t, Answers{Accepted: 1}, w.server.Answers(gateway, api.ResourceKey{Type: clusterType, Name: "a"}))
 }

@@ -1,9 +1,20 @@
 package snapshot
 
+import "github.com/podway/podway/api"
+
+// HoldKey is a part that is held back, and where.
+type HoldKey struct {
+	// Gateway is the one Gateway, NAMESPACE/NAME, whose Envoys rejected the part. What other Gateways have of it does not change. It is empty
+	// for what all of them share, a Tunnel's Cluster and endpoints, and a Secret.
+	Gateway string
+	api.Part
+}
+
 // Hold is what is made instead of a part that an Envoy rejected.
 type Hold struct {
 	// Form is the last accepted form: a pointer as in Config or, of a Gateway, a *gatewayv1.Listener. nil where none is
-	// known: then the part is left out as if it were not there; a Tunnel is refused; GatewayParameters say no more than their network.
+	// known: then the part is left out as if it were not there; the routes to a Tunnel answer 500; GatewayParameters say no more than their
+	// network.
 	Form any
 	// Refused is for an HTTPRoute without a Form that is not left out: what it matches is answered 500, so that it does not
 	// fall to another rule.

@@ -40,8 +40,9 @@ type Config struct {
 	Problems []api.Problem
 	// Origins says where each object was read. Objects from an API server have none.
 	Origins map[api.ObjectRef]*Origin
-	// Holds are the parts that Envoys rejected in the form that is above, and what is in force instead.
-	Holds map[api.Part]Hold
+	// Holds are the parts that Envoys rejected in the form that is above, and what is in force instead. Of a Tunnel, one with a Gateway
+	// changes what its routes say of it, and one without, all else.
+	Holds map[HoldKey]Hold
 	// Now is when the picture was taken. The translator has no clock of its own; it compares certificates' dates with this.
 	Now time.Time
 }

@@ -33,7 +33,8 @@ func newEnvoysCommand() *cobra.Command {
 when, and for each type of resource (secrets, clusters, endpoints, listeners, routes) whether
 the Envoy has acknowledged the current ones, or how many it has not, and for how long. "held"
 are those that podway keeps back because nothing is known yet of one of their clusters, and
-the Envoy has more. With a NODE, print that one in full, with each rejected resource.
+the Envoy has more. With a NODE, print that one in full, with each rejected resource, also where
+podway holds back the object to blame and the Envoy has acknowledged what stands in for it.
 
 Of many Envoys those with something to tell come first. The exit code is 1 if one has rejected
 something, names a Gateway that is not served, or has not acknowledged something for 30 s.`,
@@ -137,7 +138,7 @@ func isTroubled(envoy *xds.StreamStatus, now time.Time) bool {
 	}
 	for i := range envoy.Types {
 		of := &envoy.Types[i]
-		if of.Declined > 0 || of.IsBehind() && !of.BehindSince.IsZero() && now.Sub(of.BehindSince) >= behindBound {
+		if of.IsRejecting() || of.IsBehind() && !of.BehindSince.IsZero() && now.Sub(of.BehindSince) >= behindBound {
 			return true
 		}
 	}

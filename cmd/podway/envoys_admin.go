@@ -24,6 +24,9 @@ func (b *envoyBoard) all(node string) []xds.StreamStatus {
 	for _, envoy := range all {
 		for _, of := range envoy.Types {
 			for i, rejected := range of.Rejected {
+				if rejected.HeldBack {
+					continue
+				}
 				if object, field, known := b.rejected.origin(envoy.Gateway, api.ResourceKey{Type: of.Type, Name: rejected.Name}); known {
 					of.Rejected[i].Object, of.Rejected[i].Field = object, field
 				}

@@ -99,7 +99,7 @@ func tells(envoy *xds.StreamStatus) bool {
 func trouble(envoy *xds.StreamStatus) (behind, rejected bool) {
 	for i := range envoy.Types {
 		behind = behind || envoy.Types[i].IsBehind()
-		rejected = rejected || envoy.Types[i].Declined > 0
+		rejected = rejected || envoy.Types[i].IsRejecting()
 	}
 	return behind, rejected
 }
@@ -145,7 +145,7 @@ func envoyRow(envoy *xds.StreamStatus, old age) []string {
 		for i := range envoy.Types {
 			if of := &envoy.Types[i]; xds.ShortType(of.Type) == short {
 				cell = typeCell(of, old)
-				rejected += of.Declined
+				rejected += of.Declined + of.HeldBack
 			}
 		}
 		row = append(row, cell)
@@ -159,8 +159,8 @@ func typeCell(of *xds.TypeStatus, old age) string {
 	if of.IsBehind() {
 		parts = append(parts, strings.TrimRight(fmt.Sprintf("%d behind %s", of.Behind+of.Leaving, old(of.BehindSince)), " -"))
 	}
-	if of.Declined > 0 {
-		parts = append(parts, fmt.Sprintf("%d rejected", of.Declined))
+	if of.IsRejecting() {
+		parts = append(parts, fmt.Sprintf("%d rejected", of.Declined+of.HeldBack))
 	}
 	if of.Withheld > 0 {
 		parts = append(parts, fmt.Sprintf("%d held", of.Withheld))
@@ -195,7 +195,7 @@ func printEnvoy(out *bytes.Buffer, envoy *xds.StreamStatus, most int, old age) e
 		}
 		rows = append(rows, []string{
 			xds.ShortType(of.Type), strconv.Itoa(of.Wanted), strconv.Itoa(of.Current), strconv.Itoa(of.Behind), strconv.Itoa(of.Leaving),
-			strconv.Itoa(of.Declined), strconv.Itoa(of.Withheld), since, behind, old(of.LastACK),
+			strconv.Itoa(of.Declined + of.HeldBack), strconv.Itoa(of.Withheld), since, behind, old(of.LastACK),
 		})
 	}
 	if err := printTable(out, rows); err != nil {
@@ -210,7 +210,7 @@ func printRejected(out *bytes.Buffer, envoy *xds.StreamStatus, most int) {
 	printed, all := 0, 0
 	for i := range envoy.Types {
 		of := &envoy.Types[i]
-		all += of.Declined
+		all += of.Declined + of.HeldBack
 		for _, rejected := range of.Rejected {
 			if most > 0 && printed == most {
 				break
@@ -222,6 +222,9 @@ func printRejected(out *bytes.Buffer, envoy *xds.StreamStatus, most int) {
 			fmt.Fprintf(out, "rejected %s %s, version %s", xds.ShortType(of.Type), printable(rejected.Name), rejected.Version)
 			if !rejected.At.IsZero() {
 				fmt.Fprintf(out, ", at %s", clock(rejected.At))
+			}
+			if rejected.HeldBack {
+				out.WriteString(", held back since")
 			}
 			out.WriteString(": ")
 			if rejected.Object.Name != "" {

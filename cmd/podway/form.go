@@ -78,11 +78,19 @@ func sameForm(a, b any) bool {
 	return a == nil && b == nil
 }
 
-// formsOf are the forms of the parts that a resource was made from. A part that is refused has a nil form.
-func formsOf(sources []api.Source) map[api.Part]any {
-	forms := make(map[api.Part]any, len(sources))
-	for _, source := range sources {
-		forms[source.Part] = source.Form
+// sameSource is true where two sources of one part make the same of a resource.
+func sameSource(a, b api.Source) bool {
+	if a.Says != nil && b.Says != nil {
+		return a.Says == b.Says
 	}
-	return forms
+	return sameForm(a.Form, b.Form)
+}
+
+// byPart are the sources of a resource by part. A part that is refused has a nil Form.
+func byPart(sources []api.Source) map[api.Part]api.Source {
+	parts := make(map[api.Part]api.Source, len(sources))
+	for _, source := range sources {
+		parts[source.Part] = source
+	}
+	return parts
 }

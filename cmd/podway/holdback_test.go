@@ -1,11 +1,13 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"log/slog"
 	"maps"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -28,60 +30,133 @@ import (
 	"github.com/podway/podway/xds"
 )
 
-// jury is Envoys that take what they are sent at once, or reject it. It is a publisher.
+// front is the Gateway of testdata/base.
+const front = "edge/front"
+
+// jury is Envoys that take what they are sent at once, or reject it. It is a publisher and an electorate.
 type jury struct {
 	recorder
 	tell func(xds.Rejection)
 	// has is what each Envoy has, by its name; rejects says what it does not take.
 	has     map[string]map[api.ResourceKey]*api.Resource
 	rejects map[string]func(*api.Resource) bool
+	// gateway is that of each Envoy, front where it is not said.
+	gateway map[string]string
+	// refused is the last content of each name that an Envoy rejected: it is not sent again.
+	refused map[string]map[api.ResourceKey]*api.Resource
 	served  map[api.ResourceKey]*api.Resource
-	// unknown is true where podway does not know what they have.
-	unknown bool
+	byView  map[string]map[api.ResourceKey]*api.Resource
+	// unknown are contents that podway does not know.
+	unknown map[*api.Resource]bool
+	// message is why they reject, and say that of one resource. whims come over an Envoy before it is sent something, watch is called after all were.
+	message string
+	say     func(*api.Resource) string
+	whims   func(node string)
+	watch   func()
+	back    map[string][]xds.HeldBack
 }
 
 func (j *jury) SetViews(views map[string][]*api.Resource) {
 	j.recorder.SetViews(views)
-	j.served = map[api.ResourceKey]*api.Resource{}
+	j.served, j.byView = map[api.ResourceKey]*api.Resource{}, map[string]map[api.ResourceKey]*api.Resource{}
 	for view, resources := range views {
+		j.byView[view] = map[api.ResourceKey]*api.Resource{}
 		for _, resource := range resources {
 			j.served[resource.ResourceKey] = resource
-			for node, has := range j.has {
-				switch {
-				case has[resource.ResourceKey].Equal(resource):
-				case j.rejects[node](resource):
-					j.tell(xds.Rejection{Node: node, View: view, Key: resource.ResourceKey, Message: "no good", Owners: resource.Owners})
-				default:
-					has[resource.ResourceKey] = resource
+			j.byView[view][resource.ResourceKey] = resource
+			for _, node := range slices.Sorted(maps.Keys(j.has)) {
+				if j.gatewayOf(node) == view {
+					j.send(node, resource)
 				}
 			}
 		}
 	}
+	if j.watch != nil {
+		j.watch()
+	}
 }
 
-func (j *jury) Answers(key api.ResourceKey) xds.Answers {
+func (j *jury) reason(resource *api.Resource) string {
+	if j.say != nil {
+		return j.say(resource)
+	}
+	return cmp.Or(j.message, "no good")
+}
+
+func (j *jury) send(node string, resource *api.Resource) {
+	key := resource.ResourceKey
+	if j.whims != nil {
+		j.whims(node)
+	}
+	switch {
+	case j.has[node][key].Equal(resource):
+		j.has[node][key] = resource // it may be known to be of a newer form
+	case j.refused[node][key].Equal(resource):
+	case j.rejects[node](resource):
+		j.refused[node][key] = resource
+		j.tell(xds.Rejection{
+			Node: node, View: j.gatewayOf(node), Key: key, Version: versionOf(resource), Message: j.reason(resource), Owners: resource.Owners,
+		})
+	default:
+		j.has[node][key] = resource
+		delete(j.refused[node], key)
+	}
+}
+
+func versionOf(resource *api.Resource) string {
+	if resource.Wire != nil {
+		return string(resource.Wire)
+	}
+	return prototext.Format(resource.Message)
+}
+
+func (j *jury) gatewayOf(node string) string { return cmp.Or(j.gateway[node], front) }
+
+func (j *jury) Answers(gateway string, key api.ResourceKey) xds.Answers {
 	var answers xds.Answers
-	for node, has := range j.has {
-		if has[key].Equal(j.served[key]) {
+	served := j.byView[gateway][key]
+	for _, node := range slices.Sorted(maps.Keys(j.has)) {
+		has := j.has[node]
+		switch {
+		case served == nil || j.gatewayOf(node) != gateway:
+			continue
+		case has[key].Equal(served):
 			answers.Accepted++
 			continue
-		}
-		if !j.rejects[node](j.served[key]) {
+		case !j.refused[node][key].Equal(served) && j.whims != nil:
+			answers.Waiting++
+			continue
+		case !j.refused[node][key].Equal(served):
 			panic("neither accepted nor rejected")
 		}
-		if answers.Rejected++; answers.Had == nil && !j.unknown {
-			answers.Had, answers.HadNothing = has[key], has[key] == nil
+		answers.HadNothing = has[key] == nil && (answers.HadNothing || len(answers.Rejected) == 0)
+		if answers.Had == nil && !j.unknown[has[key]] {
+			answers.Had = has[key]
 		}
+		answers.Rejected, answers.Version, answers.Message = append(answers.Rejected, node), versionOf(served), j.reason(served)
 	}
 	return answers
 }
+
+// forget makes what Envoys have unknown to podway, as after a restart.
+func (j *jury) forget() {
+	j.unknown = map[*api.Resource]bool{}
+	for _, has := range j.has {
+		for _, resource := range has {
+			j.unknown[resource] = true
+		}
+	}
+}
+
+func (j *jury) SetHeldBack(back map[string][]xds.HeldBack) { j.back = back }
 
 // add connects an Envoy that has nothing and takes what it is sent.
 func (j *jury) add(node string, rejects func(*api.Resource) bool) {
 	if j.has == nil {
 		j.has, j.rejects = map[string]map[api.ResourceKey]*api.Resource{}, map[string]func(*api.Resource) bool{}
+		j.gateway, j.refused = map[string]string{}, map[string]map[api.ResourceKey]*api.Resource{}
 	}
-	j.has[node], j.rejects[node] = map[api.ResourceKey]*api.Resource{}, rejects
+	j.has[node], j.refused[node], j.rejects[node] = map[api.ResourceKey]*api.Resource{}, map[api.ResourceKey]*api.Resource{}, rejects
 }
 
 // isBad is true for what a test has marked.
@@ -99,13 +174,14 @@ type court struct {
 	state    *files.State
 	// judged is how often what is held back changed.
 	judged int
+	now    time.Time
 }
 
 func newCourt(t *testing.T, routes ...string) *court {
 	t.Helper()
 	state, err := files.Load([]string{"testdata/base"}, files.Options{})
 	require.NoError(t, err)
-	c := &court{T: t, jury: &jury{}, state: state, cfg: state.Config}
+	c := &court{T: t, jury: &jury{}, state: state, cfg: state.Config, now: time.Now()}
 	c.jury.add("one", isBad)
 	log := slog.New(slog.NewTextHandler(io.Discard, nil))
 	c.board = newProblemBoard(log)
@@ -136,21 +212,38 @@ func (c *court) route(cfg *snapshot.Config, name, path string) {
 // change applies another configuration, and judges until nothing changes any more.
 func (c *court) change(change func(*snapshot.Config)) {
 	c.Helper()
+	c.apply(change)
+	c.settle()
+}
+
+// apply applies another configuration.
+func (c *court) apply(change func(*snapshot.Config)) {
+	c.Helper()
 	later := *c.cfg
 	later.HTTPRoutes, later.Tunnels, later.Gateways = maps.Clone(later.HTTPRoutes), maps.Clone(later.Tunnels), maps.Clone(later.Gateways)
 	change(&later)
 	c.cfg = &later
 	c.pipeline.apply(c.Context(), watcher.Batch{Config: &later}, c.live)
-	c.settle()
 }
+
+// again applies what is held back of the same one.
+func (c *court) again() { c.pipeline.apply(c.Context(), watcher.Batch{Config: c.pipeline.cfg}, c.live) }
 
 func (c *court) settle() {
 	c.Helper()
-	for c.judged = 0; c.pipeline.back.judge(time.Now()); c.judged++ {
+	for c.judged = 0; c.judge(); c.judged++ {
 		require.Less(c, c.judged, 500, "it does not settle")
-		c.pipeline.apply(c.Context(), watcher.Batch{Config: c.pipeline.cfg}, c.live)
+		c.again()
 	}
 }
+
+func (c *court) judge() bool {
+	c.now = c.now.Add(turnEvery)
+	return c.pipeline.back.judge(c.now)
+}
+
+// held are the parts that are held back in the one Gateway.
+func (c *court) held() map[api.Part]*heldPart { return c.pipeline.back.byGateway[front].held }
 
 // paths are those of each HTTPRoute that an Envoy has; "500" for one that answers so.
 func (c *court) paths(node string) map[string]string {
@@ -191,7 +284,7 @@ func TestRejectedRouteKeepsItsLastAcceptedFormAndTheOthersChange(t *testing.T) {
 	require.Equal(t, map[string]string{"a": "/a1", "b": "/b2", "c": "/c1"}, c.paths("one"))
 	require.Equal(t, []string{"a"}, c.accused())
 	problem := c.board.all()[0]
-	require.Equal(t, "error RejectedByEnvoy: HTTPRoute edge/a: Envoys of the Gateway edge/front reject gateway/edge/front/8080 with it: no good; "+
+	require.Equal(t, "error RejectedByEnvoy: HTTPRoute edge/a: an Envoy of the Gateway edge/front (one) rejects gateway/edge/front/8080 with it: no good; "+
 		"its last accepted form stays in force; change what the message names", problem.String())
 	c.change(func(cfg *snapshot.Config) { c.route(cfg, "c", "/c2") })
 	require.Equal(t, map[string]string{"a": "/a1", "b": "/b2", "c": "/c2"}, c.paths("one"))
@@ -202,8 +295,8 @@ func TestRejectedRouteKeepsItsLastAcceptedFormAndTheOthersChange(t *testing.T) {
 	c.change(func(cfg *snapshot.Config) { c.route(cfg, "a", "/a2") })
 	require.Equal(t, map[string]string{"a": "/a2", "b": "/b2", "c": "/c2"}, c.paths("one"))
 	require.Empty(t, c.board.all())
-	require.Empty(t, c.pipeline.back.held)
-	require.Empty(t, c.pipeline.back.trials)
+	require.Empty(t, c.held())
+	require.Empty(t, c.pipeline.back.byGateway[front].trials)
 }
 
 func TestRouteThatIsBadFromTheBeginningIsLeftOutAndItsNeighboursServe(t *testing.T) {
@@ -359,7 +452,8 @@ func TestEnvoyThatHasAnUnknownVersionLosesNothingWhileTheOneToBlameIsSought(t *t
 func newCourtWith(t *testing.T, rejects func(*api.Resource) bool, routes ...string) *court {
 	t.Helper()
 	c := newCourt(t)
-	c.jury.add("one", rejects)
+	c.jury.rejects["one"] = rejects
+	c.jury.forget()
 	c.pipeline = newPipeline(c.jury, c.board, c.pipeline.rejected, c.pipeline.log)
 	c.change(func(cfg *snapshot.Config) {
 		for _, route := range routes {
@@ -394,7 +488,8 @@ func TestAnEnvoyThatMovesToAnotherReplicaKeepsWhatItHas(t *testing.T) {
 	delete(c.jury.has, "one")
 	c.change(func(cfg *snapshot.Config) { c.route(cfg, "a", "/bad") })
 	c.jury.add("one", isBad)
-	c.jury.has["one"], c.jury.unknown = had, true
+	c.jury.has["one"] = had
+	c.jury.forget()
 	c.jury.SetViews(c.jury.views[len(c.jury.views)-1])
 	c.settle()
 	require.Equal(t, map[string]string{"a": "/a1", "b": "/b1"}, c.paths("one"))
@@ -464,7 +559,7 @@ func TestReplicasHoldBackTheSame(t *testing.T) {
 
 func TestHoldbackWaitsForSlowEnvoysOnlySoLong(t *testing.T) {
 	c := newCourt(t, "a/a1")
-	back := c.pipeline.back
+	back := c.pipeline.back.byGateway[front]
 	start := time.Now()
 	tr := &trial{resource: &api.Resource{}, since: start}
 	for _, test := range []struct {
@@ -472,17 +567,23 @@ func TestHoldbackWaitsForSlowEnvoysOnlySoLong(t *testing.T) {
 		after               time.Duration
 		undecided, rejected bool
 	}{
-		{xds.Answers{Rejected: 1}, 0, false, true},
-		{xds.Answers{Rejected: 1, Waiting: 1}, 0, true, false},
-		{xds.Answers{Rejected: 1, Waiting: 1}, verdictGrace, false, true},
+		{xds.Answers{Rejected: []string{"a"}}, 0, false, true},
+		{xds.Answers{Rejected: []string{"a"}, Waiting: 1}, 0, true, false},
+		{xds.Answers{Rejected: []string{"a"}, Waiting: 1}, verdictGrace, false, true},
 		{xds.Answers{Waiting: 1}, verdictGrace, true, false},
 		{xds.Answers{Accepted: 1, Waiting: 1}, verdictGrace, false, false},
-		{xds.Answers{Accepted: 20, Rejected: 2}, 0, false, false},
-		{xds.Answers{Accepted: 19, Rejected: 2}, 0, false, true},
+		{xds.Answers{Accepted: 20, Rejected: []string{"a", "b"}}, 0, false, false},
+		{xds.Answers{Accepted: 19, Rejected: []string{"a", "b"}}, 0, false, true},
 		{xds.Answers{}, 0, false, false},
 	} {
-		back.answers = func(api.ResourceKey) xds.Answers { return test.answers }
-		v := back.verdict(tr, start.Add(test.after))
+		v := back.verdict(tr, start.Add(test.after), fixed(test.answers))
 		require.Equal(t, [2]bool{test.undecided, test.rejected}, [2]bool{v.undecided, v.rejected}, "%+v", test)
 	}
 }
+
+// fixed is an electorate that always says the same.
+type fixed xds.Answers
+
+func (f fixed) Answers(string, api.ResourceKey) xds.Answers { return xds.Answers(f) }
+
+func (f fixed) SetHeldBack(map[string][]xds.HeldBack) {}

@@ -35,7 +35,7 @@ type pipeline struct {
 	board    *problemBoard
 	rejected *rejections
 	// back says which parts of the configuration are made in an older form.
-	back *holdback
+	back *holdbacks
 	log  *slog.Logger
 
 	// brake says which Pods stay in a tunnel though they lost readiness. lag may be nil.
@@ -75,12 +75,10 @@ type pipelineState struct {
 }
 
 func newPipeline(server publisher, board *problemBoard, rejected *rejections, log *slog.Logger) *pipeline {
-	back := newHoldback(board, log)
+	back := newHoldbacks(board, log)
 	rejected.tell = back.tell
-	if envoys, ok := server.(interface {
-		Answers(api.ResourceKey) xds.Answers
-	}); ok {
-		back.answers = envoys.Answers
+	if envoys, ok := server.(electorate); ok {
+		back.envoys = envoys
 	}
 	return &pipeline{
 		server: server, board: board, rejected: rejected, back: back, log: log, brake: brake.New(brake.Config{}),

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/podway/podway/api"
+	"github.com/podway/podway/api/snapshot"
 	"github.com/podway/podway/translator"
 	"github.com/podway/podway/xds"
 )
@@ -28,6 +29,14 @@ func (n rejectingNodes) with(node string) (rejectingNodes, bool) {
 	return append(slices.Clone(n), node), true
 }
 
+// countedNodes is "12 Envoys of the Gateway edge/front (envoy-1, envoy-2 and 10 more)", where all of them are known.
+func countedNodes(nodes []string, view string) string {
+	if len(nodes) <= maxNamedNodes {
+		return rejectingNodes(nodes).of(view)
+	}
+	return fmt.Sprintf("%d Envoys of the Gateway %s (%s and %d more)", len(nodes), view, strings.Join(nodes[:maxNamedNodes], ", "), len(nodes)-maxNamedNodes)
+}
+
 // of is "an Envoy of the Gateway edge/front (envoy-1)".
 func (n rejectingNodes) of(view string) string {
 	named := slices.Sorted(slices.Values(n[:min(len(n), maxNamedNodes)]))
@@ -43,9 +52,9 @@ func (n rejectingNodes) of(view string) string {
 }
 
 // rejectionProblem tells of a rejected resource, of the nodes that rejected it.
-func rejectionProblem(rejection xds.Rejection, resource *api.Resource, nodes rejectingNodes) api.Problem {
+func rejectionProblem(rejection xds.Rejection, resource *api.Resource, nodes rejectingNodes, cfg *snapshot.Config) api.Problem {
 	// The generations are those that were rejected, which need not be those that are served by now.
-	blamed, field := translator.Blame(&api.Resource{ResourceKey: rejection.Key, Message: resource.Message, Owners: rejection.Owners}, rejection.Message)
+	blamed, field := translator.Blame(&api.Resource{ResourceKey: rejection.Key, Message: resource.Message, Wire: resource.Wire, Owners: rejection.Owners}, rejection.Message, cfg)
 	message := strings.TrimRight(rejection.Message, ".\n ")
 	problem := api.Problem{
 		Code: codeRejectedByEnvoy, Severity: api.Error, Object: blamed.ObjectRef, Generation: blamed.Generation, Field: field,

@@ -11,7 +11,7 @@ import (
 // codeRejectedByEnvoy is a resource that an Envoy refused.
 const codeRejectedByEnvoy = "RejectedByEnvoy"
 
-// maxRejections bounds what a fleet of confused Envoys can make podway remember.
+// maxRejections bounds what a Gateway's fleet of confused Envoys can make podway remember.
 const maxRejections = 1000
 
 // rejections remembers what Envoys refused, until that is no longer what they are sent.
@@ -52,7 +52,7 @@ func (r *rejections) add(rejection xds.Rejection) {
 	key := rejectionKey{view: rejection.View, key: rejection.Key}
 	resource := r.served[key.view][key.key]
 	known, there := r.known[key]
-	if resource == nil || !there && len(r.known) >= maxRejections {
+	if resource == nil || !there && r.count(key.view) >= maxRejections {
 		return // it has changed meanwhile, or there is more than anybody reads
 	}
 	if known.version != rejection.Version {
@@ -62,8 +62,19 @@ func (r *rejections) add(rejection xds.Rejection) {
 	if there && known.version == rejection.Version && !more {
 		return
 	}
-	r.known[key] = rejected{problem: rejectionProblem(rejection, resource, nodes), resource: resource, version: rejection.Version, nodes: nodes}
+	r.known[key] = rejected{problem: rejectionProblem(rejection, resource, nodes, r.cfg), resource: resource, version: rejection.Version, nodes: nodes}
 	r.publish()
+}
+
+// count is how many are known of a view. r.mu is held.
+func (r *rejections) count(view string) int {
+	count := 0
+	for key := range r.known {
+		if key.view == view {
+			count++
+		}
+	}
+	return count
 }
 
 // origin is the object, and where it can be told the field, that a rejection is about; false where nothing is known of it.
@@ -111,7 +122,7 @@ func (r *rejections) changed(resources []*api.Resource) {
 func (r *rejections) forget() bool {
 	before := len(r.known)
 	for key, known := range r.known {
-		if r.served[key.view][key.key] != known.resource {
+		if !r.served[key.view][key.key].Shares(known.resource) {
 			delete(r.known, key)
 		}
 	}

@@ -16,7 +16,7 @@ const tooLarge = `matches: [{path: {type: RegularExpression, value: '/(abcdefghi
 
 // header is a filter by which a change of a route is seen.
 func header(value string) string {
-	return "filters: [{type: ResponseHeaderModifier, responseHeaderModifier: {set: [{name: x-route, value: " + value + "}]}}]"
+	return "filters: [{type: ResponseHeaderModifier, responseHeaderModifier: {set: [{name: x-route, value: '" + value + "'}]}}]"
 }
 
 // rejections are the Problems of what Envoy rejected, in which the control plane's own log says that they appeared.

@@ -6,9 +6,12 @@ import (
 	"strings"
 	"time"
 
+	"github.com/envoyproxy/go-control-plane/pkg/resource/v3"
+
 	"github.com/podway/podway/api"
 	"github.com/podway/podway/api/snapshot"
-	"github.com/podway/podway/xds"
+	"github.com/podway/podway/api/v1alpha1"
+	"github.com/podway/podway/translator"
 )
 
 // maxLeftOut bounds how many parts are left out one after the other, to find the one that a resource was never accepted with.
@@ -21,120 +24,162 @@ const maxLowered = 4
 //
 // Where it is known what the rejecting Envoy had before, only the parts that differ from that can be to blame. All of them are held
 // back, which is exactly what it had, and then let in by halves: what is rejected is halved, until one is left. So each
-// rejection makes the search smaller, and it ends.
+// rejection makes the search smaller, and it ends. Of Envoys that had nothing the same is done with all routes.
 //
-// Where that is not known, as after a restart of podway or for an Envoy that is new, each HTTPRoute is left out by
-// itself, until what remains is accepted. No Envoy loses anything by that: what it rejects it does not take.
+// Where that is not known, as after a restart of podway, the HTTPRoutes that Envoy's messages point at are left out and then, of the others,
+// each by itself, until what remains is accepted. No Envoy loses anything by that: what it rejects it does not take.
 type trial struct {
-	key       api.ResourceKey
-	rejection xds.Rejection
+	key api.ResourceKey
 	// resource is what is served, since when.
 	resource *api.Resource
 	since    time.Time
 	// begun is true once something was held back in it; stuck, where nothing can be done but wait for a change.
 	begun, stuck bool
-	// blamed and field are what the message points at.
-	blamed api.Owner
-	field  string
+	// first is the version with which the search began, and hopeless one with which it found nobody.
+	first, hopeless string
+
+	// version was rejected last, by the nodes, at a time; blamed and field are what the message points at.
+	version, message string
+	nodes            []string
+	at               time.Time
+	blamed           api.Owner
+	field            string
 
 	// guesses are the parts that were held back on the assumption that what was served before was accepted, which nobody has confirmed yet.
 	guesses []api.Part
 
 	// groups are to be let in again, first one first.
 	groups [][]api.Part
-	// rejected are the sets of what was held back with which it was rejected.
-	rejected map[string]bool
+	// known are the sets of what was held back with which it was rejected.
+	known map[string]bool
 
-	// leaving is true in the second kind of search: out is what is left out now, candidates what comes next.
+	// leaving is true in the second kind of search: outs are left out because messages pointed at them, or changed without them, out is
+	// left out as one of the candidates, of which the first comes next. said is what Envoys say with none of the candidates left out.
 	leaving    bool
+	outs       []api.Part
 	out        *api.Part
 	candidates []api.Part
+	said       string
 }
-
-// changed is told that the configuration did: what was found out of sets of parts no longer holds.
-func (t *trial) changed() { t.rejected, t.stuck = nil, false }
 
 // decide takes the next step of a search. It returns whether what is held back has changed; where not, the search is over, or stuck.
-func (h *holdback) decide(t *trial, v verdict) bool {
-	switch {
-	case !v.rejected:
-		t.stuck, t.guesses = false, nil
+func (h *holdback) decide(t *trial, v verdict, now time.Time) bool {
+	if !v.rejected {
+		t.guesses = nil
 		return h.accepted(t)
-	case t.stuck:
+	}
+	t.version, t.message, t.nodes, t.at = v.Version, v.Message, v.Rejected, now
+	t.blamed, t.field = translator.Blame(t.resource, t.message, h.cfg)
+	if !t.begun {
+		t.first = v.Version
+	}
+	if v.Version == t.hopeless {
+		t.stuck = true
 		return false
 	}
-	t.accuse(t.resource)
-	base, known := h.base(t, v.Answers)
-	if !known {
-		h.takeBack(t)
-		return h.leaveOut(t, v.HadNothing)
-	}
-	if h.putBack(t) {
+	base, known := h.base(t, v)
+	switch {
+	case known && h.putBack(t):
 		return true
+	case known:
+		return h.suspect(t, base)
 	}
-	return h.suspect(t, base)
+	h.takeBack(t)
+	if t.key.Type == resource.ClusterType {
+		return h.withdraw(t, v)
+	}
+	return h.leaveOut(t, v)
 }
 
-// base are the forms with which the resource was accepted before, as far as that is known.
-func (h *holdback) base(t *trial, answers xds.Answers) (map[api.Part]any, bool) {
-	if answers.Had != nil && len(answers.Had.Sources) > 0 {
-		return formsOf(answers.Had.Sources), true
+// base is what the resource was made from when it was accepted, as far as that is known.
+func (h *holdback) base(t *trial, v verdict) (map[api.Part]api.Source, bool) {
+	if v.Had != nil && len(v.Had.Sources) > 0 {
+		return byPart(v.Had.Sources), true
 	}
-	sources := h.before[t.key]
-	if sources == nil || t.leaving || t.guesses != nil {
+	if sources := h.before[t.key]; sources != nil && !t.leaving && t.guesses == nil {
+		// Nobody rejected it, so it is worth a guess.
+		delete(h.before, t.key)
+		t.guesses = []api.Part{}
+		return byPart(sources), true
+	}
+	if t.guesses != nil || t.leaving || !v.HadNothing || v.Accepted > 0 {
 		return nil, false
 	}
-	// Nobody rejected it, so it is worth a guess.
-	delete(h.before, t.key)
-	t.guesses = []api.Part{}
-	return formsOf(sources), true
+	// Nobody has anything to lose: all that can be left out may be to blame.
+	base := byPart(t.resource.Sources)
+	all := h.removable(t.resource)
+	for _, part := range all {
+		delete(base, part)
+	}
+	return base, len(all) > 1
 }
 
-// takeBack lets in what was held back on a wrong guess.
+// removable are the parts of which a resource may do without some: its HTTPRoutes or, where it has none, listeners that share a port. A
+// resource of one alone hurts nobody else: it stays as it is, for Envoys that have an older version of it, or come later and take it. Of
+// GatewayParameters, the defaults could open more than was meant.
+func (h *holdback) removable(of *api.Resource) []api.Part {
+	var routes, listeners []api.Part
+	for _, source := range of.Sources {
+		switch {
+		case h.held[source.Part] != nil:
+		case source.Kind == kindHTTPRoute:
+			routes = append(routes, source.Part)
+		case source.Kind == kindGateway:
+			listeners = append(listeners, source.Part)
+		}
+	}
+	if of.Type == resource.ListenerType {
+		return listeners
+	}
+	return routes
+}
+
+// takeBack lets in what was held back on a wrong guess, or because of what an Envoy had that has gone.
 func (h *holdback) takeBack(t *trial) {
 	for _, part := range t.guesses {
 		delete(h.held, part)
 	}
+	for _, part := range slices.Concat(t.groups...) {
+		h.acquit(part)
+	}
 	t.guesses, t.groups = nil, nil
 }
 
-// putBack ends the second kind of search: it is known by now what was accepted.
+// putBack ends the second kind of search: it is known by now what was accepted. It returns whether anything was left out.
 func (h *holdback) putBack(t *trial) bool {
-	if !t.leaving || t.out == nil {
-		return false
-	}
-	part := *t.out
-	t.leaving, t.out, t.candidates = false, nil, nil
-	if held := h.held[part]; held == nil || held.guilty {
-		return false
-	}
-	delete(h.held, part)
-	return true
+	return t.leaving && h.release(t)
 }
 
 // suspect holds back what differs from what was accepted.
-func (h *holdback) suspect(t *trial, base map[api.Part]any) bool {
+func (h *holdback) suspect(t *trial, base map[api.Part]api.Source) bool {
 	var suspects []api.Part
-	lowered := false
-	for _, part := range h.different(t.resource, base) {
-		held := h.held[part]
-		if held == nil {
-			suspects = append(suspects, part)
-			continue
+	lowered, idle := false, false
+	for _, source := range h.different(t, base) {
+		held := h.held[source.Part]
+		switch {
+		case held == nil:
+			suspects = append(suspects, source.Part)
+		case sameForm(source.Form, held.rejected):
+			idle = true // other Gateways take it
+		default:
+			lowered = h.lower(held, base[source.Part].Form) || lowered
 		}
-		lowered = h.lower(held, base[part]) || lowered
 	}
 	t.note(h)
 	switch {
 	case lowered:
 		return true // what is held back was at fault even in another form, so the others are not
+	case len(suspects) == 0 && idle:
+		t.stuck = true
+		return false
 	case len(suspects) == 0:
 		return h.giveUp(t)
 	}
 	for _, part := range suspects {
-		form, _, _ := formOf(h.cfg, part)
 		before, there := base[part]
-		h.held[part] = &heldPart{rejected: form, hold: snapshot.Hold{Form: before, Refused: there && before == nil && part.Kind == kindHTTPRoute}}
+		hold := snapshot.Hold{Form: before.Form}
+		hold.Refused = there && before.Form == nil && part.Kind == kindHTTPRoute
+		h.holdBack(part, hold)
 	}
 	t.begun = true
 	if t.guesses != nil {
@@ -144,20 +189,41 @@ func (h *holdback) suspect(t *trial, base map[api.Part]any) bool {
 	return true
 }
 
-// different are the parts of a resource that are not as they were, sorted; those that cannot be held back are not among them.
-func (h *holdback) different(resource *api.Resource, base map[api.Part]any) []api.Part {
-	var parts []api.Part
-	for _, source := range resource.Sources {
+func (h *holdback) holdBack(part api.Part, hold snapshot.Hold) {
+	form, _, _ := formOf(h.cfg, part)
+	h.held[part] = &heldPart{rejected: form, hold: hold}
+}
+
+// different are the sources of a resource that are not as they were, sorted; those that cannot be held back are not among them.
+func (h *holdback) different(t *trial, base map[api.Part]api.Source) []api.Source {
+	var sources []api.Source
+	for _, source := range t.resource.Sources {
 		before, there := base[source.Part]
-		if there && sameForm(source.Form, before) {
+		if there && sameSource(source, before) || !there && h.acceptedElsewhere(t, source) {
 			continue
 		}
 		if form, _, _ := formOf(h.cfg, source.Part); form != nil {
-			parts = append(parts, source.Part)
+			sources = append(sources, source)
 		}
 	}
-	slices.SortFunc(parts, compareParts)
-	return parts
+	slices.SortFunc(sources, func(a, b api.Source) int { return compareParts(a.Part, b.Part) })
+	return sources
+}
+
+// acceptedElsewhere is true for a Tunnel that is new here, and that other routes lead to without anybody having rejected them: not to
+// blame are those, but what leads to it here.
+func (h *holdback) acceptedElsewhere(t *trial, tunnel api.Source) bool {
+	if tunnel.Kind != v1alpha1.KindTunnel {
+		return false
+	}
+	for key, other := range h.served {
+		if key.Type == t.key.Type && key != t.key && h.trial(key) == nil && slices.ContainsFunc(other.Sources, func(source api.Source) bool {
+			return source.Part == tunnel.Part && sameSource(source, tunnel)
+		}) {
+			return true
+		}
+	}
+	return false
 }
 
 func compareParts(a, b api.Part) int { return strings.Compare(a.String(), b.String()) }
@@ -196,26 +262,28 @@ func (h *holdback) convict(t *trial, part api.Part) {
 	if held.hold.Form == nil && part.Kind == kindHTTPRoute {
 		held.hold.Refused = true
 	}
-	h.log.Warn("Held back what an Envoy rejects", "object", part.String(), "gateway", held.view, "name", held.resource, "error", held.message)
+	h.log.Warn("Held back what an Envoy rejects", "object", part.String(), "gateway", h.gateway, "name", held.key.Name, "error", held.message)
 }
 
 // accepted lets the next group in, and ends a search with none left.
 func (h *holdback) accepted(t *trial) bool {
 	if t.leaving {
-		out := t.out
-		t.leaving, t.out, t.candidates = false, nil, nil
-		if out == nil || h.held[*out] == nil {
-			return false
+		outs := h.leftOut(t)
+		t.leaving, t.outs, t.out, t.candidates = false, nil, nil, nil
+		if len(outs) == 1 {
+			h.convict(t, outs[0])
+			return true
 		}
-		h.convict(t, *out)
-		return true
+		for _, part := range outs {
+			t.groups = append(t.groups, []api.Part{part})
+		}
 	}
 	for len(t.groups) > 0 {
 		group := slices.DeleteFunc(slices.Clone(t.groups[0]), func(part api.Part) bool { return h.held[part] == nil || h.held[part].guilty })
 		t.groups = t.groups[1:]
 		switch {
 		case len(group) == 0:
-		case t.rejected[h.heldBack(t, group)]:
+		case t.known[h.heldBack(group)]:
 			// All the others are in, as they were when it was rejected.
 			before := len(t.groups)
 			if h.split(t, group); len(t.groups) == before {
@@ -233,14 +301,14 @@ func (h *holdback) accepted(t *trial) bool {
 
 // note remembers what was held back when the resource was rejected.
 func (t *trial) note(h *holdback) {
-	if t.rejected == nil {
-		t.rejected = map[string]bool{}
+	if t.known == nil {
+		t.known = map[string]bool{}
 	}
-	t.rejected[h.heldBack(t, nil)] = true
+	t.known[h.heldBack(nil)] = true
 }
 
-// heldBack names all parts of the resource that are held back, with some let in.
-func (h *holdback) heldBack(t *trial, in []api.Part) string {
+// heldBack names all parts that are held back, with some let in.
+func (h *holdback) heldBack(in []api.Part) string {
 	var parts []string
 	for part, held := range h.held {
 		if !slices.Contains(in, part) {
@@ -248,84 +316,103 @@ func (h *holdback) heldBack(t *trial, in []api.Part) string {
 		}
 	}
 	slices.Sort(parts)
-	return t.key.Name + "\n" + strings.Join(parts, "\n")
+	return strings.Join(parts, "\n")
+}
+
+// withdraw answers 500 where routes lead to a Tunnel whose Cluster no Envoy has in any form, so that they do not wait for it.
+func (h *holdback) withdraw(t *trial, v verdict) bool {
+	t.stuck = true
+	if !v.HadNothing || v.Accepted > 0 {
+		return false
+	}
+	for _, source := range t.resource.Sources {
+		if form, _, _ := formOf(h.cfg, source.Part); form != nil && source.Kind == v1alpha1.KindTunnel && h.held[source.Part] == nil {
+			h.holdBack(source.Part, snapshot.Hold{})
+			h.convict(t, source.Part)
+			return true
+		}
+	}
+	return false
 }
 
 // leaveOut leaves the next part out of a resource of which no accepted content is known.
-func (h *holdback) leaveOut(t *trial, fresh bool) bool {
+func (h *holdback) leaveOut(t *trial, v verdict) bool {
 	if !t.leaving {
-		h.release(t)
-		t.candidates = h.candidates(t, fresh)
+		if len(h.removable(t.resource)) < 2 {
+			return h.giveUp(t)
+		}
+		h.nominate(t, v)
 		t.leaving, t.begun = true, true
 	}
-	if t.out != nil {
-		if held := h.held[*t.out]; held != nil && !held.guilty {
-			delete(h.held, *t.out)
-		}
-		t.out = nil
+	switch {
+	case t.out == nil:
+	case t.message != t.said && len(t.outs) < maxLeftOut && h.held[*t.out] != nil:
+		// Envoy tells of one fault at a time: by now it is another one.
+		t.outs = append(t.outs, *t.out)
+		h.nominate(t, v)
+	default:
+		h.acquit(*t.out)
+	}
+	t.out = nil
+	blamed := api.Part{ObjectRef: t.blamed.ObjectRef}
+	if len(t.outs) < maxLeftOut && slices.Contains(h.removable(t.resource), blamed) {
+		h.holdBack(blamed, snapshot.Hold{})
+		t.outs = append(t.outs, blamed)
+		h.nominate(t, v)
+		return true
 	}
 	for len(t.candidates) > 0 {
 		part := t.candidates[0]
 		t.candidates = t.candidates[1:]
 		if form, _, _ := formOf(h.cfg, part); form != nil && h.held[part] == nil {
-			h.held[part] = &heldPart{rejected: form}
-			t.out = &part
+			h.holdBack(part, snapshot.Hold{})
+			t.out, t.said = &part, t.message
 			return true
 		}
 	}
-	t.leaving = false
 	return h.giveUp(t)
 }
 
-// candidates are the parts of a resource that are worth leaving out, the one that the message points at first. A resource
-// of one alone hurts nobody else: it stays as it is, for Envoys that have an older version of it, or come later and take it. Of
-// GatewayParameters, the defaults could open more than was meant.
-func (h *holdback) candidates(t *trial, fresh bool) []api.Part {
-	kind := kindHTTPRoute
-	if fresh && !slices.ContainsFunc(t.resource.Sources, func(source api.Source) bool { return source.Kind == kindHTTPRoute }) {
-		kind = kindGateway // a listener beside others on one port
+// nominate makes all parts candidates that can be left out. Of what some Envoys take as it is, none is: they are not to lose one after the other.
+func (h *holdback) nominate(t *trial, v verdict) {
+	t.candidates = nil
+	if v.Accepted == 0 {
+		t.candidates = h.removable(t.resource)
+		slices.SortFunc(t.candidates, compareParts)
+		t.candidates = t.candidates[:min(len(t.candidates), maxLeftOut)]
 	}
-	var parts []api.Part
-	for _, source := range t.resource.Sources {
-		if source.Kind == kind && h.held[source.Part] == nil {
-			parts = append(parts, source.Part)
-		}
-	}
-	if len(parts) < 2 {
-		return nil
-	}
-	slices.SortStableFunc(parts, func(a, b api.Part) int {
-		if first := rankOf(t, a) - rankOf(t, b); first != 0 {
-			return first
-		}
-		return compareParts(a, b)
-	})
-	return parts[:min(len(parts), maxLeftOut)]
 }
 
-// rankOf is less for what the message points at.
-func rankOf(t *trial, part api.Part) int {
-	if part.ObjectRef == t.blamed.ObjectRef {
-		return 0
+// leftOut are the parts that the second kind of search has left out, and that are still there.
+func (h *holdback) leftOut(t *trial) []api.Part {
+	outs := slices.Clone(t.outs)
+	if t.out != nil {
+		outs = append(outs, *t.out)
 	}
-	return 1
+	return slices.DeleteFunc(outs, func(part api.Part) bool { return h.held[part] == nil || h.held[part].guilty })
+}
+
+// acquit lets a suspect in again.
+func (h *holdback) acquit(part api.Part) bool {
+	if held := h.held[part]; held == nil || held.guilty {
+		return false
+	}
+	delete(h.held, part)
+	return true
 }
 
 // giveUp waits for a change: nothing that can be held back is to blame.
 func (h *holdback) giveUp(t *trial) bool {
-	t.stuck, t.begun = true, false
+	t.stuck, t.begun, t.hopeless = true, false, t.first
 	return h.release(t)
 }
 
 // release lets all suspects in again, and returns whether there was any.
 func (h *holdback) release(t *trial) bool {
 	released := false
-	for _, part := range slices.Concat(t.groups...) {
-		if held := h.held[part]; held != nil && !held.guilty {
-			delete(h.held, part)
-			released = true
-		}
+	for _, part := range slices.Concat(append(t.groups, h.leftOut(t))...) {
+		released = h.acquit(part) || released
 	}
-	t.groups = nil
+	t.groups, t.leaving, t.outs, t.out, t.candidates = nil, false, nil, nil, nil
 	return released
 }

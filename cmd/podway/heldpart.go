@@ -1,0 +1,77 @@
+package main
+
+import (
+	"cmp"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/podway/podway/api"
+	"github.com/podway/podway/api/snapshot"
+	"github.com/podway/podway/api/v1alpha1"
+	"github.com/podway/podway/xds"
+)
+
+// heldPart is a part that is not made in its present form.
+type heldPart struct {
+	// rejected is the form that is held back: once the part has another, it is let go.
+	rejected any
+	hold     snapshot.Hold
+	// guilty is false for one of several suspects, until its turn comes.
+	guilty bool
+	// lowered counts how often another form was found to be rejected too.
+	lowered int
+	// everywhere is true once all Gateways that share it had held it back, and alone, once another came that does not.
+	everywhere, alone bool
+	// What it is held for: the rejected content, what Envoys said of it, which of them did, and when.
+	key              api.ResourceKey
+	version, message string
+	field            string
+	nodes            []string
+	at               time.Time
+}
+
+func (p *heldPart) problem(cfg *snapshot.Config, gateway string, part api.Part) api.Problem {
+	_, generation, field := formOf(cfg, part)
+	return api.Problem{
+		Code: codeRejectedByEnvoy, Severity: api.Error, Object: part.ObjectRef, Generation: generation, Field: cmp.Or(p.field, field),
+		Message: fmt.Sprintf("%s %s %s with it: %s; %s", countedNodes(p.nodes, gateway), verb(len(p.nodes)), p.key.Name,
+			strings.TrimRight(p.message, ".\n "), p.instead(part)),
+		Remedy: "change what the message names",
+	}
+}
+
+// instead says what is in force.
+func (p *heldPart) instead(part api.Part) string {
+	switch {
+	case p.hold.Form != nil && isShared(part) && !p.everywhere:
+		return "they keep its last accepted form, and other Gateways have this one"
+	case p.hold.Form != nil:
+		return "its last accepted form stays in force"
+	case p.hold.Refused:
+		return "what it matches is answered 500, for no accepted form of it is known"
+	case part.Kind == v1alpha1.KindTunnel:
+		return "the routes to it answer 500, for no accepted form of it is known"
+	}
+	return "it is left out, for no accepted form of it is known"
+}
+
+func (p *heldPart) heldBack(cfg *snapshot.Config, part api.Part) xds.HeldBack {
+	_, _, field := formOf(cfg, part)
+	return xds.HeldBack{
+		Key: p.key, Version: p.version, Message: p.message, At: p.at, Object: part.ObjectRef, Field: cmp.Or(p.field, field), Nodes: p.nodes,
+	}
+}
+
+func compareHeldBack(a, b xds.HeldBack) int {
+	return cmp.Or(strings.Compare(a.Key.Type, b.Key.Type), strings.Compare(a.Key.Name, b.Key.Name),
+		strings.Compare(a.Object.String(), b.Object.String()), strings.Compare(a.Field, b.Field))
+}
+
+// blame notes what a part is held for.
+func (p *heldPart) blame(t *trial, part api.Part) {
+	p.key, p.version, p.message, p.field, p.nodes, p.at = t.key, t.version, t.message, "", t.nodes, t.at
+	if t.blamed.ObjectRef == part.ObjectRef {
+		p.field = t.field
+	}
+}
