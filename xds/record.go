@@ -2,7 +2,7 @@ package xds
 
 import (
 	"crypto/sha256"
-	"encoding/hex"
+	"encoding/base64"
 	"fmt"
 	"slices"
 	"strings"
@@ -138,11 +138,17 @@ func emptyAssignment(name string) *api.Resource {
 	}
 }
 
-// versionOf is the first 64 bits of the SHA-256 of content, in hexadecimal.
+// versionLength is how many characters a version has: 60 bits. It is sent with each change to each Envoy, twice, and compared with those of
+// the same name only.
+const versionLength = 10
+
+// versionOf is the beginning of the SHA-256 of content, in base64 of the URL alphabet.
 func versionOf(content []byte) string {
 	sum := sha256.Sum256(content)
-	return hex.EncodeToString(sum[:8])
+	return versionText(sum[:])
 }
+
+func versionText(sum []byte) string { return base64.RawURLEncoding.EncodeToString(sum[:8])[:versionLength] }
 
 // sameAs is true where replacing r by other changes nothing for anyone.
 func (r *record) sameAs(other *record) bool {
@@ -171,5 +177,5 @@ func setVersion(records []*record) string {
 	for _, r := range records {
 		fmt.Fprintf(h, "%d:%s%s", len(r.key.Name), r.key.Name, r.version)
 	}
-	return hex.EncodeToString(h.Sum(nil)[:8])
+	return versionText(h.Sum(nil))
 }

@@ -72,7 +72,7 @@ connected +\S+Z +\S+
 TYPE +WANTED +CURRENT +BEHIND +REMOVALS +REJECTED +HELD +BEHIND SINCE +FOR +LAST ACK
 cds .*
 lds +2 +1 +0 +0 +1 +0 .*
-rejected lds `+name+`, version [0-9a-f]{16}, at \S+Z: Gateway edge/front spec\.listeners: Error adding/updating listener.*[Aa]ddress already in use
+rejected lds `+name+`, version [\w-]{10}, at \S+Z: Gateway edge/front spec\.listeners: Error adding/updating listener.*[Aa]ddress already in use
 $`, out)
 	out, _ = podway("problems")
 	assert.Regexp(t, `gateway\.yaml:\d+: error RejectedByEnvoy: Gateway edge/front spec\.listeners: an Envoy of the Gateway edge/front \(test\) rejects `+name+`: .*; change what the message names`, out)
