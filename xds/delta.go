@@ -13,6 +13,8 @@ import (
 type delta struct {
 	stream discoveryv3.AggregatedDiscoveryService_DeltaAggregatedResourcesServer
 	plane  *corev3.ControlPlane
+	// only is the type of a stream for a single one, else empty.
+	only string
 }
 
 func (d *delta) name() string         { return "delta" }
@@ -24,8 +26,12 @@ func (d *delta) receive() (request, error) {
 	if err != nil {
 		return request{}, err
 	}
+	typeURL, err := typeOf(d.only, m.GetTypeUrl())
+	if err != nil {
+		return request{}, err
+	}
 	return request{
-		typeURL: m.GetTypeUrl(), node: m.GetNode(), nonce: m.GetResponseNonce(),
+		typeURL: typeURL, node: m.GetNode(), nonce: m.GetResponseNonce(),
 		rejected: m.GetErrorDetail() != nil, message: heard(m.GetErrorDetail().GetMessage()),
 		subscribe: m.GetResourceNamesSubscribe(), unsubscribe: m.GetResourceNamesUnsubscribe(),
 		initial: m.GetInitialResourceVersions(),
@@ -47,8 +53,9 @@ func (d *delta) accept(s *stream, st *typeState, r request) {
 		}
 	}
 	all := slices.Contains(r.subscribe, wildcardName)
-	if st.sub.legacy && !all && len(r.subscribe) > 0 {
-		s.unwantAll(st)
+	if len(r.subscribe) > 0 {
+		// A name is asked for beside everything; from now on the wildcard is like one that was named.
+		st.sub.legacy = false
 	}
 	for _, name := range r.subscribe {
 		if name != wildcardName {
@@ -63,6 +70,9 @@ func (d *delta) accept(s *stream, st *typeState, r request) {
 func (d *delta) begin(st *typeState, r request) {
 	st.begun = true
 	st.initial = r.initial
+	for name, version := range r.initial {
+		st.claimed += len(name) + len(version)
+	}
 	for _, name := range r.subscribe {
 		if name == wildcardName {
 			st.sub.wildcard = true

@@ -38,7 +38,7 @@ var rules = []rule{
 	},
 	{
 		"The node is needed in the first request only, and may be in each",
-		[]string{"DeltaNodeIsNeededInTheFirstRequestOnlyAndMayBeInEach", "FirstRequestMustSayWhoAsks"},
+		[]string{"DeltaNodeIsNeededInTheFirstRequestOnlyAndMayBeInEach", "FirstRequestMustSayWhoAsks", "NodeMustNameAGateway", "NodeMayHoldNoControlCharacters"},
 		[]string{"SotWNodeIsNeededInTheFirstRequestOnlyAndMayBeInEach", "SotWFirstRequestMustSayWhoAsks"},
 	},
 	{
@@ -224,13 +224,31 @@ var rules = []rule{
 		[]string{"SotWHerdThatReconnectsIsSentWhatItMust"},
 	},
 	{
+		"Each type has a service of its own too, on whose streams a request needs no type",
+		[]string{"DeltaEachTypeHasAServiceOfItsOwn", "DeltaStreamOfOneTypeRefusesAnother"},
+		[]string{"SotWEachTypeHasAServiceOfItsOwn", "SotWStreamOfOneTypeRefusesAnother"},
+	},
+	{
+		"A client that has nothing more to ask is answered, and its stream ends well",
+		[]string{"DeltaHalfClosedStreamIsAnsweredAndEndsWell"},
+		[]string{"SotWHalfClosedStreamIsAnsweredAndEndsWell"},
+	},
+	{
+		"Compressed requests are understood, and answered likewise",
+		[]string{"DeltaCompressedRequestsAreUnderstood"},
+		[]string{"SotWCompressedRequestsAreUnderstood"},
+	},
+	{
 		"A type that is not served does not end the stream",
 		[]string{"DeltaUnservedTypeIsToldAndTheStreamLives", "DeltaWildcardOfAnUnservedTypeIsNotAnswered"},
 		[]string{"SotWUnservedTypeIsNotAnsweredAndTheStreamLives", "SotWUnservedTypeWithAWildcardIsNotAnsweredAndTheStreamLives"},
 	},
 	{
 		"Oversized requests are refused with the limit",
-		[]string{"OversizedRequestsAreRefused", "LongTypeIsRefused", "LongUserAgentIsRefused", "StreamMayNotAskForAnyNumberOfTypes"},
+		[]string{
+			"OversizedRequestsAreRefused", "LongTypeIsRefused", "LongUserAgentIsRefused", "StreamMayNotAskForAnyNumberOfTypes",
+			"SubscriptionsAreLimitedInBytes", "HeadersAreLimited",
+		},
 		[]string{"SotWOversizedRequestsAreRefused", "LongTypeIsRefused", "SotWStreamMayNotAskForAnyNumberOfTypes"},
 	},
 	{
@@ -257,8 +275,8 @@ var rules = []rule{
 		[]string{"SotWExplicitWildcard"},
 	},
 	{
-		"The legacy wildcard ends with the first explicit name, the asterisk among them",
-		[]string{"DeltaLegacyWildcardEndsWithTheFirstExplicitName", "DeltaLegacyWildcardStaysWithAnExplicitOne"},
+		"With the first explicit name the legacy wildcard becomes an explicit one: SotW ends it by leaving it out, delta by unsubscribing",
+		[]string{"DeltaLegacyWildcardStaysBesideAnExplicitName", "DeltaLegacyWildcardStaysWithAnExplicitOne"},
 		[]string{"SotWLegacyWildcardEndsWithTheFirstExplicitName", "SotWWildcardNamedOnceIsNoLongerTheLegacyOne"},
 	},
 	{

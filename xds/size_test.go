@@ -11,6 +11,7 @@ import (
 	discoveryv3 "github.com/envoyproxy/go-control-plane/envoy/service/discovery/v3"
 	"github.com/stretchr/testify/require"
 	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
 
@@ -130,7 +131,7 @@ func TestLongUserAgentIsRefused(t *testing.T) {
 	c := w.delta()
 	c.spoken = true
 	c.ask(&discoveryv3.DeltaDiscoveryRequest{Node: who, TypeUrl: clusterType})
-	require.ErrorContains(t, c.ends(), "node.id, node.cluster and node.user_agent_version may have 1024 bytes")
+	require.ErrorContains(t, c.ends(), "node.user_agent_version has 1025 bytes; at most 1024 are allowed")
 }
 
 func TestCulpritIsSoughtInTheBeginningOfAMessageOnly(t *testing.T) {
@@ -142,4 +143,32 @@ func TestCulpritIsSoughtInTheBeginningOfAMessageOnly(t *testing.T) {
 	c.want(clusterType, "b")
 	c.quiet()
 	require.Len(t, w.rejections(), 1)
+}
+
+func TestSubscriptionsAreLimitedInBytes(t *testing.T) {
+	config := quick()
+	config.Limits = Limits{MaxSubscriptionBytes: 1000}
+	w := newWorld(t, config)
+	c := w.delta()
+	name := strings.Repeat("n", 399)
+	c.subscribe(endpointType, name+"1")
+	c.want(endpointType, "-"+name+"1")
+	c.subscribe(routeType, name+"2")
+	c.want(routeType, "-"+name+"2")
+	c.unsubscribe(routeType, name+"2")
+	c.subscribe(secretType, name+"3")
+	c.want(secretType, "-"+name+"3")
+	c.reconnect(clusterType, map[string]string{"a": name})
+	err := c.ends()
+	require.Equal(t, codes.ResourceExhausted, status.Code(err))
+	require.ErrorContains(t, err, "the names and versions that this stream names have 1200 bytes; at most 1000 are allowed")
+}
+
+func TestHeadersAreLimited(t *testing.T) {
+	w := newWorld(t, quick(), cluster("a", 1))
+	stream, err := w.dial().DeltaAggregatedResources(metadata.AppendToOutgoingContext(bounded(t), "x", strings.Repeat("x", 1<<20)))
+	if err == nil {
+		_, err = stream.Recv()
+	}
+	require.ErrorContains(t, err, "header list size")
 }
