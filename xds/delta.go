@@ -44,26 +44,27 @@ func (d *delta) accept(s *stream, st *typeState, r request) {
 		return
 	}
 	s.answered(st, r)
-	// Changes of the subscription count whatever the nonce: they are not repeated.
+	// Changes of the subscription count whatever the nonce: they are not repeated. The wildcard comes first: of a name that is let go of while
+	// it covers it, the client must be told the state.
+	if slices.Contains(r.unsubscribe, wildcardName) {
+		s.unwantAll(st)
+	}
+	if len(r.subscribe) > 0 {
+		// A name beside a legacy wildcard leaves that in force; from now on it is like one that was named.
+		st.sub.legacy = false
+	}
+	if slices.Contains(r.subscribe, wildcardName) {
+		s.wantAll(st)
+	}
 	for _, name := range r.unsubscribe {
-		if name == wildcardName {
-			s.unwantAll(st)
-		} else {
+		if name != wildcardName {
 			s.unwant(st, name)
 		}
-	}
-	all := slices.Contains(r.subscribe, wildcardName)
-	if len(r.subscribe) > 0 {
-		// A name is asked for beside everything; from now on the wildcard is like one that was named.
-		st.sub.legacy = false
 	}
 	for _, name := range r.subscribe {
 		if name != wildcardName {
 			s.want(st, name)
 		}
-	}
-	if all {
-		s.wantAll(st)
 	}
 }
 

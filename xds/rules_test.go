@@ -283,7 +283,7 @@ var rules = []rule{
 		"Unsubscribing from the wildcard keeps the names",
 		[]string{
 			"DeltaUnsubscribingFromTheWildcardKeepsNames", "DeltaUnsubscribingFromALegacyWildcardEndsIt", "DeltaWildcardComesAndGoesBesideNames",
-			"DeltaUnsubscribingFromANameUnderAWildcardTellsItsState",
+			"DeltaUnsubscribingFromANameUnderAWildcardTellsItsState", "DeltaNameLetGoOfForTheWildcardIsToldItsState",
 		},
 		[]string{"SotWLeavingTheWildcardKeepsNames"},
 	},
@@ -291,6 +291,12 @@ var rules = []rule{
 		"A wildcard of which there is nothing is answered, empty",
 		[]string{"DeltaEmptyWildcardIsAnsweredEmpty"},
 		[]string{"SotWEmptyWildcardIsAnsweredEmpty"},
+	},
+
+	{
+		"Whatever a client asks, and however it answers: once it acknowledges, it has what it should",
+		[]string{"WhateverAClientAsksItHasWhatItShouldInTheEnd"},
+		[]string{"WhateverAClientAsksItHasWhatItShouldInTheEnd"},
 	},
 
 	// State of the world.
@@ -326,7 +332,7 @@ var rules = []rule{
 	},
 	{
 		"A late NACK is about the version that it names by its nonce, or about one before",
-		[]string{"RejectionOfAVersionThatWasReplacedMeanwhileIsNotThatOfTheNewOne", "DeltaAnswersMayComeInAnyOrder"},
+		[]string{"RejectionOfAVersionThatWasReplacedMeanwhileIsNotThatOfTheNewOne", "DeltaAnswersMayComeInAnyOrder", "DeltaAnswerToARemovalThatWasTakenBackSaysNothing"},
 		[]string{"SotWRejectionThatComesLateBelongsToTheVersionThatWasReplaced"},
 	},
 
