@@ -134,18 +134,3 @@ func TestSotWChangeOfNamesOfAnyTypeIsAnswered(t *testing.T) {
 		})
 	}
 }
-
-func TestDeltaAnswerToARemovalThatWasTakenBackSaysNothing(t *testing.T) {
-	w := newWorld(t, quick())
-	c := w.delta()
-	c.subscribe(secretType, "a")
-	absent := c.see(secretType, "-a")
-	w.set(secret("a", 1))
-	present := c.see(secretType, "a")
-	c.ack(present)
-	c.ack(absent)
-	c.quiet()
-	w.set()
-	c.want(secretType, "-a")
-	c.quiet()
-}
