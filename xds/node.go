@@ -24,7 +24,14 @@ func describeNode(node *corev3.Node) *corev3.Node {
 	if proto.Size(node.GetMetadata()) <= maxMetadataBytes {
 		described.Metadata = node.GetMetadata()
 	}
-	return proto.CloneOf(described)
+	described = proto.CloneOf(described)
+	// Fields that this podway does not know are of any size.
+	for _, of := range []proto.Message{described.Locality, described.GetUserAgentBuildVersion().GetVersion()} {
+		if m := of.ProtoReflect(); m.IsValid() {
+			m.SetUnknown(nil)
+		}
+	}
+	return described
 }
 
 // checkNode refuses a first request that does not say who is asking, or says it in a way that no log and no terminal should be given.
@@ -37,7 +44,8 @@ func (l Limits) checkNode(node *corev3.Node) *denial {
 		return deny(reasonBadNode, codes.InvalidArgument, "node.cluster is empty; set it to the Gateway that the client belongs to, as NAMESPACE/NAME")
 	}
 	for _, of := range []struct{ field, text string }{
-		{"id", node.GetId()}, {"cluster", node.GetCluster()}, {"user_agent_version", node.GetUserAgentVersion()},
+		{"id", node.GetId()}, {"cluster", node.GetCluster()}, {"user_agent_name", node.GetUserAgentName()}, {"user_agent_version", node.GetUserAgentVersion()},
+		{"locality.region", node.GetLocality().GetRegion()}, {"locality.zone", node.GetLocality().GetZone()}, {"locality.sub_zone", node.GetLocality().GetSubZone()},
 	} {
 		switch {
 		case len(of.text) > l.MaxNameBytes:

@@ -246,7 +246,7 @@ var rules = []rule{
 	{
 		"Oversized requests are refused with the limit",
 		[]string{
-			"OversizedRequestsAreRefused", "LongTypeIsRefused", "LongUserAgentIsRefused", "StreamMayNotAskForAnyNumberOfTypes",
+			"OversizedRequestsAreRefused", "LongTypeIsRefused", "WhatIsRememberedOfANodeIsLimited", "StreamMayNotAskForAnyNumberOfTypes",
 			"SubscriptionsAreLimitedInBytes", "HeadersAreLimited",
 		},
 		[]string{"SotWOversizedRequestsAreRefused", "LongTypeIsRefused", "SotWStreamMayNotAskForAnyNumberOfTypes"},

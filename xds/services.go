@@ -31,7 +31,8 @@ func typeOf(only, asked string) (string, error) {
 	if asked == "" {
 		return only, nil
 	}
-	return "", status.Errorf(codes.InvalidArgument, "this stream is for %s only, and the request is for %s; ask for it of its own service, or for both of the AggregatedDiscoveryService",
+	return "", status.Errorf(codes.InvalidArgument,
+		"this stream is for %s only, and the request is for %s; ask for it of its own service, or for both of the AggregatedDiscoveryService",
 		messageName(only), short(messageName(asked)))
 }
 

@@ -124,14 +124,29 @@ func TestLongTypeIsRefused(t *testing.T) {
 	}
 }
 
-func TestLongUserAgentIsRefused(t *testing.T) {
+func TestWhatIsRememberedOfANodeIsLimited(t *testing.T) {
 	w := newWorld(t, quick())
-	who := node("envoy-1")
-	who.UserAgentVersionType = &corev3.Node_UserAgentVersion{UserAgentVersion: strings.Repeat("v", 1025)}
-	c := w.delta()
-	c.spoken = true
-	c.ask(&discoveryv3.DeltaDiscoveryRequest{Node: who, TypeUrl: clusterType})
-	require.ErrorContains(t, c.ends(), "node.user_agent_version has 1025 bytes; at most 1024 are allowed")
+	long := strings.Repeat("v", 1025)
+	for field, change := range map[string]func(*corev3.Node){
+		"id":                 func(n *corev3.Node) { n.Id = long },
+		"cluster":            func(n *corev3.Node) { n.Cluster = long },
+		"user_agent_name":    func(n *corev3.Node) { n.UserAgentName = long },
+		"user_agent_version": func(n *corev3.Node) { n.UserAgentVersionType = &corev3.Node_UserAgentVersion{UserAgentVersion: long} },
+		"locality.region":    func(n *corev3.Node) { n.Locality = &corev3.Locality{Region: long} },
+		"locality.zone":      func(n *corev3.Node) { n.Locality = &corev3.Locality{Zone: long} },
+		"locality.sub_zone":  func(n *corev3.Node) { n.Locality = &corev3.Locality{SubZone: long} },
+	} {
+		t.Run(field, func(t *testing.T) {
+			who := node("envoy-1")
+			change(who)
+			c := w.delta()
+			c.spoken = true
+			c.ask(&discoveryv3.DeltaDiscoveryRequest{Node: who, TypeUrl: clusterType})
+			err := c.ends()
+			require.Equal(t, codes.InvalidArgument, status.Code(err))
+			require.ErrorContains(t, err, "node."+field+" has 1025 bytes; at most 1024 are allowed")
+		})
+	}
 }
 
 func TestCulpritIsSoughtInTheBeginningOfAMessageOnly(t *testing.T) {
