@@ -187,7 +187,7 @@ func (s *Server) serve(ctx context.Context, v variant) error {
 	in := newInbox(ctx, v)
 	first, err := in.wait(ctx, s.down)
 	if err != nil {
-		return ended(err)
+		return s.ended(err, nil)
 	}
 	if refused := who.mayBe(first.node); refused != nil {
 		return s.deny(ctx, refused)
@@ -200,15 +200,24 @@ func (s *Server) serve(ctx context.Context, v variant) error {
 		return err
 	}
 	defer s.close(st)
-	return ended(st.run(ctx, first, in))
+	return s.ended(st.run(ctx, first, in), st.view)
 }
 
-// ended is how a stream ends for its client. One that says that it has nothing more to ask ends it well: what it was owed by then was sent.
-func ended(err error) error {
-	if errors.Is(err, io.EOF) {
+// ended is how a stream ends for its client. One that says that it has nothing more to ask ends it well: what it was owed by then was sent. It is
+// a tool rather than an Envoy, so that it is told where there was nothing that could be owed.
+func (s *Server) ended(err error, v *view) error {
+	if !errors.Is(err, io.EOF) {
+		return err
+	}
+	if v == nil {
 		return nil
 	}
-	return err
+	v.mu.RLock()
+	defer v.mu.RUnlock()
+	if !v.known || v.gone {
+		return status.Errorf(codes.NotFound, "the Gateway %q, which node.cluster names, is not served here", short(v.name))
+	}
+	return nil
 }
 
 // wait waits for the first request.

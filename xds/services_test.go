@@ -6,6 +6,7 @@ import (
 	"io"
 	"testing"
 
+	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	clusterservice "github.com/envoyproxy/go-control-plane/envoy/service/cluster/v3"
 	discoveryv3 "github.com/envoyproxy/go-control-plane/envoy/service/discovery/v3"
 	endpointservice "github.com/envoyproxy/go-control-plane/envoy/service/endpoint/v3"
@@ -223,4 +224,15 @@ func TestCompressedRequestsAreLimitedInTheirRealSize(t *testing.T) {
 	err := c.ends()
 	require.Equal(t, codes.ResourceExhausted, status.Code(err))
 	require.ErrorContains(t, err, "larger than max")
+}
+
+func TestHalfClosedStreamOfAGatewayThatIsNotServedIsTold(t *testing.T) {
+	w := newWorld(t, quick(), cluster("a", 1))
+	c := w.delta()
+	c.spoken = true
+	c.ask(&discoveryv3.DeltaDiscoveryRequest{TypeUrl: clusterType, Node: &corev3.Node{Id: "tool", Cluster: "edge/none"}})
+	require.NoError(t, c.stream.CloseSend())
+	err := c.ends()
+	require.Equal(t, codes.NotFound, status.Code(err))
+	require.ErrorContains(t, err, `the Gateway "edge/none", which node.cluster names, is not served here`)
 }
