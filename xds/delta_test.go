@@ -123,6 +123,15 @@ func TestDeltaResubscriptionIsSentAgain(t *testing.T) {
 	c.quiet()
 }
 
+func TestDeltaResubscriptionIsSentAgainThoughTheAnswerIsOnItsWay(t *testing.T) {
+	w := newWorld(t, quick(), endpoints("a", 1))
+	c := w.delta()
+	c.subscribe(endpointType, "a")
+	c.see(endpointType, "a")
+	c.subscribe(endpointType, "a")
+	c.want(endpointType, "a")
+}
+
 func TestDeltaAbsentNameIsToldAndSentWhenItAppears(t *testing.T) {
 	w := newWorld(t, quick())
 	c := w.delta()

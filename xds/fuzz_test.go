@@ -144,7 +144,11 @@ func (s *stranger) ask() {
 		}
 	}
 	s.Logf("%s ask nonce=%q nack=%t sub=%q unsub=%q initial=%v", shortType(of), r.nonce, r.rejected, r.subscribe, r.unsubscribe, r.initial)
-	require.NoError(s, s.stream.take(r))
+	require.NoError(s, s.stream.take(s.Context(), r))
+	if len(s.stream.wakeup) == 0 {
+		// Whoever is not woken sends nothing.
+		require.False(s, s.listen(), "something is owed, and the stream was not woken")
+	}
 	st := s.stream.find(of)
 	if s.has[of] == nil {
 		s.has[of] = map[string]string{}
@@ -163,6 +167,10 @@ func (s *stranger) ask() {
 
 // listen takes in what the server has to say, and says whether that was something.
 func (s *stranger) listen() bool {
+	select {
+	case <-s.stream.wakeup:
+	default:
+	}
 	responses, _, err := s.stream.owed(s.now)
 	require.NoError(s, err)
 	for _, r := range responses {
@@ -215,7 +223,7 @@ func (s *stranger) settle() {
 						r.names = append(r.names, wildcardName)
 					}
 				}
-				require.NoError(s, s.stream.take(r))
+				require.NoError(s, s.stream.take(s.Context(), r))
 			}
 			s.nonces[of.url] = s.nonces[of.url][max(0, len(s.nonces[of.url])-1):]
 		}

@@ -348,7 +348,7 @@ var rules = []rule{
 	{
 		"What is subscribed to again is sent again, though current",
 		[]string{
-			"DeltaResubscriptionIsSentAgain", "DeltaResubscriptionOfAnyTypeIsSentAgain",
+			"DeltaResubscriptionIsSentAgain", "DeltaResubscriptionIsSentAgainThoughTheAnswerIsOnItsWay", "DeltaResubscriptionOfAnyTypeIsSentAgain",
 			"DeltaRejectedContentIsSentOnceMoreToWhoLetGoOfTheName",
 		},
 		only("names are told anew in each request"),

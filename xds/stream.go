@@ -242,7 +242,7 @@ func (s *stream) mayOwe() bool {
 			return true
 		}
 		for _, e := range st.entries {
-			if e.flight == nil {
+			if e.flight == nil || e.again {
 				return true
 			}
 		}
