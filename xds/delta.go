@@ -102,7 +102,7 @@ func (d *delta) send(r *response) error {
 			m.ResourceErrors = append(m.ResourceErrors, unserved(r.state.url, i.name))
 		}
 	}
-	if len(records) > 0 && r.state.url != endpointType { // of which no Envoy shows it
+	if len(records) > 0 { // of endpoints no Envoy shows it, but other clients do
 		m.SystemVersionInfo = setVersion(records)
 	}
 	response, err := newEncoded(m, len(records))

@@ -190,7 +190,7 @@ var rules = []rule{
 	},
 	{
 		"Versions are hashes of the content, equal on all replicas: an Envoy that moves is sent nothing",
-		[]string{"DeltaVersionIsAHashOfTheContent", "DeltaEnvoyThatMovesIsSentNothingOfAnyType", "ReplicasServeTheSameVersions"},
+		[]string{"DeltaVersionIsAHashOfTheContent", "DeltaEveryTypeTellsItsSystemVersion", "DeltaEnvoyThatMovesIsSentNothingOfAnyType", "ReplicasServeTheSameVersions"},
 		[]string{"SotWEnvoyThatMovesIsAnsweredForNamedTypesOnly"},
 	},
 	{

@@ -159,6 +159,15 @@ func TestSotWStreamOfOneTypeRefusesAnother(t *testing.T) {
 	require.ErrorContains(t, err, otherService)
 }
 
+func TestDeltaEveryTypeTellsItsSystemVersion(t *testing.T) {
+	w := newWorld(t, quick(), oneOfEach(1)...)
+	c := w.delta()
+	for _, of := range served {
+		c.subscribe(of.url, "a")
+		require.Equal(t, versionOfResource(t, of.make("a", 1)), c.want(of.url, "a").GetSystemVersionInfo())
+	}
+}
+
 func TestServicesThatAreNotThereSaySo(t *testing.T) {
 	w := newWorld(t, quick())
 	stream, err := runtimeservice.NewRuntimeDiscoveryServiceClient(w.conn()).DeltaRuntime(bounded(t))
