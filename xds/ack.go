@@ -63,8 +63,8 @@ func (s *stream) accepted(st *typeState, r *response) {
 	}
 	for n, i := range r.items {
 		e := st.entries[i.name]
-		if e == nil || r.number < e.removed {
-			continue
+		if e == nil || r.number < e.removed || !r.own[n] && e.flight == nil && e.refused == "" {
+			continue // what was sent after it has been accepted already
 		}
 		e.has, e.maybe = formerly(i.record), nil
 		if i.record == nil {

@@ -13,6 +13,8 @@ import (
 type delta struct {
 	stream discoveryv3.AggregatedDiscoveryService_DeltaAggregatedResourcesServer
 	plane  *corev3.ControlPlane
+	// only is the type of a stream for a single one, else empty.
+	only string
 }
 
 func (d *delta) name() string         { return "delta" }
@@ -24,8 +26,12 @@ func (d *delta) receive() (request, error) {
 	if err != nil {
 		return request{}, err
 	}
+	typeURL, err := typeOf(d.only, m.GetTypeUrl())
+	if err != nil {
+		return request{}, err
+	}
 	return request{
-		typeURL: m.GetTypeUrl(), node: m.GetNode(), nonce: m.GetResponseNonce(),
+		typeURL: typeURL, node: m.GetNode(), nonce: m.GetResponseNonce(),
 		rejected: m.GetErrorDetail() != nil, message: heard(m.GetErrorDetail().GetMessage()),
 		subscribe: m.GetResourceNamesSubscribe(), unsubscribe: m.GetResourceNamesUnsubscribe(),
 		initial: m.GetInitialResourceVersions(),
@@ -38,31 +44,36 @@ func (d *delta) accept(s *stream, st *typeState, r request) {
 		return
 	}
 	s.answered(st, r)
-	// Changes of the subscription count whatever the nonce: they are not repeated.
+	// Changes of the subscription count whatever the nonce: they are not repeated. The wildcard comes first: of a name that is let go of while
+	// it covers it, the client must be told the state.
+	if slices.Contains(r.unsubscribe, wildcardName) {
+		s.unwantAll(st)
+	}
+	if len(r.subscribe) > 0 {
+		// A name beside a legacy wildcard leaves that in force; from now on it is like one that was named.
+		st.sub.legacy = false
+	}
+	if slices.Contains(r.subscribe, wildcardName) {
+		s.wantAll(st)
+	}
 	for _, name := range r.unsubscribe {
-		if name == wildcardName {
-			s.unwantAll(st)
-		} else {
+		if name != wildcardName {
 			s.unwant(st, name)
 		}
-	}
-	all := slices.Contains(r.subscribe, wildcardName)
-	if st.sub.legacy && !all && len(r.subscribe) > 0 {
-		s.unwantAll(st)
 	}
 	for _, name := range r.subscribe {
 		if name != wildcardName {
 			s.want(st, name)
 		}
 	}
-	if all {
-		s.wantAll(st)
-	}
 }
 
 func (d *delta) begin(st *typeState, r request) {
 	st.begun = true
 	st.initial = r.initial
+	for name, version := range r.initial {
+		st.claimed += len(name) + len(version)
+	}
 	for _, name := range r.subscribe {
 		if name == wildcardName {
 			st.sub.wildcard = true
@@ -91,7 +102,7 @@ func (d *delta) send(r *response) error {
 			m.ResourceErrors = append(m.ResourceErrors, unserved(r.state.url, i.name))
 		}
 	}
-	if len(records) > 0 && r.state.url != endpointType { // of which no Envoy shows it
+	if len(records) > 0 { // of endpoints no Envoy shows it, but other clients do
 		m.SystemVersionInfo = setVersion(records)
 	}
 	response, err := newEncoded(m, len(records))

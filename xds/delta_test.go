@@ -24,7 +24,7 @@ func TestDeltaExplicitWildcard(t *testing.T) {
 	c.quiet()
 }
 
-func TestDeltaLegacyWildcardEndsWithTheFirstExplicitName(t *testing.T) {
+func TestDeltaLegacyWildcardStaysBesideAnExplicitName(t *testing.T) {
 	w := newWorld(t, quick(), cluster("a", 1), cluster("b", 1))
 	c := w.delta()
 	c.subscribe(clusterType)
@@ -32,7 +32,15 @@ func TestDeltaLegacyWildcardEndsWithTheFirstExplicitName(t *testing.T) {
 	c.subscribe(clusterType, "a")
 	c.want(clusterType, "a")
 	w.set(cluster("a", 2), cluster("b", 2), cluster("c", 2))
+	c.want(clusterType, "a", "b", "c")
+	c.unsubscribe(clusterType, "*")
+	c.quiet()
+	w.set(cluster("a", 3), cluster("b", 3), cluster("c", 3))
 	c.want(clusterType, "a")
+	c.unsubscribe(clusterType, "a")
+	c.subscribe(clusterType)
+	c.quiet()
+	w.set(cluster("a", 4), cluster("b", 4), cluster("c", 4))
 	c.quiet()
 }
 
@@ -113,6 +121,15 @@ func TestDeltaResubscriptionIsSentAgain(t *testing.T) {
 	c.subscribe(endpointType, "a")
 	c.want(endpointType, "a")
 	c.quiet()
+}
+
+func TestDeltaResubscriptionIsSentAgainThoughTheAnswerIsOnItsWay(t *testing.T) {
+	w := newWorld(t, quick(), endpoints("a", 1))
+	c := w.delta()
+	c.subscribe(endpointType, "a")
+	c.see(endpointType, "a")
+	c.subscribe(endpointType, "a")
+	c.want(endpointType, "a")
 }
 
 func TestDeltaAbsentNameIsToldAndSentWhenItAppears(t *testing.T) {

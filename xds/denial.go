@@ -26,6 +26,7 @@ const (
 	reasonWrongGateway      reason = "wrong_gateway"
 	reasonChangedGateway    reason = "changed_gateway"
 	reasonNoOperator        reason = "no_operator"
+	reasonBadNode           reason = "bad_node"
 )
 
 // The reasons for which connections are refused, or closed.

@@ -79,6 +79,8 @@ type typeState struct {
 	begun, synced bool
 	// initial are the versions that the client said it has, until synced.
 	initial map[string]string
+	// claimed are the bytes of initial, as they were.
+	claimed int
 	// version is the version_info of a SotW client's first request, until synced.
 	version string
 	// owesAnswer is true while the client waits for a first answer even if there is nothing to say.

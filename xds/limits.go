@@ -40,6 +40,8 @@ type Limits struct {
 	MaxNames int
 	// MaxNameBytes is the length of a name that a client sends: 1,024.
 	MaxNameBytes int
+	// MaxSubscriptionBytes is how many bytes the names of a stream's subscriptions have, and the versions that it claims to have, in all: 8 MiB.
+	MaxSubscriptionBytes int
 	// MaxResponseBytes is where a response is split, below the 4 MiB that many clients accept: 2 MiB. One resource is
 	// never split, nor are SotW answers of clusters and listeners, which must be complete.
 	MaxResponseBytes int
@@ -63,6 +65,7 @@ func (l Limits) withDefaults() Limits {
 		{&l.MaxRequestBytes, DefaultMaxRequestBytes},
 		{&l.MaxNames, 20_000},
 		{&l.MaxNameBytes, 1024},
+		{&l.MaxSubscriptionBytes, 8 << 20},
 		{&l.MaxResponseBytes, 2 << 20},
 		{&l.WindowResponses, 64},
 		{&l.WindowBytes, 8 << 20},

@@ -2,6 +2,7 @@ package xds
 
 import (
 	"strings"
+	"unicode"
 	"unicode/utf8"
 )
 
@@ -16,6 +17,7 @@ const (
 // reasonOf is what a NACK says, without the resource's whole content: Envoy puts that before its reason, with private keys in it where it
 // is a Secret, and a reader learns nothing from it that the object does not say.
 func reasonOf(message string) string {
+	message = strings.Map(withoutControl, message)
 	head, dump, found := strings.Cut(message, dumpMark)
 	if !found {
 		return cut(strings.TrimSpace(message))
@@ -32,6 +34,14 @@ func reasonOf(message string) string {
 		return cut(head + tail)
 	}
 	return cut(head + "; " + tail)
+}
+
+// withoutControl takes out what would act on a terminal rather than be read, in strings.Map.
+func withoutControl(r rune) rune {
+	if unicode.IsControl(r) && r != '\n' && r != '\t' {
+		return -1
+	}
+	return r
 }
 
 // cut bounds a client's message without breaking a character.

@@ -19,3 +19,7 @@ func TestContentThatEnvoyRepeatsIsNotInItsReason(t *testing.T) {
 		require.Equal(t, want, reasonOf(message))
 	}
 }
+
+func TestReasonHoldsNothingThatActsOnATerminal(t *testing.T) {
+	require.Equal(t, "a[31mred\n\tb", reasonOf("a\x1b[31mred\n\tb\x00\u009b"))
+}

@@ -180,3 +180,30 @@ func TestFirstLoadSaysWhatCannotBeUsed(t *testing.T) {
 		require.ErrorContains(t, access.Load(), name)
 	}
 }
+
+// A mounted Secret is changed by swapping a symbolic link to the directory that all its files are links into.
+func TestCertificatesThatAreLinksAreTakenInWhenTheirDirectoryIsSwapped(t *testing.T) {
+	p := newPKI(t)
+	mount := func(version string, pair devca.Pair) {
+		require.NoError(t, os.Mkdir(p.path(version), 0o700))
+		require.NoError(t, os.WriteFile(p.path(version+"/tls.crt"), pair.Certificate, 0o600))
+		require.NoError(t, os.WriteFile(p.path(version+"/tls.key"), pair.Key, 0o600))
+		require.NoError(t, os.Symlink(version, p.path("..data_tmp")))
+		require.NoError(t, os.Rename(p.path("..data_tmp"), p.path("..data")))
+	}
+	mount("..1", p.issue(serverLeaf(time.Hour)))
+	for _, name := range []string{"tls.crt", "tls.key"} {
+		require.NoError(t, os.Symlink("..data/"+name, p.path(name)))
+	}
+	config := p.config()
+	config.CertificateFile, config.KeyFile = p.path("tls.crt"), p.path("tls.key")
+	access, err := NewAccess(config)
+	require.NoError(t, err)
+	require.NoError(t, access.Load())
+	next := p.issue(serverLeaf(2 * time.Hour))
+	mount("..2", next)
+	require.NoError(t, os.RemoveAll(p.path("..1")))
+	require.Equal(t, lookNothing, access.pair.look(), "seen once")
+	require.Equal(t, lookLoaded, access.pair.look())
+	require.Equal(t, p.pair(next).Leaf.SerialNumber, access.credentials.Load().pair.Leaf.SerialNumber)
+}

@@ -38,7 +38,7 @@ var rules = []rule{
 	},
 	{
 		"The node is needed in the first request only, and may be in each",
-		[]string{"DeltaNodeIsNeededInTheFirstRequestOnlyAndMayBeInEach", "FirstRequestMustSayWhoAsks"},
+		[]string{"DeltaNodeIsNeededInTheFirstRequestOnlyAndMayBeInEach", "FirstRequestMustSayWhoAsks", "NodeMustNameAGateway", "NodeMayHoldNoControlCharacters"},
 		[]string{"SotWNodeIsNeededInTheFirstRequestOnlyAndMayBeInEach", "SotWFirstRequestMustSayWhoAsks"},
 	},
 	{
@@ -190,7 +190,7 @@ var rules = []rule{
 	},
 	{
 		"Versions are hashes of the content, equal on all replicas: an Envoy that moves is sent nothing",
-		[]string{"DeltaVersionIsAHashOfTheContent", "DeltaEnvoyThatMovesIsSentNothingOfAnyType", "ReplicasServeTheSameVersions"},
+		[]string{"DeltaVersionIsAHashOfTheContent", "DeltaEveryTypeTellsItsSystemVersion", "DeltaEnvoyThatMovesIsSentNothingOfAnyType", "ReplicasServeTheSameVersions"},
 		[]string{"SotWEnvoyThatMovesIsAnsweredForNamedTypesOnly"},
 	},
 	{
@@ -224,13 +224,31 @@ var rules = []rule{
 		[]string{"SotWHerdThatReconnectsIsSentWhatItMust"},
 	},
 	{
+		"Each type has a service of its own too, on whose streams a request needs no type",
+		[]string{"DeltaEachTypeHasAServiceOfItsOwn", "DeltaStreamOfOneTypeRefusesAnother"},
+		[]string{"SotWEachTypeHasAServiceOfItsOwn", "SotWStreamOfOneTypeRefusesAnother"},
+	},
+	{
+		"A client that has nothing more to ask is answered, and its stream ends well",
+		[]string{"DeltaHalfClosedStreamIsAnsweredAndEndsWell"},
+		[]string{"SotWHalfClosedStreamIsAnsweredAndEndsWell"},
+	},
+	{
+		"Compressed requests are understood, and answered likewise",
+		[]string{"DeltaCompressedRequestsAreUnderstood"},
+		[]string{"SotWCompressedRequestsAreUnderstood"},
+	},
+	{
 		"A type that is not served does not end the stream",
 		[]string{"DeltaUnservedTypeIsToldAndTheStreamLives", "DeltaWildcardOfAnUnservedTypeIsNotAnswered"},
 		[]string{"SotWUnservedTypeIsNotAnsweredAndTheStreamLives", "SotWUnservedTypeWithAWildcardIsNotAnsweredAndTheStreamLives"},
 	},
 	{
 		"Oversized requests are refused with the limit",
-		[]string{"OversizedRequestsAreRefused", "LongTypeIsRefused", "LongUserAgentIsRefused", "StreamMayNotAskForAnyNumberOfTypes"},
+		[]string{
+			"OversizedRequestsAreRefused", "LongTypeIsRefused", "WhatIsRememberedOfANodeIsLimited", "StreamMayNotAskForAnyNumberOfTypes",
+			"SubscriptionsAreLimitedInBytes", "HeadersAreLimited",
+		},
 		[]string{"SotWOversizedRequestsAreRefused", "LongTypeIsRefused", "SotWStreamMayNotAskForAnyNumberOfTypes"},
 	},
 	{
@@ -257,15 +275,15 @@ var rules = []rule{
 		[]string{"SotWExplicitWildcard"},
 	},
 	{
-		"The legacy wildcard ends with the first explicit name, the asterisk among them",
-		[]string{"DeltaLegacyWildcardEndsWithTheFirstExplicitName", "DeltaLegacyWildcardStaysWithAnExplicitOne"},
+		"With the first explicit name the legacy wildcard becomes an explicit one: SotW ends it by leaving it out, delta by unsubscribing",
+		[]string{"DeltaLegacyWildcardStaysBesideAnExplicitName", "DeltaLegacyWildcardStaysWithAnExplicitOne"},
 		[]string{"SotWLegacyWildcardEndsWithTheFirstExplicitName", "SotWWildcardNamedOnceIsNoLongerTheLegacyOne"},
 	},
 	{
 		"Unsubscribing from the wildcard keeps the names",
 		[]string{
 			"DeltaUnsubscribingFromTheWildcardKeepsNames", "DeltaUnsubscribingFromALegacyWildcardEndsIt", "DeltaWildcardComesAndGoesBesideNames",
-			"DeltaUnsubscribingFromANameUnderAWildcardTellsItsState",
+			"DeltaUnsubscribingFromANameUnderAWildcardTellsItsState", "DeltaNameLetGoOfForTheWildcardIsToldItsState",
 		},
 		[]string{"SotWLeavingTheWildcardKeepsNames"},
 	},
@@ -273,6 +291,12 @@ var rules = []rule{
 		"A wildcard of which there is nothing is answered, empty",
 		[]string{"DeltaEmptyWildcardIsAnsweredEmpty"},
 		[]string{"SotWEmptyWildcardIsAnsweredEmpty"},
+	},
+
+	{
+		"Whatever a client asks, and however it answers: once it acknowledges, it has what it should",
+		[]string{"WhateverAClientAsksItHasWhatItShouldInTheEnd"},
+		[]string{"WhateverAClientAsksItHasWhatItShouldInTheEnd"},
 	},
 
 	// State of the world.
@@ -324,7 +348,7 @@ var rules = []rule{
 	{
 		"What is subscribed to again is sent again, though current",
 		[]string{
-			"DeltaResubscriptionIsSentAgain", "DeltaResubscriptionOfAnyTypeIsSentAgain",
+			"DeltaResubscriptionIsSentAgain", "DeltaResubscriptionIsSentAgainThoughTheAnswerIsOnItsWay", "DeltaResubscriptionOfAnyTypeIsSentAgain",
 			"DeltaRejectedContentIsSentOnceMoreToWhoLetGoOfTheName",
 		},
 		only("names are told anew in each request"),

@@ -2,7 +2,9 @@ package xds
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"slices"
@@ -16,7 +18,10 @@ import (
 	statusv3 "github.com/envoyproxy/go-control-plane/envoy/service/status/v3"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
+	_ "google.golang.org/grpc/encoding/gzip" // for clients that ask for it
+	healthv1 "google.golang.org/grpc/health/grpc_health_v1"
 	"google.golang.org/grpc/keepalive"
+	"google.golang.org/grpc/reflection"
 	"google.golang.org/grpc/status"
 
 	"github.com/podway/podway/api/metric"
@@ -36,6 +41,8 @@ const (
 	receiveWindow = 256 << 10
 	// streamsPerConnection bounds one connection; an Envoy needs one.
 	streamsPerConnection = 128
+	// maxHeaderBytes bounds the metadata of a call, of which podway needs none.
+	maxHeaderBytes = 64 << 10
 )
 
 var errShutdown = status.Error(codes.Unavailable, "podway is shutting down; connect again")
@@ -86,8 +93,10 @@ func New(config Config) *Server {
 // it once, after the first SetViews. The error says why serving failed.
 func (s *Server) Run(ctx context.Context, listener net.Listener) error {
 	server := grpc.NewServer(s.options()...)
-	discoveryv3.RegisterAggregatedDiscoveryServiceServer(server, s)
+	s.register(server)
 	statusv3.RegisterClientStatusDiscoveryServiceServer(server, newInspection(s))
+	healthv1.RegisterHealthServer(server, health{server: s, services: server.GetServiceInfo})
+	reflection.Register(server)
 	done := make(chan struct{})
 	stopped := make(chan struct{})
 	go func() {
@@ -115,6 +124,8 @@ func (s *Server) options() []grpc.ServerOption {
 		grpc.MaxRecvMsgSize(limits.MaxRequestBytes),
 		grpc.StaticStreamWindowSize(receiveWindow), grpc.StaticConnWindowSize(receiveWindow),
 		grpc.MaxConcurrentStreams(streamsPerConnection),
+		grpc.MaxHeaderListSize(maxHeaderBytes),
+		grpc.StreamInterceptor(s.guardReflection),
 		// Peers that have gone without a word are found by pings.
 		grpc.KeepaliveParams(keepalive.ServerParameters{Time: limits.PingInterval, Timeout: limits.PingTimeout, MaxConnectionIdle: maxIdle}),
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: minPing, PermitWithoutStream: true}),
@@ -151,12 +162,12 @@ func closeSpread(streams []*stream, over time.Duration) {
 
 // DeltaAggregatedResources serves one Envoy's delta stream.
 func (s *Server) DeltaAggregatedResources(g discoveryv3.AggregatedDiscoveryService_DeltaAggregatedResourcesServer) error {
-	return s.serve(g.Context(), &delta{stream: g, plane: s.plane()})
+	return s.serveDelta(g, "")
 }
 
 // StreamAggregatedResources serves one Envoy's state-of-the-world stream.
 func (s *Server) StreamAggregatedResources(g discoveryv3.AggregatedDiscoveryService_StreamAggregatedResourcesServer) error {
-	return s.serve(g.Context(), &stateOfTheWorld{stream: g, plane: s.plane()})
+	return s.serveStateOfTheWorld(g, "")
 }
 
 func (s *Server) plane() *corev3.ControlPlane {
@@ -178,9 +189,12 @@ func (s *Server) serve(ctx context.Context, v variant) error {
 	in := newInbox(ctx, v)
 	first, err := in.wait(ctx, s.down)
 	if err != nil {
-		return err
+		return s.ended(err, nil)
 	}
 	if refused := who.mayBe(first.node); refused != nil {
+		return s.deny(ctx, refused)
+	}
+	if refused := s.config.Limits.checkNode(first.node); refused != nil {
 		return s.deny(ctx, refused)
 	}
 	st, err := s.open(first, v)
@@ -188,7 +202,24 @@ func (s *Server) serve(ctx context.Context, v variant) error {
 		return err
 	}
 	defer s.close(st)
-	return st.run(ctx, first, in)
+	return s.ended(st.run(ctx, first, in), st.view)
+}
+
+// ended is how a stream ends for its client. One that says that it has nothing more to ask ends it well: what it was owed by then was sent. It is
+// a tool rather than an Envoy, so that it is told where there was nothing that could be owed.
+func (s *Server) ended(err error, v *view) error {
+	if !errors.Is(err, io.EOF) {
+		return err
+	}
+	if v == nil {
+		return nil
+	}
+	v.mu.RLock()
+	defer v.mu.RUnlock()
+	if !v.known || v.gone {
+		return status.Errorf(codes.NotFound, "the Gateway %q, which node.cluster names, is not served here", short(v.name))
+	}
+	return nil
 }
 
 // wait waits for the first request.
@@ -209,22 +240,13 @@ func (in *inbox) wait(ctx context.Context, down <-chan struct{}) (request, error
 	}
 }
 
-// open makes a stream of its first request, which must say who is asking.
+// open makes a stream of its first request, whose node has been checked.
 func (s *Server) open(first request, v variant) (*stream, error) {
 	node := first.node
-	if node.GetId() == "" {
-		return nil, status.Error(codes.InvalidArgument, "the first request on a stream must hold a node with an id; "+
-			"its cluster says which Gateway it belongs to, as NAMESPACE/NAME")
-	}
 	st := &stream{
 		server: s, variant: v, since: time.Now(),
 		node: nodeInfo{id: node.GetId(), gateway: node.GetCluster(), build: buildVersion(node)}, described: describeNode(node),
 		wakeup: make(chan struct{}, 1),
-	}
-	for _, text := range []string{st.node.id, st.node.gateway, st.node.build} {
-		if len(text) > s.config.Limits.MaxNameBytes {
-			return nil, status.Errorf(codes.InvalidArgument, "node.id, node.cluster and node.user_agent_version may have %d bytes", s.config.Limits.MaxNameBytes)
-		}
 	}
 	st.log = s.log.With("node", st.node.id, "gateway", st.node.gateway)
 	s.mu.Lock()

@@ -11,6 +11,7 @@ import (
 	discoveryv3 "github.com/envoyproxy/go-control-plane/envoy/service/discovery/v3"
 	"github.com/stretchr/testify/require"
 	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
 
@@ -123,14 +124,29 @@ func TestLongTypeIsRefused(t *testing.T) {
 	}
 }
 
-func TestLongUserAgentIsRefused(t *testing.T) {
+func TestWhatIsRememberedOfANodeIsLimited(t *testing.T) {
 	w := newWorld(t, quick())
-	who := node("envoy-1")
-	who.UserAgentVersionType = &corev3.Node_UserAgentVersion{UserAgentVersion: strings.Repeat("v", 1025)}
-	c := w.delta()
-	c.spoken = true
-	c.ask(&discoveryv3.DeltaDiscoveryRequest{Node: who, TypeUrl: clusterType})
-	require.ErrorContains(t, c.ends(), "node.id, node.cluster and node.user_agent_version may have 1024 bytes")
+	long := strings.Repeat("v", 1025)
+	for field, change := range map[string]func(*corev3.Node){
+		"id":                 func(n *corev3.Node) { n.Id = long },
+		"cluster":            func(n *corev3.Node) { n.Cluster = long },
+		"user_agent_name":    func(n *corev3.Node) { n.UserAgentName = long },
+		"user_agent_version": func(n *corev3.Node) { n.UserAgentVersionType = &corev3.Node_UserAgentVersion{UserAgentVersion: long} },
+		"locality.region":    func(n *corev3.Node) { n.Locality = &corev3.Locality{Region: long} },
+		"locality.zone":      func(n *corev3.Node) { n.Locality = &corev3.Locality{Zone: long} },
+		"locality.sub_zone":  func(n *corev3.Node) { n.Locality = &corev3.Locality{SubZone: long} },
+	} {
+		t.Run(field, func(t *testing.T) {
+			who := node("envoy-1")
+			change(who)
+			c := w.delta()
+			c.spoken = true
+			c.ask(&discoveryv3.DeltaDiscoveryRequest{Node: who, TypeUrl: clusterType})
+			err := c.ends()
+			require.Equal(t, codes.InvalidArgument, status.Code(err))
+			require.ErrorContains(t, err, "node."+field+" has 1025 bytes; at most 1024 are allowed")
+		})
+	}
 }
 
 func TestCulpritIsSoughtInTheBeginningOfAMessageOnly(t *testing.T) {
@@ -142,4 +158,32 @@ func TestCulpritIsSoughtInTheBeginningOfAMessageOnly(t *testing.T) {
 	c.want(clusterType, "b")
 	c.quiet()
 	require.Len(t, w.rejections(), 1)
+}
+
+func TestSubscriptionsAreLimitedInBytes(t *testing.T) {
+	config := quick()
+	config.Limits = Limits{MaxSubscriptionBytes: 1000}
+	w := newWorld(t, config)
+	c := w.delta()
+	name := strings.Repeat("n", 399)
+	c.subscribe(endpointType, name+"1")
+	c.want(endpointType, "-"+name+"1")
+	c.subscribe(routeType, name+"2")
+	c.want(routeType, "-"+name+"2")
+	c.unsubscribe(routeType, name+"2")
+	c.subscribe(secretType, name+"3")
+	c.want(secretType, "-"+name+"3")
+	c.reconnect(clusterType, map[string]string{"a": name})
+	err := c.ends()
+	require.Equal(t, codes.ResourceExhausted, status.Code(err))
+	require.ErrorContains(t, err, "the names and versions that this stream names have 1200 bytes; at most 1000 are allowed")
+}
+
+func TestHeadersAreLimited(t *testing.T) {
+	w := newWorld(t, quick(), cluster("a", 1))
+	stream, err := w.dial().DeltaAggregatedResources(metadata.AppendToOutgoingContext(bounded(t), "x", strings.Repeat("x", 1<<20)))
+	if err == nil {
+		_, err = stream.Recv()
+	}
+	require.ErrorContains(t, err, "header list size")
 }

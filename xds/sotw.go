@@ -7,10 +7,15 @@ import (
 	discoveryv3 "github.com/envoyproxy/go-control-plane/envoy/service/discovery/v3"
 )
 
+// maxVersionBytes is how much of a version is looked at; podway's own are shorter.
+const maxVersionBytes = 256
+
 // stateOfTheWorld is the older variant, in which names are told anew in each request, and absences only by being left out.
 type stateOfTheWorld struct {
 	stream discoveryv3.AggregatedDiscoveryService_StreamAggregatedResourcesServer
 	plane  *corev3.ControlPlane
+	// only is the type of a stream for a single one, else empty.
+	only string
 }
 
 func (w *stateOfTheWorld) name() string                 { return "sotw" }
@@ -22,8 +27,12 @@ func (w *stateOfTheWorld) receive() (request, error) {
 	if err != nil {
 		return request{}, err
 	}
+	typeURL, err := typeOf(w.only, m.GetTypeUrl())
+	if err != nil {
+		return request{}, err
+	}
 	return request{
-		typeURL: m.GetTypeUrl(), node: m.GetNode(), nonce: m.GetResponseNonce(),
+		typeURL: typeURL, node: m.GetNode(), nonce: m.GetResponseNonce(),
 		rejected: m.GetErrorDetail() != nil, message: heard(m.GetErrorDetail().GetMessage()),
 		names: m.GetResourceNames(), version: m.GetVersionInfo(),
 	}, nil
@@ -32,7 +41,7 @@ func (w *stateOfTheWorld) receive() (request, error) {
 func (w *stateOfTheWorld) accept(s *stream, st *typeState, r request) {
 	if !st.begun {
 		st.begun = true
-		st.version = r.version
+		st.version = r.version[:min(len(r.version), maxVersionBytes)]
 		st.owesAnswer = isComplete(st.url)
 		w.subscribe(st, r.names)
 		return

@@ -2,6 +2,8 @@ package xds
 
 import (
 	"context"
+	"errors"
+	"io"
 	"log/slog"
 	"maps"
 	"slices"
@@ -120,6 +122,12 @@ func (s *stream) run(ctx context.Context, first request, in *inbox) error {
 		}
 		<-s.wakeup
 		if ended := s.ended.Load(); ended != nil {
+			if errors.Is(*ended, io.EOF) {
+				// A client that has nothing more to ask is sent what it asked for.
+				if _, err := s.flush(); err != nil {
+					return err
+				}
+			}
 			return *ended
 		}
 	}
@@ -211,7 +219,7 @@ func (s *stream) accept(r request) (rejections []Rejection, owes bool, err error
 	s.variant.accept(s, st, r)
 	st.sub.fold(&s.server.names)
 	rejections, s.rejections = s.rejections, nil
-	return rejections, s.mayOwe(), st.sub.check(s.server.config.Limits)
+	return rejections, s.mayOwe(), s.checkSubscriptions(st)
 }
 
 // check refuses what a request may not name.
@@ -234,7 +242,7 @@ func (s *stream) mayOwe() bool {
 			return true
 		}
 		for _, e := range st.entries {
-			if e.flight == nil {
+			if e.flight == nil || e.again {
 				return true
 			}
 		}

@@ -25,6 +25,8 @@ type subscription struct {
 	// changes are names added (true) to the shared ones and taken out (false).
 	changes map[string]bool
 	count   int
+	// bytes are those of all names.
+	bytes int
 }
 
 // covers is true for a name that the client wants.
@@ -42,6 +44,7 @@ func (s *subscription) add(name string) {
 	if !s.named(name) {
 		s.change(name, true)
 		s.count++
+		s.bytes += len(name)
 	}
 }
 
@@ -49,6 +52,7 @@ func (s *subscription) remove(name string) {
 	if s.named(name) {
 		s.change(name, false)
 		s.count--
+		s.bytes -= len(name)
 	}
 }
 
@@ -95,9 +99,18 @@ func (s *subscription) fold(sets *nameSets) {
 	s.shared, s.changes = next, nil
 }
 
-func (s *subscription) check(limits Limits) error {
-	if s.count > limits.MaxNames {
-		return status.Errorf(codes.ResourceExhausted, "a subscription to %d names of one type; at most %d are allowed", s.count, limits.MaxNames)
+// checkSubscriptions refuses more names than the limits allow, of a type and in all.
+func (s *stream) checkSubscriptions(st *typeState) error {
+	limits := s.server.config.Limits
+	if st.sub.count > limits.MaxNames {
+		return status.Errorf(codes.ResourceExhausted, "a subscription to %d names of one type; at most %d are allowed", st.sub.count, limits.MaxNames)
+	}
+	bytes := 0
+	for _, st := range s.types {
+		bytes += st.sub.bytes + st.claimed
+	}
+	if bytes > limits.MaxSubscriptionBytes {
+		return status.Errorf(codes.ResourceExhausted, "the names and versions that this stream names have %d bytes; at most %d are allowed", bytes, limits.MaxSubscriptionBytes)
 	}
 	return nil
 }

@@ -1,6 +1,10 @@
 package xds
 
-import "testing"
+import (
+	"testing"
+
+	discoveryv3 "github.com/envoyproxy/go-control-plane/envoy/service/discovery/v3"
+)
 
 func TestDeltaUnsubscribingFromALegacyWildcardEndsIt(t *testing.T) {
 	for _, of := range served {
@@ -104,5 +108,19 @@ func TestSotWLeavingTheWildcardKeepsNames(t *testing.T) {
 	c.want(clusterType, "a")
 	w.set(fenced(cluster("a", 2), cluster("b", 2))...)
 	c.want(clusterType, "a")
+	c.quiet()
+}
+
+func TestDeltaNameLetGoOfForTheWildcardIsToldItsState(t *testing.T) {
+	w := newWorld(t, quick(), cluster("a", 1))
+	c := w.delta()
+	c.subscribe(clusterType, "a", "nobody")
+	c.want(clusterType, "a")
+	c.want(clusterType, "-nobody")
+	c.ask(&discoveryv3.DeltaDiscoveryRequest{
+		TypeUrl: clusterType, ResourceNamesSubscribe: []string{"*"}, ResourceNamesUnsubscribe: []string{"a", "nobody"},
+	})
+	c.want(clusterType, "a")
+	c.want(clusterType, "-nobody")
 	c.quiet()
 }

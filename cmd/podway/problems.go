@@ -55,7 +55,7 @@ func writeProblemList(w io.Writer, format outputFormat, problems []api.Problem, 
 		return write(w, []byte(none))
 	}
 	for _, problem := range problems {
-		if err := write(w, []byte(problem.String()+"\n")); err != nil {
+		if err := write(w, []byte(printable(problem.String())+"\n")); err != nil {
 			return err
 		}
 	}
