@@ -87,6 +87,8 @@ type typeState struct {
 	owesAnswer bool
 
 	entries map[string]*entry
+	// absences is true where there was something to remove, or to say the absence of, when the entries were last looked at.
+	absences bool
 	// flight are the responses that are not acknowledged, oldest first.
 	flight      []*response
 	flightBytes int

@@ -35,10 +35,14 @@ const (
 
 // decide says what is to be done about an entry, gates aside.
 func (p *pass) decide(st *typeState, name string, e *entry) verdict {
+	return p.decideFor(st, name, e, p.view.record(st.url, name))
+}
+
+// decideFor is decide where the view's record is known; nil for none.
+func (p *pass) decideFor(st *typeState, name string, e *entry, r *record) verdict {
 	if !st.sub.covers(name) {
 		return current
 	}
-	r := p.view.record(st.url, name)
 	if r == nil {
 		switch {
 		case e.flight != nil && e.sent == nil:
@@ -83,16 +87,24 @@ func (e *entry) withholds(r *record) bool {
 
 // due are the items to send now, by name. waiting is true where others are held back by a gate.
 func (p *pass) due(st *typeState) (due []item, waiting bool) {
+	records := p.view.records(st.url)
+	st.absences = false
 	for name, e := range st.entries {
-		switch p.decide(st, name, e) {
+		r := records[name]
+		if r != nil && e.flight != nil && e.sent != nil && !e.again && st.url != clusterType {
+			continue // as decide says too, of most entries of a busy stream
+		}
+		switch p.decideFor(st, name, e, r) {
 		case current:
 			st.drop(name)
+		case remove:
+			st.absences = true
 		case send:
 			if !p.open(st, name, e) {
 				waiting = true
 				continue
 			}
-			due = append(due, item{name: name, record: p.view.record(st.url, name)})
+			due = append(due, item{name: name, record: r})
 		}
 	}
 	slices.SortFunc(due, byName)
@@ -164,7 +176,7 @@ func (p *pass) sendComplete(st *typeState, due []item, waiting bool) {
 
 // removals adds what has gone.
 func (p *pass) removals(st *typeState) {
-	if !st.synced {
+	if !st.synced || isServed(st.url) && !st.absences {
 		return
 	}
 	var gone []item

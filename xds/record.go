@@ -148,7 +148,9 @@ func versionOf(content []byte) string {
 	return versionText(sum[:])
 }
 
-func versionText(sum []byte) string { return base64.RawURLEncoding.EncodeToString(sum[:8])[:versionLength] }
+func versionText(sum []byte) string {
+	return base64.RawURLEncoding.EncodeToString(sum[:8])[:versionLength]
+}
 
 // sameAs is true where replacing r by other changes nothing for anyone.
 func (r *record) sameAs(other *record) bool {
