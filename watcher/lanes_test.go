@@ -172,3 +172,31 @@ func TestObserverSeesEachChangeFirst(t *testing.T) {
 	l.Touch([]pods.ServiceKey{key("a")})
 	require.Equal(t, []pods.ServiceKey{key("a")}, l.Take().Changed)
 }
+
+// A source that is ahead waits for what it put to be taken, and never for long.
+func TestSourcesArePaced(t *testing.T) {
+	lanes := NewLanes(nil)
+	put := func(services int) {
+		changed := map[pods.ServiceKey]*pods.Set{}
+		for i := range services {
+			key := pods.ServiceKey{Cluster: "east", Namespace: "shop", Name: fmt.Sprint(i)}
+			changed[key] = &pods.Set{Key: key}
+		}
+		lanes.PutCluster("east", nil, changed, nil, nil)
+	}
+	put(PaceAfter)
+	lanes.Pace()
+	require.Nil(t, lanes.room, "as many may wait")
+	put(PaceAfter + 1)
+	begun := time.Now()
+	lanes.Pace()
+	require.GreaterOrEqual(t, time.Since(begun), PaceFor, "nobody takes")
+	paced := make(chan struct{})
+	go func() {
+		defer close(paced)
+		lanes.Pace()
+	}()
+	require.Len(t, lanes.Take().Changed, PaceAfter+1)
+	<-paced
+	lanes.Pace() // there is nothing to wait for
+}

@@ -250,4 +250,5 @@ func (m *member) change(c kube.Change) {
 	m.fleet.metrics.changes.WithLabelValues(m.name).Add(float64(len(c.Sets) + len(c.Gone)))
 	m.remember()
 	m.poke()
+	m.fleet.config.Lanes.Pace()
 }

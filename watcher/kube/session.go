@@ -61,6 +61,8 @@ type Session struct {
 	labels map[string]*source // pods by namespace
 	index  *join.Index
 	stamps map[pods.ServiceKey]watcher.Stamp
+	// room is closed when the stamps are taken next, where somebody waits for it; nil where nobody does.
+	room chan struct{}
 	// published is true once changes are handed on.
 	published bool
 	// known is what was published before, of namespaces that are not synced yet.
@@ -204,7 +206,7 @@ func (s *Session) take(now time.Time) (*Change, time.Time) {
 		s.facts = change.Facts
 	}
 	if change.Facts == nil && len(change.Sets)+len(change.Gone) == 0 {
-		s.stamps = map[pods.ServiceKey]watcher.Stamp{}
+		s.forgetStamps()
 		return nil, found.Again
 	}
 	change.Stamps = make(map[pods.ServiceKey]watcher.Stamp, len(s.stamps))
@@ -213,8 +215,32 @@ func (s *Session) take(now time.Time) (*Change, time.Time) {
 			change.Stamps[key] = stamp
 		}
 	}
-	s.stamps = map[pods.ServiceKey]watcher.Stamp{}
+	s.forgetStamps()
 	return change, found.Again
+}
+
+// forgetStamps lets those go on that wait for room. s.mu is held.
+func (s *Session) forgetStamps() {
+	s.stamps = map[pods.ServiceKey]watcher.Stamp{}
+	if s.room != nil {
+		close(s.room)
+		s.room = nil
+	}
+}
+
+// pace waits, for a bounded time, while so many Services have changed that were not handed on yet that more would only wait.
+func (s *Session) pace() {
+	s.mu.Lock()
+	if !s.published || len(s.stamps) <= watcher.PaceAfter {
+		s.mu.Unlock()
+		return
+	}
+	if s.room == nil {
+		s.room = make(chan struct{})
+	}
+	room := s.room
+	s.mu.Unlock()
+	watcher.Wait(room, watcher.PaceFor)
 }
 
 // joined says whether a namespace is known whole.
