@@ -223,12 +223,11 @@ func (r *refusals) remember(node nodeInfo, key api.ResourceKey, what refused) bo
 	if there {
 		return true
 	}
-	order := append(r.order[node.gateway], k)
-	if len(order) > maxRefusals {
+	r.order[node.gateway] = append(r.order[node.gateway], k)
+	if order := r.order[node.gateway]; len(order) > maxRefusals {
 		delete(r.known, order[0])
-		order = slices.Delete(order, 0, 1)
+		r.order[node.gateway] = slices.Delete(order, 0, 1)
 	}
-	r.order[node.gateway] = order
 	return true
 }
 

@@ -44,8 +44,13 @@ func (l Limits) checkNode(node *corev3.Node) *denial {
 		return deny(reasonBadNode, codes.InvalidArgument, "node.cluster is empty; set it to the Gateway that the client belongs to, as NAMESPACE/NAME")
 	}
 	for _, of := range []struct{ field, text string }{
-		{"id", node.GetId()}, {"cluster", node.GetCluster()}, {"user_agent_name", node.GetUserAgentName()}, {"user_agent_version", node.GetUserAgentVersion()},
-		{"locality.region", node.GetLocality().GetRegion()}, {"locality.zone", node.GetLocality().GetZone()}, {"locality.sub_zone", node.GetLocality().GetSubZone()},
+		{"id", node.GetId()},
+		{"cluster", node.GetCluster()},
+		{"user_agent_name", node.GetUserAgentName()},
+		{"user_agent_version", node.GetUserAgentVersion()},
+		{"locality.region", node.GetLocality().GetRegion()},
+		{"locality.zone", node.GetLocality().GetZone()},
+		{"locality.sub_zone", node.GetLocality().GetSubZone()},
 	} {
 		switch {
 		case len(of.text) > l.MaxNameBytes:

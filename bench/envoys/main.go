@@ -26,13 +26,16 @@ type options struct {
 const bound = 10 * time.Minute
 
 func main() {
-	ctx, cancel := context.WithTimeout(context.Background(), bound)
-	defer cancel()
-	if err := run(ctx, os.Args[1:], os.Stdout); err != nil {
-		cancel()
+	if err := runBounded(os.Args[1:]); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
+}
+
+func runBounded(arguments []string) error {
+	ctx, cancel := context.WithTimeout(context.Background(), bound)
+	defer cancel()
+	return run(ctx, arguments, os.Stdout)
 }
 
 func run(ctx context.Context, arguments []string, out io.Writer) (err error) {
@@ -51,7 +54,7 @@ func run(ctx context.Context, arguments []string, out io.Writer) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, w.close()) }()
-	fmt.Fprintf(out, "From a change on disk to the changed behaviour of %d Envoys, %d changes of each kind, %d other tunnels.\n", o.envoys, o.changes, o.others)
+	fmt.Fprintf(out, "From a change on disk to the changed answers of %d Envoys, %d changes of each kind, %d other tunnels.\n", o.envoys, o.changes, o.others)
 	quiet, err := w.quiet(ctx)
 	if err != nil {
 		return err

@@ -100,8 +100,10 @@ func TestTrafficTwoBadRoutesAtOnceAreToldUntilTheyChange(t *testing.T) {
 	w.start()
 	w.awaitHosts("app", 100, app.Pods()...)
 	w.awaitRoute("a.example", "1")
-	loads := []*demo.Running{w.load("a.example", 2, 100).Start(t.Context()), w.load("b.example", 2, 100).Start(t.Context()),
-		w.load("c.example", 2, 100).Start(t.Context())}
+	loads := []*demo.Running{
+		w.load("a.example", 2, 100).Start(t.Context()), w.load("b.example", 2, 100).Start(t.Context()),
+		w.load("c.example", 2, 100).Start(t.Context()),
+	}
 
 	w.write("routes.yaml", route("a", header("2"), tooLarge)+route("b", header("2"))+route("c", header("2"), tooLargeAsWell)+route("d", header("2")))
 	w.awaitRoute("b.example", "2")
@@ -148,7 +150,7 @@ func (w *world) clientStatus(name string) *statusv3.ClientConfig_GenericXdsConfi
 	w.Helper()
 	conn, err := grpc.NewClient(w.xdsAddress, grpc.WithTransportCredentials(insecure.NewCredentials()), grpc.WithNoProxy())
 	require.NoError(w, err)
-	defer conn.Close()
+	defer func() { _ = conn.Close() }()
 	response, err := statusv3.NewClientStatusDiscoveryServiceClient(conn).FetchClientStatus(w.Context(), &statusv3.ClientStatusRequest{})
 	require.NoError(w, err)
 	for _, config := range response.GetConfig()[0].GetGenericXdsConfigs() {
@@ -277,7 +279,7 @@ func TestTrafficARejectedSecretOrListenerCostsItselfAlone(t *testing.T) {
 	taken := freePort(t, w.http.Addr())
 	blocker := &http.Server{Addr: taken.String()}
 	go func() { _ = blocker.ListenAndServe() }()
-	defer blocker.Close()
+	defer func() { _ = blocker.Close() }()
 	w.write("gateway.yaml", w.gatewayYAML(listeners+"  - {name: taken, protocol: HTTP, port: "+portOf(taken)+"}\n"))
 	w.awaitAccused("Gateway edge/front")
 	w.write("routes.yaml", routes("3"))

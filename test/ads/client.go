@@ -75,7 +75,7 @@ func Connect(config Config) (*Client, error) {
 	}
 	if err != nil {
 		stop()
-		conn.Close()
+		_ = conn.Close()
 		return nil, fmt.Errorf("connecting to %s as %s: %w", config.Address, config.Node, err)
 	}
 	go c.take()
@@ -174,5 +174,5 @@ func (c *Client) Again() (*Client, error) {
 func (c *Client) Close() {
 	c.stop()
 	<-c.ended
-	c.conn.Close()
+	_ = c.conn.Close()
 }

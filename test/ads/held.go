@@ -37,7 +37,7 @@ func HeldBy(ctx context.Context, address, node string) (Held, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer conn.Close()
+	defer func() { _ = conn.Close() }()
 	exact := &matcherv3.StringMatcher{MatchPattern: &matcherv3.StringMatcher_Exact{Exact: node}}
 	response, err := statusv3.NewClientStatusDiscoveryServiceClient(conn).FetchClientStatus(ctx, &statusv3.ClientStatusRequest{
 		NodeMatchers: []*matcherv3.NodeMatcher{{NodeId: exact}}, ExcludeResourceContents: true,

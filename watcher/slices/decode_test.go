@@ -57,7 +57,7 @@ func anySlice(random *rand.Rand) *discoveryv1.EndpointSlice {
 			Labels:          map[string]string{"app": "web", discoveryv1.LabelServiceName: "web"},
 			Annotations:     map[string]string{corev1.EndpointsLastChangeTriggerTime: "2026-05-01T10:00:00Z", "other": "thing"},
 			OwnerReferences: []metav1.OwnerReference{{Kind: "Service", Name: "web"}},
-			ManagedFields:   []metav1.ManagedFieldsEntry{{Manager: "m", Time: &metav1.Time{Time: time.Unix(1, 0)}, FieldsV1: &metav1.FieldsV1{Raw: []byte(`{}`)}}},
+			ManagedFields:   []metav1.ManagedFieldsEntry{{Manager: "m", Time: &metav1.Time{Time: time.Unix(1, 0)}, FieldsV1: metav1.NewFieldsV1(`{}`)}},
 		},
 		AddressType: []discoveryv1.AddressType{"IPv4", "IPv4", "IPv6", "FQDN"}[random.IntN(4)],
 	}
@@ -130,7 +130,7 @@ func TestADecodedSliceKeepsNothingOfTheMessage(t *testing.T) {
 	address, ready := "10.0.0.1", int32(80)
 	data := sent(t, &discoveryv1.EndpointSlice{
 		ObjectMeta: metav1.ObjectMeta{
-			Namespace: "shop", Name: name, ManagedFields: []metav1.ManagedFieldsEntry{{FieldsV1: &metav1.FieldsV1{Raw: make([]byte, 1<<20)}}},
+			Namespace: "shop", Name: name, ManagedFields: []metav1.ManagedFieldsEntry{{FieldsV1: metav1.NewFieldsV1(strings.Repeat(" ", 1<<20))}},
 		},
 		AddressType: "IPv4", Ports: []discoveryv1.EndpointPort{{Port: &ready}},
 		Endpoints: []discoveryv1.Endpoint{{Addresses: []string{address}, TargetRef: &corev1.ObjectReference{Kind: "Pod", Name: name, UID: "uid"}}},
