@@ -36,6 +36,8 @@ type entry struct {
 	// unsure is true for a SotW client that was served before: it may have some version, and what a complete answer leaves
 	// out it deletes.
 	unsure bool
+	// strange is true for a name that the view never had and that the client says it has: its peer is charged for it.
+	strange bool
 }
 
 // present is true where the client has, or may soon have, some version of the name.
@@ -87,6 +89,13 @@ type typeState struct {
 	owesAnswer bool
 
 	entries map[string]*entry
+	// untold are the names that the view lacks, without an entry, of which that is still to be said. Once it is, nothing of them is remembered
+	// but the subscription.
+	untold map[string]struct{}
+	// loose and strange are what the peer is charged for names that the stream does not share, and for strange entries, in bytes; paid is the
+	// set of names that it is charged for.
+	loose, strange int
+	paid           *nameSet
 	// flight are the responses that are not acknowledged, oldest first.
 	flight      []*response
 	flightBytes int
@@ -109,6 +118,9 @@ func (st *typeState) entry(name string, has former) *entry {
 		if st.entries == nil {
 			st.entries = map[string]*entry{}
 		}
+		if _, e.tell = st.untold[name]; e.tell {
+			st.told(name)
+		}
 		st.entries[name] = e
 	}
 	return e
@@ -116,10 +128,37 @@ func (st *typeState) entry(name string, has former) *entry {
 
 // drop forgets an entry: its name is up to date, or not wanted any more.
 func (st *typeState) drop(name string) {
+	if e := st.entries[name]; e != nil && e.strange {
+		st.strange -= strangeCost(name)
+	}
 	delete(st.entries, name)
+	st.told(name)
 	if len(st.entries) == 0 {
 		// A map keeps its size; the first sync made it large.
 		st.entries = nil
+	}
+}
+
+// tellAbsent sees to it that the client is told that there is no such name.
+func (st *typeState) tellAbsent(name string) {
+	if e := st.entries[name]; e != nil {
+		e.tell = true
+		return
+	}
+	if st.untold == nil {
+		st.untold = map[string]struct{}{}
+	}
+	st.untold[name] = struct{}{}
+}
+
+// told forgets a name that was to be told of.
+func (st *typeState) told(name string) {
+	if len(st.untold) == 0 {
+		return
+	}
+	delete(st.untold, name)
+	if len(st.untold) == 0 {
+		st.untold = nil // a map keeps its size
 	}
 }
 
@@ -140,6 +179,8 @@ type response struct {
 	number uint64
 	nonce  string
 	items  []item
+	// absent are names that the client never had and that are told not to be there, until that is sent: nothing depends on their ACK.
+	absent []string
 	// everything is the whole content of a complete SotW answer, of which items are what is new.
 	everything []*record
 	// own says, once it has been answered, which items had not been sent again meanwhile.

@@ -183,6 +183,7 @@ func (p *pass) removals(st *typeState) {
 			}
 		}
 	}
+	gone = append(gone, p.absent(st)...)
 	if len(gone) == 0 || p.stream.variant.complete(st.url) && st.url != clusterType && len(st.flight) > 0 {
 		return
 	}
@@ -200,4 +201,23 @@ func (p *pass) removals(st *typeState) {
 		}
 		p.respond(st, batch)
 	}
+}
+
+// absent are the names to be told not to be there that the client never had. A complete answer says so by leaving them out.
+func (p *pass) absent(st *typeState) []item {
+	if len(st.untold) == 0 {
+		return nil
+	}
+	if !p.stream.variant.removes(st.url) || p.stream.variant.complete(st.url) {
+		st.untold = nil
+		return nil
+	}
+	if !p.window(st, nil) {
+		return nil
+	}
+	absent := make([]item, 0, len(st.untold))
+	for name := range st.untold {
+		absent = append(absent, item{name: name})
+	}
+	return absent
 }
