@@ -100,7 +100,7 @@ func (s *stream) sync(st *typeState) {
 			}
 		}
 	}
-	st.initial, st.version = nil, ""
+	st.initial, st.version, st.pending = nil, "", 0
 }
 
 // begin starts one name that the client subscribes to.

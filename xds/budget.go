@@ -8,7 +8,7 @@ import (
 const (
 	// nameCost is that of a name that is subscribed to: its places in a set of names and among those to be told of.
 	nameCost = 96
-	// claimCost is that of a version that a client says it has, until that is compared with the view.
+	// claimCost is that of a version that a client says it has, while its Gateway is not known.
 	claimCost = 128
 	// entryCost is that of an entry, and of the item in a response that tells of its removal.
 	entryCost = 384
@@ -34,10 +34,7 @@ func (s *stream) pay() *denial {
 		if refused := s.payForSet(st); refused != nil {
 			return refused
 		}
-		bytes += st.loose + st.strange
-		if len(st.initial) > 0 {
-			bytes += st.claimed + len(st.initial)*claimCost
-		}
+		bytes += st.loose + st.strange + st.pending
 	}
 	if bytes == s.tab.bytes {
 		return nil
@@ -87,6 +84,21 @@ func (s *stream) looseCost(st *typeState) int {
 	for name, added := range st.sub.changes {
 		if added {
 			cost += s.view.costOf(st.url, name)
+		}
+	}
+	return cost
+}
+
+// claimsCost is that of the versions that the client says it has, until they are compared with the view.
+func (s *stream) claimsCost(st *typeState) int {
+	each := claimCost
+	if s.view.known && isServed(st.url) {
+		each = entryCost // as soon as they are compared
+	}
+	cost := 0
+	for name, version := range st.initial {
+		if s.view.costOf(st.url, name) > 0 {
+			cost += len(name) + len(version) + each
 		}
 	}
 	return cost

@@ -92,10 +92,10 @@ type typeState struct {
 	// untold are the names that the view lacks, without an entry, of which that is still to be said. Once it is, nothing of them is remembered
 	// but the subscription.
 	untold map[string]struct{}
-	// loose and strange are what the peer is charged for names that the stream does not share, and for strange entries, in bytes; paid is the
-	// set of names that it is charged for.
-	loose, strange int
-	paid           *nameSet
+	// loose, strange and pending are what the peer is charged for names that the stream does not share, for strange entries, and for initial, in
+	// bytes; paid is the set of names that it is charged for.
+	loose, strange, pending int
+	paid                    *nameSet
 	// flight are the responses that are not acknowledged, oldest first.
 	flight      []*response
 	flightBytes int

@@ -234,7 +234,7 @@ func (s *stream) accept(r request) (rejections []Rejection, owes bool, err error
 	st.sub.fold(&s.server.names)
 	rejections, s.rejections = s.rejections, nil
 	if r.count() > 0 {
-		st.loose = s.looseCost(st)
+		st.loose, st.pending = s.looseCost(st), s.claimsCost(st)
 	}
 	if err := s.checkSubscriptions(st); err != nil {
 		return rejections, false, err
