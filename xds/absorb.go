@@ -96,7 +96,7 @@ func (s *stream) sync(st *typeState) {
 			if isServed(st.url) {
 				s.claimed(st, name, version)
 			} else {
-				st.tellAbsent(name)
+				s.tellAbsent(st, name)
 			}
 		}
 	}
@@ -114,7 +114,7 @@ func (s *stream) begin(st *typeState, name string, r *record) {
 	unwarmed = unwarmed && st.url == endpointType
 	switch {
 	case r == nil && (version == "" || !isServed(st.url)):
-		st.tellAbsent(name)
+		s.tellAbsent(st, name)
 	case r == nil:
 		s.claimed(st, name, version)
 	case version == r.version && !unwarmed:

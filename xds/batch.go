@@ -127,7 +127,7 @@ func (p *pass) respond(st *typeState, items []item) {
 		if e == nil {
 			r.absent = append(r.absent, i.name)
 			r.size += i.size()
-			st.told(i.name)
+			p.stream.sending += st.told(i.name)
 			continue
 		}
 		if r.items == nil {

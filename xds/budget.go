@@ -6,12 +6,14 @@ import (
 
 // What it costs to keep a name that the view has never had, in bytes beside its own. They are a little more than was measured.
 const (
-	// nameCost is that of a name that is subscribed to: its places in a set of names and among those to be told of.
+	// nameCost is that of a name that is subscribed to.
 	nameCost = 96
 	// claimCost is that of a version that a client says it has, while its Gateway is not known.
 	claimCost = 128
 	// entryCost is that of an entry, and of the item in a response that tells of its removal.
 	entryCost = 384
+	// absenceCost is that of a name until the client has been sent that it is absent, beside twice its own.
+	absenceCost = 96
 )
 
 // tab is what a stream costs its peer in names that the view has never had. Names that it has, or had lately, are free: there are no more
@@ -29,12 +31,12 @@ func (s *stream) pay() *denial {
 	if s.tab == nil {
 		return nil
 	}
-	bytes := 0
+	bytes := s.sending
 	for _, st := range s.types {
 		if refused := s.payForSet(st); refused != nil {
 			return refused
 		}
-		bytes += st.loose + st.strange + st.pending
+		bytes += st.loose + st.strange + st.pending + st.telling
 	}
 	if bytes == s.tab.bytes {
 		return nil
@@ -122,6 +124,37 @@ func (s *stream) claimed(st *typeState, name, version string) {
 	}
 	e.strange = true
 	st.strange += strangeCost(name)
+}
+
+// tellAbsent sees to it that the client is told that there is no such name.
+func (s *stream) tellAbsent(st *typeState, name string) {
+	if e := st.entries[name]; e != nil {
+		e.tell = true
+		return
+	}
+	if _, there := st.untold[name]; there {
+		return
+	}
+	if st.untold == nil {
+		st.untold = map[string]bool{}
+	}
+	charged := s.view.costOf(st.url, name) > 0
+	st.untold[name] = charged
+	if charged {
+		st.telling += tellCost(name)
+	}
+}
+
+func tellCost(name string) int { return 2*len(name) + absenceCost }
+
+// sentAbsent ends the charge for the names that were told to be absent.
+func (s *stream) sentAbsent() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.view.mu.RLock()
+	defer s.view.mu.RUnlock()
+	s.sending = 0
+	_ = s.pay() // as in owed
 }
 
 func strangeCost(name string) int { return len(name) + entryCost }

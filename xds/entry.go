@@ -90,12 +90,12 @@ type typeState struct {
 
 	entries map[string]*entry
 	// untold are the names that the view lacks, without an entry, of which that is still to be said. Once it is, nothing of them is remembered
-	// but the subscription.
-	untold map[string]struct{}
-	// loose, strange and pending are what the peer is charged for names that the stream does not share, for strange entries, and for initial, in
-	// bytes; paid is the set of names that it is charged for.
-	loose, strange, pending int
-	paid                    *nameSet
+	// but the subscription. The peer is charged for those with true.
+	untold map[string]bool
+	// loose, strange, pending and telling are what the peer is charged for names that the stream does not share, for strange entries, for
+	// initial and for untold, in bytes; paid is the set of names that it is charged for.
+	loose, strange, pending, telling int
+	paid                             *nameSet
 	// flight are the responses that are not acknowledged, oldest first.
 	flight      []*response
 	flightBytes int
@@ -139,27 +139,20 @@ func (st *typeState) drop(name string) {
 	}
 }
 
-// tellAbsent sees to it that the client is told that there is no such name.
-func (st *typeState) tellAbsent(name string) {
-	if e := st.entries[name]; e != nil {
-		e.tell = true
-		return
-	}
-	if st.untold == nil {
-		st.untold = map[string]struct{}{}
-	}
-	st.untold[name] = struct{}{}
-}
-
-// told forgets a name that was to be told of.
-func (st *typeState) told(name string) {
+// told forgets a name that was to be told of, and returns what it was charged.
+func (st *typeState) told(name string) (cost int) {
 	if len(st.untold) == 0 {
-		return
+		return 0
+	}
+	if st.untold[name] {
+		cost = tellCost(name)
+		st.telling -= cost
 	}
 	delete(st.untold, name)
 	if len(st.untold) == 0 {
 		st.untold = nil // a map keeps its size
 	}
+	return cost
 }
 
 // item is one name in a response; a nil record is a removal.

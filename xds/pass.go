@@ -209,7 +209,7 @@ func (p *pass) absent(st *typeState) []item {
 		return nil
 	}
 	if !p.stream.variant.removes(st.url) || p.stream.variant.complete(st.url) {
-		st.untold = nil
+		st.untold, st.telling = nil, 0
 		return nil
 	}
 	if !p.window(st, nil) {

@@ -115,7 +115,7 @@ var rules = []rule{
 		[]string{
 			"DeltaUnknownNamesOfAPeerAreBounded", "UnknownNamesAddedOneByOneAreBoundedToo", "UnknownNamesThatStreamsOfAPeerShareCountOnce",
 			"NamesThatTheViewHasOrHadLatelyAreFree", "UnknownVersionsThatAClientClaimsAreChargedUntilItTakesTheirRemoval",
-			"AnAbsentNameIsNotRememberedBesideItsSubscription",
+			"AnAbsentNameIsNotRememberedBesideItsSubscription", "UnknownNamesAreChargedToEachStreamUntilItReadsOfThem",
 		},
 		[]string{"SotWUnknownNamesOfAPeerAreBounded"},
 	},

@@ -79,6 +79,8 @@ type stream struct {
 	// returning is true for a client that came with resources it has from an earlier stream.
 	returning bool
 	sent      uint64
+	// sending is what the peer is charged for names that are being told to be absent, in bytes.
+	sending int
 	// unwarmed are the ClusterLoadAssignments to send because their Cluster was: a changed Cluster warms until one arrives after it.
 	unwarmed map[string]struct{}
 }
@@ -313,12 +315,16 @@ func (s *stream) flush() (wakeAt time.Time, err error) {
 	if err != nil {
 		return wakeAt, err
 	}
+	told := false
 	for _, r := range responses {
 		if err := s.variant.send(r); err != nil {
 			return wakeAt, err
 		}
-		r.absent = nil
+		told, r.absent = told || len(r.absent) > 0, nil
 		s.server.metrics.sent(r.state.url, r.size)
+	}
+	if told {
+		s.sentAbsent()
 	}
 	return wakeAt, nil
 }
@@ -359,5 +365,5 @@ func (s *stream) release() {
 	for _, st := range s.types {
 		s.server.names.release(st.sub.shared)
 	}
-	s.types, s.unwarmed = nil, nil
+	s.types, s.unwarmed, s.sending = nil, nil, 0
 }

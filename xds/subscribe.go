@@ -19,7 +19,7 @@ func (s *stream) want(st *typeState, name string) {
 func (s *stream) ask(st *typeState, name string, covered bool) {
 	r := s.view.record(st.url, name)
 	if r == nil {
-		st.tellAbsent(name)
+		s.tellAbsent(st, name)
 		return
 	}
 	had := former{}
