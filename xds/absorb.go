@@ -32,13 +32,25 @@ func (s *stream) touch(c change) {
 	if st == nil || !st.synced || !st.sub.covers(c.key.Name) {
 		return
 	}
-	e := st.entry(c.key.Name, c.prev)
+	e := s.changed(st, c.key.Name, c.prev)
 	if e.changed.IsZero() {
 		e.changed = c.at
 	}
 	if e.seen == nil {
 		e.seen = c.seen
 	}
+}
+
+// changed returns the entry of a name that changed. What the client was sent before the name came into the view says nothing of it.
+func (s *stream) changed(st *typeState, name string, had former) *entry {
+	if e := st.entries[name]; e != nil {
+		return e
+	}
+	e := st.entry(name, had)
+	if had.version == "" {
+		e.removed = s.sent
+	}
+	return e
 }
 
 // scan is touch for a stream that is further behind than the log reaches.
@@ -56,7 +68,7 @@ func (s *stream) scan() {
 			if span.added >= s.cursor && c.records[name] != nil {
 				had = former{}
 			}
-			st.entry(name, had)
+			s.changed(st, name, had)
 		}
 	}
 }
@@ -81,10 +93,14 @@ func (s *stream) sync(st *typeState) {
 	})
 	for name, version := range st.initial {
 		if st.sub.covers(name) && records[name] == nil {
-			st.entry(name, former{version: version})
+			if isServed(st.url) {
+				s.claimed(st, name, version)
+			} else {
+				s.tellAbsent(st, name)
+			}
 		}
 	}
-	st.initial, st.version = nil, ""
+	st.initial, st.version, st.pending = nil, "", 0
 }
 
 // begin starts one name that the client subscribes to.
@@ -97,10 +113,10 @@ func (s *stream) begin(st *typeState, name string, r *record) {
 	_, unwarmed := s.unwarmed[name]
 	unwarmed = unwarmed && st.url == endpointType
 	switch {
-	case r == nil && version == "":
-		st.entry(name, former{}).tell = true
+	case r == nil && (version == "" || !isServed(st.url)):
+		s.tellAbsent(st, name)
 	case r == nil:
-		st.entry(name, former{version: version})
+		s.claimed(st, name, version)
 	case version == r.version && !unwarmed:
 	default:
 		e := st.entry(name, former{version: version})

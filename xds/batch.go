@@ -121,9 +121,18 @@ func (p *pass) window(st *typeState, batch []item) bool {
 // respond adds a response, which counts as sent from now on.
 func (p *pass) respond(st *typeState, items []item) {
 	number := p.stream.nextNumber()
-	r := &response{state: st, number: number, nonce: strconv.FormatUint(number, 10), items: make([]item, 0, len(items)), at: p.now}
-	for _, i := range items {
+	r := &response{state: st, number: number, nonce: strconv.FormatUint(number, 10), at: p.now}
+	for n, i := range items {
 		e := st.entries[i.name]
+		if e == nil {
+			r.absent = append(r.absent, i.name)
+			r.size += i.size()
+			p.stream.sending += st.told(i.name)
+			continue
+		}
+		if r.items == nil {
+			r.items = make([]item, 0, len(items)-n)
+		}
 		r.items = append(r.items, item{name: i.name, record: i.record, again: e.again, changed: e.changed, seen: e.seen})
 		e.flight, e.sent = r, i.record
 		if i.record == nil {

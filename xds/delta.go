@@ -98,8 +98,14 @@ func (d *delta) send(r *response) error {
 			continue
 		}
 		m.RemovedResources = append(m.RemovedResources, i.name)
-		if !isServed(r.state.url) {
-			m.ResourceErrors = append(m.ResourceErrors, unserved(r.state.url, i.name))
+	}
+	if len(r.absent) > 0 {
+		m.RemovedResources = append(m.RemovedResources, r.absent...)
+		slices.Sort(m.RemovedResources)
+	}
+	if !isServed(r.state.url) {
+		for _, name := range m.RemovedResources {
+			m.ResourceErrors = append(m.ResourceErrors, unserved(r.state.url, name))
 		}
 	}
 	if len(records) > 0 { // of endpoints no Envoy shows it, but other clients do

@@ -19,6 +19,7 @@ const (
 	reasonMaxStreamsPerPeer reason = "max_streams_per_peer"
 	reasonRate              reason = "stream_rate"
 	reasonRatePerPeer       reason = "stream_rate_per_peer"
+	reasonUnknownNames      reason = "unknown_names_per_peer"
 	reasonNoURI             reason = "no_uri_san"
 	reasonSeveralURIs       reason = "several_uri_sans"
 	reasonTrustDomain       reason = "wrong_trust_domain"
@@ -44,6 +45,9 @@ type denial struct {
 	reason reason
 	err    error
 }
+
+// Error is what the client is told.
+func (d *denial) Error() string { return d.err.Error() }
 
 func deny(why reason, code codes.Code, format string, args ...any) *denial {
 	return &denial{reason: why, err: status.Errorf(code, format, args...)}

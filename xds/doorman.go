@@ -14,7 +14,7 @@ import (
 // sweepAbove is how many callers are remembered before those that have gone are looked for.
 const sweepAbove = 1024
 
-// doorman decides who may open a stream.
+// doorman decides who may open a stream, and what the streams of one caller may cost.
 type doorman struct {
 	limits Limits
 	bucket *rate.Limiter
@@ -32,6 +32,9 @@ type callerKey struct{ kind, name string }
 type caller struct {
 	streams int
 	bucket  *rate.Limiter
+	// nameBytes is what the names of its streams cost, see tab; sets are those that count among them.
+	nameBytes int
+	sets      map[*nameSet]heldSet
 }
 
 func newDoorman(limits Limits) *doorman {

@@ -36,6 +36,8 @@ type entry struct {
 	// unsure is true for a SotW client that was served before: it may have some version, and what a complete answer leaves
 	// out it deletes.
 	unsure bool
+	// strange is true for a name that the view never had and that the client says it has: its peer is charged for it.
+	strange bool
 }
 
 // present is true where the client has, or may soon have, some version of the name.
@@ -89,6 +91,13 @@ type typeState struct {
 	entries map[string]*entry
 	// absences is true where there was something to remove, or to say the absence of, when the entries were last looked at.
 	absences bool
+	// untold are the names that the view lacks, without an entry, of which that is still to be said. Once it is, nothing of them is remembered
+	// but the subscription. The peer is charged for those with true.
+	untold map[string]bool
+	// loose, strange, pending and telling are what the peer is charged for names that the stream does not share, for strange entries, for
+	// initial and for untold, in bytes; paid is the set of names that it is charged for.
+	loose, strange, pending, telling int
+	paid                             *nameSet
 	// flight are the responses that are not acknowledged, oldest first.
 	flight      []*response
 	flightBytes int
@@ -111,6 +120,9 @@ func (st *typeState) entry(name string, has former) *entry {
 		if st.entries == nil {
 			st.entries = map[string]*entry{}
 		}
+		if _, e.tell = st.untold[name]; e.tell {
+			st.told(name)
+		}
 		st.entries[name] = e
 	}
 	return e
@@ -118,11 +130,31 @@ func (st *typeState) entry(name string, has former) *entry {
 
 // drop forgets an entry: its name is up to date, or not wanted any more.
 func (st *typeState) drop(name string) {
+	if e := st.entries[name]; e != nil && e.strange {
+		st.strange -= strangeCost(name)
+	}
 	delete(st.entries, name)
+	st.told(name)
 	if len(st.entries) == 0 {
 		// A map keeps its size; the first sync made it large.
 		st.entries = nil
 	}
+}
+
+// told forgets a name that was to be told of, and returns what it was charged.
+func (st *typeState) told(name string) (cost int) {
+	if len(st.untold) == 0 {
+		return 0
+	}
+	if st.untold[name] {
+		cost = tellCost(name)
+		st.telling -= cost
+	}
+	delete(st.untold, name)
+	if len(st.untold) == 0 {
+		st.untold = nil // a map keeps its size
+	}
+	return cost
 }
 
 // item is one name in a response; a nil record is a removal.
@@ -142,6 +174,8 @@ type response struct {
 	number uint64
 	nonce  string
 	items  []item
+	// absent are names that the client never had and that are told not to be there, until that is sent: nothing depends on their ACK.
+	absent []string
 	// everything is the whole content of a complete SotW answer, of which items are what is new.
 	everything []*record
 	// own says, once it has been answered, which items had not been sent again meanwhile.

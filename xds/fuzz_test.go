@@ -190,6 +190,11 @@ func (s *stranger) listen() bool {
 			told[i.name] = true
 			s.take(r, i.name, i.record)
 		}
+		for _, name := range r.absent {
+			require.False(s, told[name], "%s is told twice in a response", name)
+			told[name] = true
+			s.take(r, name, nil)
+		}
 	}
 	return len(responses) > 0
 }

@@ -42,6 +42,14 @@ type Limits struct {
 	MaxNameBytes int
 	// MaxSubscriptionBytes is how many bytes the names of a stream's subscriptions have, and the versions that it claims to have, in all: 8 MiB.
 	MaxSubscriptionBytes int
+	// MaxUnknownBytesPerPeer is how much one client address, and one identity, may have podway remember of names that the view has never had, on
+	// all its streams, in bytes of memory: 256 MiB, of which a name takes about 120, and one that the client says it has, 400 until
+	// it acknowledges the removal. A set of names that its streams share counts once.
+	MaxUnknownBytesPerPeer int
+	// RequestRate is how many requests of a stream are read in a second, after a burst of RequestBurst: 1,000 and 10,000. Each 256 names in one
+	// count as one more. A client that sends more is not refused, but waits.
+	RequestRate  float64
+	RequestBurst int
 	// MaxResponseBytes is where a response is split, below the 4 MiB that many clients accept: 2 MiB. One resource is
 	// never split, nor are SotW answers of clusters and listeners, which must be complete.
 	MaxResponseBytes int
@@ -66,6 +74,8 @@ func (l Limits) withDefaults() Limits {
 		{&l.MaxNames, 20_000},
 		{&l.MaxNameBytes, 1024},
 		{&l.MaxSubscriptionBytes, 8 << 20},
+		{&l.MaxUnknownBytesPerPeer, 256 << 20},
+		{&l.RequestBurst, 10_000},
 		{&l.MaxResponseBytes, 2 << 20},
 		{&l.WindowResponses, 64},
 		{&l.WindowBytes, 8 << 20},
@@ -89,6 +99,9 @@ func (l Limits) withRates() Limits {
 	}
 	if l.StreamBurst <= 0 {
 		l.StreamBurst = int(math.Ceil(4 * l.StreamRate))
+	}
+	if l.RequestRate <= 0 {
+		l.RequestRate = 1000
 	}
 	if l.StreamRatePerPeer <= 0 {
 		l.StreamRatePerPeer = l.StreamRate / 5

@@ -176,7 +176,7 @@ func (p *pass) sendComplete(st *typeState, due []item, waiting bool) {
 
 // removals adds what has gone.
 func (p *pass) removals(st *typeState) {
-	if !st.synced || isServed(st.url) && !st.absences {
+	if !st.synced || isServed(st.url) && !st.absences && len(st.untold) == 0 {
 		return
 	}
 	var gone []item
@@ -195,6 +195,7 @@ func (p *pass) removals(st *typeState) {
 			}
 		}
 	}
+	gone = append(gone, p.absent(st)...)
 	if len(gone) == 0 || p.stream.variant.complete(st.url) && st.url != clusterType && len(st.flight) > 0 {
 		return
 	}
@@ -212,4 +213,23 @@ func (p *pass) removals(st *typeState) {
 		}
 		p.respond(st, batch)
 	}
+}
+
+// absent are the names to be told not to be there that the client never had. A complete answer says so by leaving them out.
+func (p *pass) absent(st *typeState) []item {
+	if len(st.untold) == 0 {
+		return nil
+	}
+	if !p.stream.variant.removes(st.url) || p.stream.variant.complete(st.url) {
+		st.untold, st.telling = nil, 0
+		return nil
+	}
+	if !p.window(st, nil) {
+		return nil
+	}
+	absent := make([]item, 0, len(st.untold))
+	for name := range st.untold {
+		absent = append(absent, item{name: name})
+	}
+	return absent
 }

@@ -111,6 +111,20 @@ var rules = []rule{
 		[]string{"SotWClientThatNeverAcknowledgesIsBounded", "SotWWindowIsInBytesToo"},
 	},
 	{
+		"What one peer has the server remember of names that no view has is bounded, and no fleet meets the bound",
+		[]string{
+			"DeltaUnknownNamesOfAPeerAreBounded", "UnknownNamesAddedOneByOneAreBoundedToo", "UnknownNamesThatStreamsOfAPeerShareCountOnce",
+			"NamesThatTheViewHasOrHadLatelyAreFree", "UnknownVersionsThatAClientClaimsAreChargedUntilItTakesTheirRemoval",
+			"AnAbsentNameIsNotRememberedBesideItsSubscription", "UnknownNamesAreChargedToEachStreamUntilItReadsOfThem",
+		},
+		[]string{"SotWUnknownNamesOfAPeerAreBounded"},
+	},
+	{
+		"A client that floods its stream with requests is read from later, and not refused",
+		[]string{"DeltaFloodIsReadLaterAndNotRefused", "RequestWithManyNamesCountsAsSeveral"},
+		[]string{"SotWFloodIsReadLaterAndNotRefused"},
+	},
+	{
 		"Changed assignments go singly, for a bad one discards all of its response",
 		[]string{"ChangedAssignmentsAreSentSingly", "RouteConfigurationsAreSentSingly"},
 		[]string{"SotWChangedAssignmentsAreSentSingly"},

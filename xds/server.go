@@ -186,7 +186,7 @@ func (s *Server) serve(ctx context.Context, v variant) error {
 	defer leave()
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	in := newInbox(ctx, v)
+	in := newInbox(ctx, v, newReader(s.config.Limits))
 	first, err := in.wait(ctx, s.down)
 	if err != nil {
 		return s.ended(err, nil)
@@ -202,6 +202,7 @@ func (s *Server) serve(ctx context.Context, v variant) error {
 		return err
 	}
 	defer s.close(st)
+	st.tab = &tab{doorman: s.doorman, keys: who.keys()}
 	return s.ended(st.run(ctx, first, in), st.view)
 }
 

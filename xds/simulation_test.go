@@ -155,6 +155,9 @@ func describe(r *response) (text string) {
 			text += " " + i.name + "@" + i.record.version[:4]
 		}
 	}
+	for _, name := range r.absent {
+		text += " -" + name
+	}
 	return text
 }
 
@@ -191,6 +194,11 @@ func (m *model) apply(typeURL string, sent []*record, r *response) {
 	for _, i := range r.items {
 		if i.record == nil && !m.sotw && typeURL != endpointType {
 			m.remove(typeURL, i.name)
+		}
+	}
+	for _, name := range r.absent {
+		if typeURL != endpointType {
+			m.remove(typeURL, name)
 		}
 	}
 }

@@ -69,6 +69,8 @@ type stream struct {
 
 	// mu guards what follows; it is never held while sending. It comes before view.mu.
 	mu sync.Mutex
+	// tab is nil where nobody is charged.
+	tab *tab
 	// rejections are those of the request that is being taken in.
 	rejections []Rejection
 	// types are in the order in which a change is sent.
@@ -77,6 +79,8 @@ type stream struct {
 	// returning is true for a client that came with resources it has from an earlier stream.
 	returning bool
 	sent      uint64
+	// sending is what the peer is charged for names that are being told to be absent, in bytes.
+	sending int
 	// unwarmed are the ClusterLoadAssignments to send because their Cluster was: a changed Cluster warms until one arrives after it.
 	unwarmed map[string]struct{}
 }
@@ -145,6 +149,7 @@ func (s *stream) sameGateway(node *corev3.Node) *denial {
 // inbox is what the client sends. Its own goroutine takes it in: most of it are ACKs, after which nothing is owed, and none of them need wait
 // for what is being sent.
 type inbox struct {
+	reader
 	// first is the first request, or failed says why there is none; stream is what was made of it.
 	first  chan request
 	failed chan error
@@ -152,8 +157,8 @@ type inbox struct {
 }
 
 // newInbox starts to receive.
-func newInbox(ctx context.Context, v variant) *inbox {
-	in := &inbox{first: make(chan request, 1), stream: make(chan *stream, 1), failed: make(chan error, 1)}
+func newInbox(ctx context.Context, v variant, from reader) *inbox {
+	in := &inbox{reader: from, first: make(chan request, 1), stream: make(chan *stream, 1), failed: make(chan error, 1)}
 	go in.receive(ctx, v)
 	return in
 }
@@ -174,6 +179,9 @@ func (in *inbox) receive(ctx context.Context, v variant) {
 			if r, err = v.receive(); err == nil {
 				err = st.take(ctx, r)
 			}
+			if err == nil {
+				err = in.pause(ctx, r.count())
+			}
 		}
 		st.end(err)
 	}
@@ -189,6 +197,14 @@ func (s *stream) take(ctx context.Context, r request) error {
 		s.log.Warn("Envoy rejected a resource", "type", messageName(rejection.Key.Type), "name", rejection.Key.Name,
 			"version", rejection.Version, "error", rejection.Message)
 		s.server.config.OnRejected(rejection)
+	}
+	if err != nil {
+		// The stream may take long to end, where its client does not read.
+		s.release()
+	}
+	var refused *denial
+	if errors.As(err, &refused) {
+		return s.server.deny(ctx, refused)
 	}
 	if owes {
 		s.poke()
@@ -219,7 +235,21 @@ func (s *stream) accept(r request) (rejections []Rejection, owes bool, err error
 	s.variant.accept(s, st, r)
 	st.sub.fold(&s.server.names)
 	rejections, s.rejections = s.rejections, nil
-	return rejections, s.mayOwe(), s.checkSubscriptions(st)
+	if r.count() > 0 {
+		st.loose, st.pending = s.looseCost(st), s.claimsCost(st)
+	}
+	if err := s.checkSubscriptions(st); err != nil {
+		return rejections, false, err
+	}
+	if refused := s.pay(); refused != nil {
+		return rejections, false, refused
+	}
+	return rejections, s.mayOwe(), nil
+}
+
+// count is how many names are in a request.
+func (r *request) count() int {
+	return len(r.subscribe) + len(r.unsubscribe) + len(r.initial) + len(r.names)
 }
 
 // check refuses what a request may not name.
@@ -238,7 +268,7 @@ func (r *request) check(limits Limits) error {
 // mayOwe is false where there is surely nothing to send before something else happens: all that is not current is endpoints on their way.
 func (s *stream) mayOwe() bool {
 	for _, st := range s.types {
-		if st.owesAnswer || !st.synced || len(st.retry) > 0 || st.url != endpointType && len(st.entries) > 0 {
+		if st.owesAnswer || !st.synced || len(st.retry) > 0 || len(st.untold) > 0 || st.url != endpointType && len(st.entries) > 0 {
 			return true
 		}
 		for _, e := range st.entries {
@@ -285,11 +315,16 @@ func (s *stream) flush() (wakeAt time.Time, err error) {
 	if err != nil {
 		return wakeAt, err
 	}
+	told := false
 	for _, r := range responses {
 		if err := s.variant.send(r); err != nil {
 			return wakeAt, err
 		}
+		told, r.absent = told || len(r.absent) > 0, nil
 		s.server.metrics.sent(r.state.url, r.size)
+	}
+	if told {
+		s.sentAbsent()
 	}
 	return wakeAt, nil
 }
@@ -313,6 +348,7 @@ func (s *stream) owed(now time.Time) ([]*response, time.Time, error) {
 	for _, st := range slices.Backward(s.types) {
 		p.removals(st)
 	}
+	_ = s.pay() // mostly it is less than before; more is refused when the client asks for something
 	return p.responses, p.wakeAt, nil
 }
 
@@ -321,12 +357,13 @@ func (s *stream) nextNumber() uint64 {
 	return s.sent
 }
 
-// release gives up what the stream shares with others.
+// release gives up what the stream shares with others, and what it remembers.
 func (s *stream) release() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.settleTab()
 	for _, st := range s.types {
 		s.server.names.release(st.sub.shared)
-		st.sub = subscription{}
 	}
+	s.types, s.unwarmed, s.sending = nil, nil, 0
 }

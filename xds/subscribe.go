@@ -19,7 +19,7 @@ func (s *stream) want(st *typeState, name string) {
 func (s *stream) ask(st *typeState, name string, covered bool) {
 	r := s.view.record(st.url, name)
 	if r == nil {
-		st.entry(name, former{}).tell = true
+		s.tellAbsent(st, name)
 		return
 	}
 	had := former{}
@@ -66,6 +66,11 @@ func (s *stream) unwantAll(st *typeState) {
 	for name := range st.entries {
 		if !st.sub.covers(name) {
 			st.drop(name)
+		}
+	}
+	for name := range st.untold {
+		if !st.sub.covers(name) {
+			st.told(name)
 		}
 	}
 }
