@@ -66,7 +66,8 @@ func TestWorkForAChangedPodDoesNotGrowWithTheTunnels(t *testing.T) {
 	want := testing.AllocsPerRun(20, func() { few.apply(t) })
 	got := testing.AllocsPerRun(20, func() { many.apply(t) })
 	t.Logf("%.0f allocations with 10 tunnels, %.0f with 200", want, got)
-	require.InDelta(t, want, got, want/100)
+	// Memory that is used again may have been let go of in between. One allocation for each tunnel would be 190 more.
+	require.InDelta(t, want, got, 10)
 }
 
 // podChange makes a Pod ready and not ready by turns.
