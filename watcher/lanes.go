@@ -29,16 +29,8 @@ type Lanes struct {
 	last    *joined
 	sets    map[pods.ServiceKey]*pods.Set
 	pending map[pods.ServiceKey]Stamp
-	// room is closed by the next Take, where somebody waits for it; nil where nobody does.
-	room chan struct{}
+	room    Room
 }
-
-// PaceAfter is how many changed Services may wait to be taken before their sources are slowed down, and PaceFor, for how long at the most. Of a
-// burst, what was read first is in force before the last is read, and a processor is not busy with reading while the other has all to do.
-const (
-	PaceAfter = 16
-	PaceFor   = 5 * time.Millisecond
-)
 
 // Observer is told of each Set before anybody else is, one after the other: before is nil where the Service was not known, after where it has gone.
 // It must not call Lanes.
@@ -221,10 +213,7 @@ func (l *Lanes) Take() Batch {
 			batch.Stamps[key] = stamp
 		}
 	}
-	if l.room != nil {
-		close(l.room)
-		l.room = nil
-	}
+	l.room.Clear()
 	l.pending = map[pods.ServiceKey]Stamp{} // one that was large once would cost its size for ever
 	slices.SortFunc(batch.Changed, compareKeys)
 	return batch
@@ -277,26 +266,7 @@ func join(base *snapshot.Config, used map[string]*Facts) *joined {
 // Pace waits while more than PaceAfter Services wait to be taken, for PaceFor at the most. A source calls it between two Puts.
 func (l *Lanes) Pace() {
 	l.mu.Lock()
-	if len(l.pending) <= PaceAfter {
-		l.mu.Unlock()
-		return
-	}
-	if l.room == nil {
-		l.room = make(chan struct{})
-	}
-	room := l.room
-	l.mu.Unlock()
-	Wait(room, PaceFor)
-}
-
-// Wait waits until the channel is closed, or for a time.
-func Wait(closed <-chan struct{}, most time.Duration) {
-	timer := time.NewTimer(most)
-	defer timer.Stop()
-	select {
-	case <-closed:
-	case <-timer.C:
-	}
+	l.room.AwaitAndUnlock(&l.mu, len(l.pending))
 }
 
 // Live returns the latest Set of a Service, nil where nothing is known of it. It is a pods.Live.

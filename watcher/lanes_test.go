@@ -186,7 +186,7 @@ func TestSourcesArePaced(t *testing.T) {
 	}
 	put(PaceAfter)
 	lanes.Pace()
-	require.Nil(t, lanes.room, "as many may wait")
+	require.Nil(t, lanes.room.cleared, "as many may wait")
 	put(PaceAfter + 1)
 	begun := time.Now()
 	lanes.Pace()

@@ -1,9 +1,7 @@
 package xds
 
 import (
-	"cmp"
 	"slices"
-	"strings"
 
 	"github.com/podway/podway/api"
 )
@@ -45,44 +43,42 @@ func (s *Server) streamsOf(gateway string) []*stream {
 	for st := range v.streams {
 		streams = append(streams, st)
 	}
-	slices.SortFunc(streams, func(a, b *stream) int {
-		return cmp.Or(strings.Compare(a.node.id, b.node.id), a.since.Compare(b.since))
-	})
+	slices.SortFunc(streams, compareStreams)
 	return streams
 }
 
 // answer adds what one Envoy says.
 func (s *stream) answer(key api.ResourceKey, all *Answers) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.view.mu.RLock()
-	defer s.view.mu.RUnlock()
-	r := s.view.record(key.Type, key.Name)
-	st := s.find(key.Type)
-	if !s.view.known || r == nil || st == nil || !st.sub.covers(key.Name) {
-		return
+	s.look(func(p *pass) {
+		r, st := p.view.record(key.Type, key.Name), s.find(key.Type)
+		if !p.view.known || r == nil || st == nil || !st.sub.covers(key.Name) {
+			return
+		}
+		e := st.entries[key.Name]
+		switch {
+		case !st.synced:
+			all.Waiting++
+		case e == nil, e.flight == nil && e.maybe == nil && e.has.version == r.version:
+			all.Accepted++
+		case e.refused != r.version:
+			all.Waiting++
+		default:
+			s.rejects(r, e, all)
+		}
+	})
+}
+
+// rejects adds that the Envoy refused a content. Stream and view are locked.
+func (s *stream) rejects(r *record, e *entry, all *Answers) {
+	all.HadNothing = !e.present() && (all.HadNothing || len(all.Rejected) == 0)
+	all.Version = r.version
+	if known := s.server.refusals.of(s.node, r.key); all.Message == "" && known.version == r.version {
+		all.Message = known.message
 	}
-	// What has been published and not been looked at yet counts. An error ends the stream when it looks itself.
-	_ = s.absorb()
-	e := st.entries[key.Name]
-	switch {
-	case !st.synced:
-		all.Waiting++
-	case e == nil, e.flight == nil && e.maybe == nil && e.has.version == r.version:
-		all.Accepted++
-	case e.refused != r.version:
-		all.Waiting++
-	default:
-		all.HadNothing = !e.present() && (all.HadNothing || len(all.Rejected) == 0)
-		all.Version = r.version
-		if known := s.server.refusals.of(s.node, r.key); all.Message == "" && known.version == r.version {
-			all.Message = known.message
-		}
-		if all.Had == nil && e.has.record != nil {
-			all.Had = e.has.record.source
-		}
-		if !slices.Contains(all.Rejected[max(0, len(all.Rejected)-1):], s.node.id) { // as two streams of one Envoy are, for a moment
-			all.Rejected = append(all.Rejected, s.node.id)
-		}
+	if all.Had == nil && e.has.record != nil {
+		all.Had = e.has.record.source
+	}
+	if !slices.Contains(all.Rejected[max(0, len(all.Rejected)-1):], s.node.id) { // as two streams of one Envoy are, for a moment
+		all.Rejected = append(all.Rejected, s.node.id)
 	}
 }

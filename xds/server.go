@@ -28,8 +28,6 @@ import (
 )
 
 const (
-	// firstRequestBound is how long a stream may say nothing after it was opened.
-	firstRequestBound = 30 * time.Second
 	// handshakeBound is how long a connection may take to become one of TLS and HTTP/2.
 	handshakeBound = 10 * time.Second
 	// minPing is how often a client may ping: podway's bootstrap does so every 15 s.
@@ -221,24 +219,6 @@ func (s *Server) ended(err error, v *view) error {
 		return status.Errorf(codes.NotFound, "the Gateway %q, which node.cluster names, is not served here", short(v.name))
 	}
 	return nil
-}
-
-// wait waits for the first request.
-func (in *inbox) wait(ctx context.Context, down <-chan struct{}) (request, error) {
-	timer := time.NewTimer(firstRequestBound)
-	defer timer.Stop()
-	select {
-	case r := <-in.first:
-		return r, nil
-	case err := <-in.failed:
-		return request{}, err
-	case <-down:
-		return request{}, errShutdown
-	case <-ctx.Done():
-		return request{}, ctx.Err()
-	case <-timer.C:
-		return request{}, status.Errorf(codes.DeadlineExceeded, "no request came within %s of opening the stream", firstRequestBound)
-	}
 }
 
 // open makes a stream of its first request, whose node has been checked.

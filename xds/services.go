@@ -16,11 +16,12 @@ import (
 // for, so that only the first keeps a change in order.
 func (s *Server) register(server grpc.ServiceRegistrar) {
 	discoveryv3.RegisterAggregatedDiscoveryServiceServer(server, s)
-	secretservice.RegisterSecretDiscoveryServiceServer(server, secrets{server: s})
-	clusterservice.RegisterClusterDiscoveryServiceServer(server, clusters{server: s})
-	endpointservice.RegisterEndpointDiscoveryServiceServer(server, assignments{server: s})
-	listenerservice.RegisterListenerDiscoveryServiceServer(server, listeners{server: s})
-	routeservice.RegisterRouteDiscoveryServiceServer(server, routeConfigurations{server: s})
+	each := single{server: s}
+	secretservice.RegisterSecretDiscoveryServiceServer(server, each)
+	clusterservice.RegisterClusterDiscoveryServiceServer(server, each)
+	endpointservice.RegisterEndpointDiscoveryServiceServer(server, each)
+	listenerservice.RegisterListenerDiscoveryServiceServer(server, each)
+	routeservice.RegisterRouteDiscoveryServiceServer(server, each)
 }
 
 // typeOf is the type that a request asks for, on a stream that is for one type only unless that is empty.
@@ -44,82 +45,63 @@ func (s *Server) serveStateOfTheWorld(g discoveryv3.AggregatedDiscoveryService_S
 	return s.serve(g.Context(), &stateOfTheWorld{stream: g, plane: s.plane(), only: only})
 }
 
-type secrets struct {
+// single serves the service of each type. They have no method in common.
+type single struct {
 	secretservice.UnimplementedSecretDiscoveryServiceServer
-
-	server *Server
-}
-
-// DeltaSecrets serves SDS.
-func (x secrets) DeltaSecrets(g secretservice.SecretDiscoveryService_DeltaSecretsServer) error {
-	return x.server.serveDelta(g, secretType)
-}
-
-// StreamSecrets serves SDS.
-func (x secrets) StreamSecrets(g secretservice.SecretDiscoveryService_StreamSecretsServer) error {
-	return x.server.serveStateOfTheWorld(g, secretType)
-}
-
-type clusters struct {
 	clusterservice.UnimplementedClusterDiscoveryServiceServer
-
-	server *Server
-}
-
-// DeltaClusters serves CDS.
-func (x clusters) DeltaClusters(g clusterservice.ClusterDiscoveryService_DeltaClustersServer) error {
-	return x.server.serveDelta(g, clusterType)
-}
-
-// StreamClusters serves CDS.
-func (x clusters) StreamClusters(g clusterservice.ClusterDiscoveryService_StreamClustersServer) error {
-	return x.server.serveStateOfTheWorld(g, clusterType)
-}
-
-type assignments struct {
 	endpointservice.UnimplementedEndpointDiscoveryServiceServer
-
-	server *Server
-}
-
-// DeltaEndpoints serves EDS.
-func (x assignments) DeltaEndpoints(g endpointservice.EndpointDiscoveryService_DeltaEndpointsServer) error {
-	return x.server.serveDelta(g, endpointType)
-}
-
-// StreamEndpoints serves EDS.
-func (x assignments) StreamEndpoints(g endpointservice.EndpointDiscoveryService_StreamEndpointsServer) error {
-	return x.server.serveStateOfTheWorld(g, endpointType)
-}
-
-type listeners struct {
 	listenerservice.UnimplementedListenerDiscoveryServiceServer
-
-	server *Server
-}
-
-// DeltaListeners serves LDS.
-func (x listeners) DeltaListeners(g listenerservice.ListenerDiscoveryService_DeltaListenersServer) error {
-	return x.server.serveDelta(g, listenerType)
-}
-
-// StreamListeners serves LDS.
-func (x listeners) StreamListeners(g listenerservice.ListenerDiscoveryService_StreamListenersServer) error {
-	return x.server.serveStateOfTheWorld(g, listenerType)
-}
-
-type routeConfigurations struct {
 	routeservice.UnimplementedRouteDiscoveryServiceServer
 
 	server *Server
 }
 
+// DeltaSecrets serves SDS.
+func (x single) DeltaSecrets(g secretservice.SecretDiscoveryService_DeltaSecretsServer) error {
+	return x.server.serveDelta(g, secretType)
+}
+
+// StreamSecrets serves SDS.
+func (x single) StreamSecrets(g secretservice.SecretDiscoveryService_StreamSecretsServer) error {
+	return x.server.serveStateOfTheWorld(g, secretType)
+}
+
+// DeltaClusters serves CDS.
+func (x single) DeltaClusters(g clusterservice.ClusterDiscoveryService_DeltaClustersServer) error {
+	return x.server.serveDelta(g, clusterType)
+}
+
+// StreamClusters serves CDS.
+func (x single) StreamClusters(g clusterservice.ClusterDiscoveryService_StreamClustersServer) error {
+	return x.server.serveStateOfTheWorld(g, clusterType)
+}
+
+// DeltaEndpoints serves EDS.
+func (x single) DeltaEndpoints(g endpointservice.EndpointDiscoveryService_DeltaEndpointsServer) error {
+	return x.server.serveDelta(g, endpointType)
+}
+
+// StreamEndpoints serves EDS.
+func (x single) StreamEndpoints(g endpointservice.EndpointDiscoveryService_StreamEndpointsServer) error {
+	return x.server.serveStateOfTheWorld(g, endpointType)
+}
+
+// DeltaListeners serves LDS.
+func (x single) DeltaListeners(g listenerservice.ListenerDiscoveryService_DeltaListenersServer) error {
+	return x.server.serveDelta(g, listenerType)
+}
+
+// StreamListeners serves LDS.
+func (x single) StreamListeners(g listenerservice.ListenerDiscoveryService_StreamListenersServer) error {
+	return x.server.serveStateOfTheWorld(g, listenerType)
+}
+
 // DeltaRoutes serves RDS.
-func (x routeConfigurations) DeltaRoutes(g routeservice.RouteDiscoveryService_DeltaRoutesServer) error {
+func (x single) DeltaRoutes(g routeservice.RouteDiscoveryService_DeltaRoutesServer) error {
 	return x.server.serveDelta(g, routeType)
 }
 
 // StreamRoutes serves RDS.
-func (x routeConfigurations) StreamRoutes(g routeservice.RouteDiscoveryService_StreamRoutesServer) error {
+func (x single) StreamRoutes(g routeservice.RouteDiscoveryService_StreamRoutesServer) error {
 	return x.server.serveStateOfTheWorld(g, routeType)
 }

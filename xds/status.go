@@ -99,10 +99,12 @@ func (s *Server) sorted(wanted func(*stream) bool) []*stream {
 		}
 	}
 	s.mu.Unlock()
-	slices.SortFunc(streams, func(a, b *stream) int {
-		return cmp.Or(strings.Compare(a.node.gateway, b.node.gateway), strings.Compare(a.node.id, b.node.id), a.since.Compare(b.since))
-	})
+	slices.SortFunc(streams, compareStreams)
 	return streams
+}
+
+func compareStreams(a, b *stream) int {
+	return cmp.Or(strings.Compare(a.node.gateway, b.node.gateway), strings.Compare(a.node.id, b.node.id), a.since.Compare(b.since))
 }
 
 // countUnknown sets the metric. s.mu is held.

@@ -146,47 +146,6 @@ func (s *stream) sameGateway(node *corev3.Node) *denial {
 	return nil
 }
 
-// inbox is what the client sends. Its own goroutine takes it in: most of it are ACKs, after which nothing is owed, and none of them need wait
-// for what is being sent.
-type inbox struct {
-	reader
-	// first is the first request, or failed says why there is none; stream is what was made of it.
-	first  chan request
-	failed chan error
-	stream chan *stream
-}
-
-// newInbox starts to receive.
-func newInbox(ctx context.Context, v variant, from reader) *inbox {
-	in := &inbox{reader: from, first: make(chan request, 1), stream: make(chan *stream, 1), failed: make(chan error, 1)}
-	go in.receive(ctx, v)
-	return in
-}
-
-// receive takes in what comes until the stream ends.
-func (in *inbox) receive(ctx context.Context, v variant) {
-	first, err := v.receive()
-	if err != nil {
-		in.failed <- err
-		return
-	}
-	in.first <- first
-	select {
-	case <-ctx.Done():
-	case st := <-in.stream:
-		for err == nil {
-			var r request
-			if r, err = v.receive(); err == nil {
-				err = st.take(ctx, r)
-			}
-			if err == nil {
-				err = in.pause(ctx, r.count())
-			}
-		}
-		st.end(err)
-	}
-}
-
 // take takes a request in, tells of what it rejects once no lock is held, and sees to it that what it leads to is sent.
 func (s *stream) take(ctx context.Context, r request) error {
 	if refused := s.sameGateway(r.node); refused != nil {

@@ -69,17 +69,7 @@ func newBehindWatch(look func(time.Duration) []xds.Behind, locate func(api.Probl
 
 // run checks until the context ends.
 func (w *behindWatch) run(ctx context.Context) error {
-	timer := time.NewTimer(checkBehindEvery)
-	defer timer.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return nil
-		case now := <-timer.C:
-			w.check(now)
-			timer.Reset(max(checkBehindEvery, checkBehindShare*time.Since(now)))
-		}
-	}
+	return nowAndThen(ctx, checkBehindEvery, checkBehindShare, w.check)
 }
 
 // check brings metric and Problems up to date.

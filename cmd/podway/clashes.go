@@ -37,17 +37,7 @@ type clashWatch struct {
 
 // run checks until the context ends.
 func (w *clashWatch) run(ctx context.Context) error {
-	timer := time.NewTimer(checkClashesEvery)
-	defer timer.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return nil
-		case begun := <-timer.C:
-			w.check()
-			timer.Reset(max(checkClashesEvery, checkClashesShare*time.Since(begun)))
-		}
-	}
+	return nowAndThen(ctx, checkClashesEvery, checkClashesShare, func(time.Time) { w.check() })
 }
 
 // check looks at all Pods again, if others are served than the last time.

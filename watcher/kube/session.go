@@ -61,8 +61,8 @@ type Session struct {
 	labels map[string]*source // pods by namespace
 	index  *join.Index
 	stamps map[pods.ServiceKey]watcher.Stamp
-	// room is closed when the stamps are taken next, where somebody waits for it; nil where nobody does.
-	room chan struct{}
+	// room is cleared when the stamps are taken.
+	room watcher.Room
 	// published is true once changes are handed on.
 	published bool
 	// known is what was published before, of namespaces that are not synced yet.
@@ -222,25 +222,17 @@ func (s *Session) take(now time.Time) (*Change, time.Time) {
 // forgetStamps lets those go on that wait for room. s.mu is held.
 func (s *Session) forgetStamps() {
 	s.stamps = map[pods.ServiceKey]watcher.Stamp{}
-	if s.room != nil {
-		close(s.room)
-		s.room = nil
-	}
+	s.room.Clear()
 }
 
 // pace waits, for a bounded time, while so many Services have changed that were not handed on yet that more would only wait.
 func (s *Session) pace() {
 	s.mu.Lock()
-	if !s.published || len(s.stamps) <= watcher.PaceAfter {
-		s.mu.Unlock()
-		return
+	waiting := len(s.stamps)
+	if !s.published {
+		waiting = 0 // nobody takes them
 	}
-	if s.room == nil {
-		s.room = make(chan struct{})
-	}
-	room := s.room
-	s.mu.Unlock()
-	watcher.Wait(room, watcher.PaceFor)
+	s.room.AwaitAndUnlock(&s.mu, waiting)
 }
 
 // joined says whether a namespace is known whole.
