@@ -2,9 +2,11 @@ package xds
 
 import (
 	"fmt"
+	"io"
 	"testing"
 	"time"
 
+	discoveryv3 "github.com/envoyproxy/go-control-plane/envoy/service/discovery/v3"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/stretchr/testify/require"
 	"google.golang.org/grpc/codes"
@@ -84,7 +86,10 @@ func TestUnknownNamesAddedOneByOneAreBoundedToo(t *testing.T) {
 	w := newWorld(t, config)
 	c := w.delta()
 	for _, name := range unheard("single", 100) {
-		c.subscribe(endpointType, name)
+		if err := c.send(&discoveryv3.DeltaDiscoveryRequest{TypeUrl: endpointType, ResourceNamesSubscribe: []string{name}}); err != nil {
+			require.ErrorIs(t, err, io.EOF)
+			break // it has been refused already
+		}
 	}
 	w.refusedForNames(registry, c.ends())
 }

@@ -68,14 +68,19 @@ func (c *deltaClient) receive() {
 	}()
 }
 
-// ask sends a request, with the node in the first one only.
+// ask sends a request.
 func (c *deltaClient) ask(r *discoveryv3.DeltaDiscoveryRequest) {
 	c.Helper()
+	require.NoError(c, c.send(r))
+}
+
+// send sends a request, with the node in the first one only. The error is io.EOF once the stream has ended.
+func (c *deltaClient) send(r *discoveryv3.DeltaDiscoveryRequest) error {
 	if !c.spoken {
 		r.Node = node(c.node)
 		c.spoken = true
 	}
-	require.NoError(c, c.stream.Send(r))
+	return c.stream.Send(r)
 }
 
 func (c *deltaClient) subscribe(typeURL string, names ...string) {

@@ -200,7 +200,8 @@ func (s *stream) accept(r request) (rejections []Rejection, owes bool, err error
 	if err := s.checkSubscriptions(st); err != nil {
 		return rejections, false, err
 	}
-	if refused := s.pay(); refused != nil {
+	// An ACK asks for nothing: it is not refused for what was owed before, and is still being sent.
+	if refused := s.pay(); refused != nil && r.count() > 0 {
 		return rejections, false, refused
 	}
 	return rejections, s.mayOwe(), nil
