@@ -1,6 +1,9 @@
 package credential
 
 import (
+	"crypto/sha256"
+	"time"
+
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
 
@@ -19,6 +22,33 @@ func Load(cluster *v1alpha1.MemberCluster, directory string, secrets map[types.N
 		return nil, []api.Problem{*problem}
 	}
 	return Parse(data, OriginOf(cluster))
+}
+
+// Reader is Load for somebody who calls it again and again: a kubeconfig that is as it was the last time is not parsed again. The zero value is
+// ready. It belongs to one goroutine.
+type Reader struct {
+	// last is what was read last, if all was well with it; nil otherwise. source and read are where it came from, and the hash of what it was.
+	last   *Credential
+	source Source
+	read   [sha256.Size]byte
+}
+
+// Load is the function of that name.
+func (r *Reader) Load(cluster *v1alpha1.MemberCluster, directory string, secrets map[types.NamespacedName]*corev1.Secret) (*Credential, []api.Problem) {
+	data, problem := read(cluster, directory, secrets)
+	if problem != nil {
+		return nil, []api.Problem{*problem}
+	}
+	origin, hash := OriginOf(cluster), sha256.Sum256(data)
+	if r.last != nil && r.source == origin.Source && r.read == hash && (r.last.Expires.IsZero() || r.last.Expires.After(time.Now())) {
+		return r.last, nil
+	}
+	found, problems := Parse(data, origin)
+	*r = Reader{source: origin.Source, read: hash}
+	if len(problems) == 0 {
+		r.last = found
+	}
+	return found, problems
 }
 
 func read(cluster *v1alpha1.MemberCluster, directory string, secrets map[types.NamespacedName]*corev1.Secret) ([]byte, *api.Problem) {

@@ -4,6 +4,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -50,5 +51,52 @@ func TestLoad(t *testing.T) {
 		if got := strings.Join(lines, "\n"); got != test.want || (c != nil) != (test.want == "") {
 			t.Errorf("%s: %v, %s\nwant %s", name, c, got, test.want)
 		}
+	}
+}
+
+func TestReaderSeesEachChange(t *testing.T) {
+	directory := t.TempDir()
+	path := filepath.Join(directory, "east.kubeconfig")
+	cluster := &v1alpha1.MemberCluster{
+		ObjectMeta: metav1.ObjectMeta{Name: "east"},
+		Spec:       v1alpha1.MemberClusterSpec{Source: v1alpha1.ClusterSource{Type: v1alpha1.ClusterSourceKubeconfig, Kubeconfig: &v1alpha1.KubeconfigSource{File: "east.kubeconfig"}}},
+	}
+	soon := time.Now().Add(2 * time.Second)
+	ending := token(map[string]any{"exp": float64(soon.UnixMilli()) / 1000})
+	var reader Reader
+	load := func(user string) (*Credential, int) {
+		t.Helper()
+		if user != "" {
+			write(t, path, kubeconfig(plainServer, user), 0o600)
+		}
+		c, problems := reader.Load(cluster, directory, nil)
+		return c, len(problems)
+	}
+	first, _ := load(plainUser)
+	if again, _ := load(plainUser); again != first || first == nil {
+		t.Errorf("the same content: %p, want %p", again, first)
+	}
+	if other, _ := load("token: other"); other == nil || other.Token != "other" {
+		t.Errorf("another token: %v", other)
+	}
+	if broken, problems := load("exec: {}"); broken != nil || problems == 0 {
+		t.Errorf("one that is refused: %v, %d Problems", broken, problems)
+	}
+	if still, problems := load(""); still != nil || problems == 0 {
+		t.Errorf("once more: %v, %d Problems", still, problems)
+	}
+	if back, _ := load(plainUser); back == nil || !back.Equal(first) {
+		t.Errorf("the first again: %v", back)
+	}
+	if c, problems := load("token: " + ending); c == nil || problems > 0 {
+		t.Errorf("before its end: %v, %d Problems", c, problems)
+	}
+	time.Sleep(time.Until(soon.Add(50 * time.Millisecond)))
+	if c, problems := load(""); c != nil || problems == 0 {
+		t.Errorf("after its end: %v, %d Problems", c, problems)
+	}
+	cluster.Spec.Source.Kubeconfig.File = "gone"
+	if c, problems := load(""); c != nil || problems == 0 {
+		t.Errorf("no file: %v, %d Problems", c, problems)
 	}
 }

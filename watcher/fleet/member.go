@@ -27,6 +27,7 @@ type member struct {
 
 	// active is the attempt that counts; candidate is to take its place once it has synced. Both may be nil.
 	active, candidate *attempt
+	reader            credential.Reader
 
 	mu sync.Mutex
 	wanted
@@ -108,7 +109,7 @@ func (m *member) run(ctx context.Context) {
 	due := true
 	var looked time.Time
 	for {
-		// Each change of a Pod wakes it too: a credential is not read for that.
+		// It is woken for other reasons too: a credential is not read for that.
 		if due || m.isReconfigured() {
 			looked = time.Now()
 			m.look(ctx)
@@ -141,7 +142,7 @@ func (m *member) look(ctx context.Context) {
 	cluster, secrets := m.cluster, m.secrets
 	m.reconfigured = false
 	m.mu.Unlock()
-	loaded, problems := credential.Load(cluster, m.fleet.config.Directory, secrets)
+	loaded, problems := m.reader.Load(cluster, m.fleet.config.Directory, secrets)
 	m.mu.Lock()
 	m.refusal = problems
 	m.mu.Unlock()
@@ -249,6 +250,8 @@ func (m *member) change(c kube.Change) {
 	m.fleet.config.Lanes.PutCluster(m.name, c.Facts, c.Sets, c.Gone, c.Stamps)
 	m.fleet.metrics.changes.WithLabelValues(m.name).Add(float64(len(c.Sets) + len(c.Gone)))
 	m.remember()
-	m.poke()
+	if c.Facts != nil { // a changed Pod is nothing that it has to know
+		m.poke()
+	}
 	m.fleet.config.Lanes.Pace()
 }

@@ -93,13 +93,6 @@ func (m *member) stateProblems() []api.Problem {
 	if m.active == nil || time.Since(m.told.Since) < toldAfter {
 		return nil
 	}
-	stays := "no Pod of it is known"
-	if services, pods := m.active.session.Sizes(); services > 0 || !m.known.Scope.IsEmpty() {
-		if services == 0 {
-			pods = countPods(m.known)
-		}
-		stays = fmt.Sprintf("its %d Pods that were last known stay in force", pods)
-	}
 	check := fmt.Sprintf("see podway clusters check %s --config DIR", m.name)
 	switch m.told.State {
 	case Unknown:
@@ -107,12 +100,24 @@ func (m *member) stateProblems() []api.Problem {
 			"the cluster has not been seen whole yet: "+m.told.Reason, "see that its API server can be reached: "+check)}
 	case Stale:
 		return []api.Problem{m.problem(CodeClusterStale, api.Warning, "spec.source",
-			fmt.Sprintf("the cluster is away %s: %s; %s", since(m.told.Since), m.told.Reason, stays), "see that its API server can be reached: "+check)}
+			fmt.Sprintf("the cluster is away %s: %s; %s", since(m.told.Since), m.told.Reason, m.stays()), "see that its API server can be reached: "+check)}
 	case Refused:
 		return []api.Problem{m.problem(CodeClusterRefused, api.Error, "spec.source",
-			fmt.Sprintf("%s; %s", m.told.Reason, stays), "give podway a credential that may do this, for the right cluster: "+check)}
+			fmt.Sprintf("%s; %s", m.told.Reason, m.stays()), "give podway a credential that may do this, for the right cluster: "+check)}
 	}
 	return nil
+}
+
+// stays says what of the cluster is in force. m.mu is held. It counts all that there is: only what is ill is worth that.
+func (m *member) stays() string {
+	services, pods := m.active.session.Sizes()
+	if services == 0 {
+		if m.known.Scope.IsEmpty() {
+			return "no Pod of it is known"
+		}
+		pods = countPods(m.known)
+	}
+	return fmt.Sprintf("its %d Pods that were last known stay in force", pods)
 }
 
 // credentialProblems say what is wrong with changes and renewals of credentials. m.mu is held.
