@@ -22,9 +22,10 @@ type Config struct {
 	Scope *snapshot.Scope
 	// UID that the cluster's kube-system namespace must have; "" for any.
 	UID string
-	// OnChange is called with each change once Publish was called, by the goroutine that called Run.
+	// OnChange is called with each change once Publish was called, one after the other, by whichever goroutine learned of it. Nothing more is
+	// read of what changed until it returns.
 	OnChange func(Change)
-	// OnHealth is called, by the same goroutine, when Health says something else than before.
+	// OnHealth is called when Health says something else than before, by the goroutine that called Run.
 	OnHealth func(Health)
 }
 
@@ -54,6 +55,8 @@ type Session struct {
 	wake chan struct{}
 	// sources counts those that run.
 	sources sync.WaitGroup
+	// handing is held from when a change is taken until it has been handed on. It comes before mu.
+	handing sync.Mutex
 
 	mu     sync.Mutex
 	ctx    context.Context // of Run; nil before
@@ -61,8 +64,6 @@ type Session struct {
 	labels map[string]*source // pods by namespace
 	index  *join.Index
 	stamps map[pods.ServiceKey]watcher.Stamp
-	// room is cleared when the stamps are taken.
-	room watcher.Room
 	// published is true once changes are handed on.
 	published bool
 	// known is what was published before, of namespaces that are not synced yet.
@@ -150,12 +151,9 @@ func (s *Session) loop(ctx context.Context) {
 		case <-ticker.C:
 		case <-s.wake:
 		}
-		change, at := s.take(time.Now())
+		at := s.hand(time.Now())
 		if again = nil; !at.IsZero() {
 			again = time.After(time.Until(at))
-		}
-		if change != nil && s.config.OnChange != nil {
-			s.config.OnChange(*change)
 		}
 		if health := s.Health(); !health.same(told) {
 			told = health
@@ -171,6 +169,17 @@ func (s *Session) poke() {
 	case s.wake <- struct{}{}:
 	default: // it is awake already, or about to be
 	}
+}
+
+// hand hands on what changed, and says when to do so again though nothing happens, zero for never.
+func (s *Session) hand(now time.Time) (again time.Time) {
+	s.handing.Lock()
+	defer s.handing.Unlock()
+	change, again := s.take(now)
+	if change != nil && s.config.OnChange != nil {
+		s.config.OnChange(*change)
+	}
+	return again
 }
 
 // Publish has what the Session knows, and learns from now on, handed to OnChange. known is what was handed on before of the cluster: of namespaces
@@ -206,7 +215,7 @@ func (s *Session) take(now time.Time) (*Change, time.Time) {
 		s.facts = change.Facts
 	}
 	if change.Facts == nil && len(change.Sets)+len(change.Gone) == 0 {
-		s.forgetStamps()
+		s.stamps = map[pods.ServiceKey]watcher.Stamp{}
 		return nil, found.Again
 	}
 	change.Stamps = make(map[pods.ServiceKey]watcher.Stamp, len(s.stamps))
@@ -215,24 +224,8 @@ func (s *Session) take(now time.Time) (*Change, time.Time) {
 			change.Stamps[key] = stamp
 		}
 	}
-	s.forgetStamps()
-	return change, found.Again
-}
-
-// forgetStamps lets those go on that wait for room. s.mu is held.
-func (s *Session) forgetStamps() {
 	s.stamps = map[pods.ServiceKey]watcher.Stamp{}
-	s.room.Clear()
-}
-
-// pace waits, for a bounded time, while so many Services have changed that were not handed on yet that more would only wait.
-func (s *Session) pace() {
-	s.mu.Lock()
-	waiting := len(s.stamps)
-	if !s.published {
-		waiting = 0 // nobody takes them
-	}
-	s.room.AwaitAndUnlock(&s.mu, waiting)
+	return change, found.Again
 }
 
 // joined says whether a namespace is known whole.

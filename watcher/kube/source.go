@@ -219,7 +219,6 @@ func (s *source) put(object any, gone bool) error {
 		return err
 	}
 	s.session.put(s, reduced.(*item), gone, read)
-	s.session.pace()
 	return nil
 }
 

@@ -11,16 +11,21 @@ import (
 	join "github.com/podway/podway/watcher/slices"
 )
 
-// put takes up one event of a watch.
+// put takes up one event of a watch, and hands on what it changes: a goroutine more on the way of each event would cost more than it saves.
 func (s *Session) put(from *source, i *item, gone bool, read time.Time) {
 	s.mu.Lock()
-	defer s.mu.Unlock()
-	if !s.runs(from) {
+	runs, published := s.runs(from), s.published
+	if runs {
+		s.lastEvent = read
+		s.apply(from, i, gone, read, true)
+	}
+	s.mu.Unlock()
+	if !runs || !published {
 		return
 	}
-	s.lastEvent = read
-	s.apply(from, i, gone, read, true)
-	s.poke()
+	if again := s.hand(read); !again.IsZero() {
+		s.poke() // it has the timer
+	}
 }
 
 // runs is false for a source that was stopped: what it still says counts no more.
