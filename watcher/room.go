@@ -8,7 +8,7 @@ import (
 // PaceAfter is how many changed Services may wait to be taken before their sources are slowed down, and PaceFor, for how long at the most. Of a
 // burst, what was read first is in force before the last is read, and a processor is not busy with reading while the other has all to do.
 const (
-	PaceAfter = 16
+	PaceAfter = 8
 	PaceFor   = 5 * time.Millisecond
 )
 
