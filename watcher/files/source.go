@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"maps"
 	"os"
 	"path/filepath"
 	"time"
@@ -14,11 +15,13 @@ import (
 // Source follows a directory of configuration.
 type Source struct {
 	config Config
+	// newWatcher is fsnotify's, but in tests.
+	newWatcher func() (*fsnotify.Watcher, error)
 
-	// What follows belongs to the goroutine of Run.
+	// What follows belongs to the goroutine of Run. watcher is nil while the system gives none.
 	watcher *fsnotify.Watcher
-	// watched are the directories that are watched.
-	watched map[string]bool
+	// watched are the directories that are watched, and unwatched those that cannot be.
+	watched, unwatched map[string]bool
 	// links are the names in watched directories that lead to the root: a symbolic link among them may be swapped.
 	links  map[string]bool
 	reader *reader
@@ -33,27 +36,36 @@ func New(config Config) *Source {
 	if config.Logger == nil {
 		config.Logger = slog.Default()
 	}
-	return &Source{config: config}
+	return &Source{config: config, newWatcher: fsnotify.NewWatcher}
 }
 
 // Run reads the directory, calls OnState, and follows changes until the context
 // ends, which it returns as nil. Any other end is an error: the directory cannot be
-// read at first, or the system does not notify of changes at all.
+// read at first.
 func (s *Source) Run(ctx context.Context) error {
-	watcher, err := fsnotify.NewWatcher()
-	if err != nil {
-		return fmt.Errorf("asking the system to notify of file changes: %w", err)
+	s.watched, s.unwatched, s.links = map[string]bool{}, map[string]bool{}, map[string]bool{}
+	if err := s.notify(); err != nil {
+		s.config.Logger.Warn("The system does not notify of file changes; everything is looked at again and again instead",
+			"interval", s.interval(), "error", err, "remedy", "raise fs.inotify.max_user_instances")
 	}
-	defer func() { _ = watcher.Close() }() // there is nobody left to tell
-	s.watcher, s.watched, s.links = watcher, map[string]bool{}, map[string]bool{}
+	defer func() {
+		if s.watcher != nil {
+			_ = s.watcher.Close() // there is nobody left to tell
+		}
+	}()
 	s.reader = newReader([]string{s.config.Directory}, s.config.Options, s.watch)
 	s.watchLinks()
 	if err := s.refresh(true, map[string]bool{}); err != nil {
 		return err
 	}
-	rescan := time.NewTicker(s.config.Rescan)
+	interval := s.interval()
+	rescan := time.NewTicker(interval)
 	defer rescan.Stop()
 	for {
+		if now := s.interval(); now != interval {
+			interval = now
+			rescan.Reset(interval)
+		}
 		if err := s.wait(ctx, rescan.C); err != nil {
 			return err
 		}
@@ -61,6 +73,38 @@ func (s *Source) Run(ctx context.Context) error {
 			return nil
 		}
 	}
+}
+
+// notify asks the system for notifications, unless it gives them.
+func (s *Source) notify() error {
+	if s.watcher != nil {
+		return nil
+	}
+	watcher, err := s.newWatcher()
+	if err != nil {
+		return fmt.Errorf("asking the system to notify of file changes: %w", err)
+	}
+	s.watcher = watcher
+	return nil
+}
+
+// blindRescan is how often everything is looked at again where the system does not notify of all changes.
+const blindRescan = 2 * time.Second
+
+// interval is how often everything is looked at again.
+func (s *Source) interval() time.Duration {
+	if s.watcher == nil || len(s.unwatched) > 0 {
+		return min(s.config.Rescan, blindRescan)
+	}
+	return s.config.Rescan
+}
+
+// notifications are never there while the system gives none.
+func (s *Source) notifications() (<-chan fsnotify.Event, <-chan error) {
+	if s.watcher == nil {
+		return nil, nil
+	}
+	return s.watcher.Events, s.watcher.Errors
 }
 
 // wait waits for one thing to happen, and refreshes.
@@ -72,23 +116,27 @@ func (s *Source) wait(ctx context.Context, rescan <-chan time.Time) error {
 		retry = timer.C
 	}
 	forced := map[string]bool{}
+	events, failures := s.notifications()
 	select {
 	case <-ctx.Done():
 		return nil
 	case <-rescan:
+		if s.watcher == nil && s.notify() == nil {
+			s.config.Logger.Info("The system notifies of file changes again")
+		}
 		s.unwatch()
 		s.watchLinks()
 		return s.refresh(true, forced)
 	case <-retry:
 		return s.refresh(false, forced)
-	case err := <-s.watcher.Errors:
+	case err := <-failures:
 		s.config.Logger.Warn("File notifications were lost; everything is read again", "error", err)
 		return s.refresh(true, forced)
-	case event := <-s.watcher.Events:
+	case event := <-events:
 		concerned, all := s.note(event, forced)
 		for more := true; more; {
 			select {
-			case event := <-s.watcher.Events:
+			case event := <-events:
 				c, a := s.note(event, forced)
 				concerned, all = concerned || c, all || a
 			default:
@@ -127,15 +175,19 @@ func (s *Source) refresh(all bool, forced map[string]bool) error {
 
 // watch has the system notify of changes in a directory. Where it refuses, the rescans find them.
 func (s *Source) watch(resolved string) {
-	if s.watched[resolved] {
+	if s.watched[resolved] || s.watcher == nil {
 		return
 	}
 	if err := s.watcher.Add(resolved); err != nil {
-		s.config.Logger.Warn("A directory cannot be watched; its changes are found when everything is looked at again",
-			"directory", resolved, "interval", s.config.Rescan, "error", err)
+		if !s.unwatched[resolved] {
+			s.unwatched[resolved] = true
+			s.config.Logger.Warn("A directory cannot be watched; its changes are found when everything is looked at again",
+				"directory", resolved, "interval", s.interval(), "error", err, "remedy", "raise fs.inotify.max_user_watches")
+		}
 		return
 	}
 	s.watched[resolved] = true
+	delete(s.unwatched, resolved)
 }
 
 // unwatchBelow lets go of what was a directory of that name: where it was moved, its watches would go on, under the old names.
@@ -164,6 +216,7 @@ func (s *Source) unwatch() {
 			s.forget(resolved)
 		}
 	}
+	maps.DeleteFunc(s.unwatched, func(resolved string, _ bool) bool { return !wanted[resolved] })
 }
 
 // watchLinks watches what leads to the root: the directory that it is in, and that of each symbolic link on the way.

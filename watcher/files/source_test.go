@@ -2,6 +2,7 @@ package files
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -9,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/fsnotify/fsnotify"
 	"github.com/stretchr/testify/require"
 )
 
@@ -31,13 +33,17 @@ func follow(t *testing.T, dir string, change ...func(*Config)) *follower {
 	for _, c := range change {
 		c(&config)
 	}
-	source, done := New(config), make(chan error, 1)
-	go func() { done <- source.Run(ctx) }()
-	t.Cleanup(func() {
-		cancel()
-		require.NoError(t, <-done)
-	})
+	f.run(ctx, cancel, New(config))
 	return f
+}
+
+func (f *follower) run(ctx context.Context, cancel context.CancelFunc, source *Source) {
+	done := make(chan error, 1)
+	go func() { done <- source.Run(ctx) }()
+	f.t.Cleanup(func() {
+		cancel()
+		require.NoError(f.t, <-done)
+	})
 }
 
 // until waits for a State for which a condition holds.
@@ -324,6 +330,30 @@ func TestRescanFindsWhatNobodyNotifiedOf(t *testing.T) {
 	f.untilWeight(10)
 	write(t, f.path("a.yaml"), tunnel("a", "11"))
 	f.untilWeight(11)
+}
+
+// TestFollowsWithoutNotifications has the system give none at first: a machine has only so many, and other programs may have them all.
+func TestFollowsWithoutNotifications(t *testing.T) {
+	f := &follower{t: t, dir: directory(t, map[string]string{"a.yaml": tunnel("a", "10")}), states: make(chan State, 1000)}
+	source := New(Config{Directory: f.dir, Rescan: time.Hour, OnState: func(s State) { f.states <- s }})
+	refused, given := 0, make(chan struct{})
+	source.newWatcher = func() (*fsnotify.Watcher, error) {
+		if refused++; refused <= 2 {
+			return nil, errors.New("too many open files")
+		}
+		close(given)
+		return fsnotify.NewWatcher()
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	f.run(ctx, cancel, source)
+	f.untilWeight(10)
+	write(t, f.path("a.yaml"), tunnel("a", "11"))
+	f.untilWeight(11)
+	<-given
+	write(t, f.path("a.yaml"), tunnel("a", "12"))
+	f.untilWeight(12)
+	write(t, f.path("a.yaml"), tunnel("a", "13"))
+	f.untilWeight(13)
 }
 
 func TestRunOfADirectoryThatIsNotThere(t *testing.T) {
