@@ -91,7 +91,7 @@ func TestReaderSeesEachChange(t *testing.T) {
 	if c, problems := load("token: " + ending); c == nil || problems > 0 {
 		t.Errorf("before its end: %v, %d Problems", c, problems)
 	}
-	time.Sleep(time.Until(soon.Add(50 * time.Millisecond)))
+	<-time.After(time.Until(soon) + 50*time.Millisecond)
 	if c, problems := load(""); c != nil || problems == 0 {
 		t.Errorf("after its end: %v, %d Problems", c, problems)
 	}
