@@ -29,6 +29,9 @@ const (
 	silentAfter = 1750 * time.Millisecond
 )
 
+// keepAlive finds a machine that has gone after some 11 s, where a proxy speaks HTTP/1 only and there are no pings.
+var keepAlive = net.KeepAliveConfig{Enable: true, Idle: 5 * time.Second, Interval: 2 * time.Second, Count: 3}
+
 const protobuf = "application/vnd.kubernetes.protobuf"
 
 var (
@@ -120,7 +123,7 @@ func (c *Client) silence(now time.Time) time.Duration {
 }
 
 func (c *Client) dial(ctx context.Context, network, address string) (net.Conn, error) {
-	conn, err := (&net.Dialer{Timeout: dialTimeout, KeepAlive: 15 * time.Second}).DialContext(ctx, network, address)
+	conn, err := (&net.Dialer{Timeout: dialTimeout, KeepAliveConfig: keepAlive}).DialContext(ctx, network, address)
 	if err != nil {
 		return nil, err
 	}
