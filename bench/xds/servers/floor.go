@@ -20,8 +20,12 @@ type floor struct {
 	// everything is for delta, world for the state of the world.
 	everything, world []byte
 
+	// byTurns has each stream wait for the acknowledgement of one publication before it is sent the latest.
+	byTurns bool
+
 	mu      sync.Mutex
 	streams map[chan []byte]bool
+	turns   map[*turn]bool
 	// last is the last publication: a stream that comes later gets it too.
 	last []byte
 }
@@ -32,7 +36,7 @@ const queued = 16
 // receiveWindow is podway's.
 const receiveWindow = 256 << 10
 
-func startFloor(listener net.Listener, names []string) (*System, error) {
+func startFloor(listener net.Listener, names []string, byTurns bool) (*System, error) {
 	m := &discoveryv3.DeltaDiscoveryResponse{TypeUrl: resource.EndpointType, Nonce: "first"}
 	w := &discoveryv3.DiscoveryResponse{TypeUrl: resource.EndpointType, Nonce: "first", VersionInfo: "0123456789abcdef"}
 	for _, name := range names {
@@ -51,7 +55,7 @@ func startFloor(listener net.Listener, names []string) (*System, error) {
 	if err != nil {
 		return nil, err
 	}
-	f := &floor{everything: everything, world: world, streams: map[chan []byte]bool{}}
+	f := &floor{everything: everything, world: world, byTurns: byTurns, streams: map[chan []byte]bool{}, turns: map[*turn]bool{}}
 	server := grpc.NewServer(grpc.ForceServerCodecV2(raw.Codec{}),
 		grpc.StaticStreamWindowSize(receiveWindow), grpc.StaticConnWindowSize(receiveWindow), grpc.UnknownServiceHandler(func(_ any, stream grpc.ServerStream) error {
 			return f.serve(stream)
@@ -72,6 +76,9 @@ func (f *floor) serve(stream grpc.ServerStream) error {
 		first = nil
 	}
 	request = nil
+	if f.byTurns {
+		return f.serveByTurns(stream, first)
+	}
 	queue := make(chan []byte, queued)
 	f.mu.Lock()
 	f.streams[queue] = true
@@ -151,6 +158,10 @@ func (f *floor) publish(cluster, seed int) error {
 	f.last = response
 	for queue := range f.streams {
 		queue <- response
+	}
+	for turn := range f.turns {
+		turn.latest.Store(&response)
+		turn.poke()
 	}
 	return nil
 }

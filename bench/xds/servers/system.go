@@ -19,9 +19,11 @@ const Gateway = "edge/public"
 
 // Kinds of servers.
 const (
-	Floor       = "floor"
-	Podway      = "podway"
-	LinearCache = "linear"
+	Floor = "floor"
+	// FloorByTurns sends a stream one publication at a time, as LinearCache and podway do: the latest.
+	FloorByTurns = "floor by turns"
+	Podway       = "podway"
+	LinearCache  = "linear"
 )
 
 // System is a server under test, listening.
@@ -42,13 +44,15 @@ func Start(kind string, clusters int) (*System, error) {
 	all := Names(clusters)
 	switch kind {
 	case Floor:
-		return startFloor(listener, all)
+		return startFloor(listener, all, false)
+	case FloorByTurns:
+		return startFloor(listener, all, true)
 	case Podway:
 		return startPodway(listener, all), nil
 	case LinearCache:
 		return startLinear(listener, all), nil
 	}
-	return nil, fmt.Errorf("no server is called %q: use %s, %s or %s", kind, Floor, Podway, LinearCache)
+	return nil, fmt.Errorf("no server is called %q: use %s, %s, %s or %s", kind, Floor, FloorByTurns, Podway, LinearCache)
 }
 
 // Names are those of the first clusters.
