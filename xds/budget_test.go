@@ -3,6 +3,7 @@ package xds
 import (
 	"fmt"
 	"io"
+	"strings"
 	"testing"
 	"time"
 
@@ -79,6 +80,44 @@ func TestSotWUnknownNamesOfAPeerAreBounded(t *testing.T) {
 	second := w.sotw()
 	second.subscribe(endpointType, unheard("second", 60)...)
 	w.refusedForNames(registry, second.ends())
+}
+
+// forgetRemoved has the Gateway's view forget the names that it had, as it does once there are many.
+func (w *world) forgetRemoved(typeURL string) {
+	w.server.mu.Lock()
+	defer w.server.mu.Unlock()
+	v := w.server.views[gateway]
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	c := v.types[typeURL]
+	for name := range c.spans {
+		if c.records[name] == nil {
+			delete(c.spans, name)
+		}
+	}
+}
+
+func TestSotWACKThatRepeatsItsNamesIsNotRefusedForThem(t *testing.T) {
+	config, registry := budget(10_000)
+	names := unheard(strings.Repeat("x", 200), 30)
+	var resources []*api.Resource
+	for _, name := range names {
+		resources = append(resources, endpoints(name, 1))
+	}
+	w := newWorld(t, config, fenced(resources...)...)
+	c := w.sotw()
+	c.subscribe(endpointType, names...)
+	last := c.want(endpointType, names...)
+	other := w.delta()
+	other.subscribe(endpointType, unheard("other", 20)...)
+	other.want(endpointType, minus(unheard("other", 20))...)
+	w.set(fenced()...)
+	c.quiet()
+	w.forgetRemoved(endpointType)
+	c.ack(last)
+	c.quiet()
+	c.subscribe(endpointType, append(names, "new")...)
+	w.refusedForNames(registry, c.ends())
 }
 
 func TestUnknownNamesAddedOneByOneAreBoundedToo(t *testing.T) {

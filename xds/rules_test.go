@@ -117,7 +117,7 @@ var rules = []rule{
 			"NamesThatTheViewHasOrHadLatelyAreFree", "UnknownVersionsThatAClientClaimsAreChargedUntilItTakesTheirRemoval",
 			"AnAbsentNameIsNotRememberedBesideItsSubscription", "UnknownNamesAreChargedToEachStreamUntilItReadsOfThem",
 		},
-		[]string{"SotWUnknownNamesOfAPeerAreBounded"},
+		[]string{"SotWUnknownNamesOfAPeerAreBounded", "SotWACKThatRepeatsItsNamesIsNotRefusedForThem"},
 	},
 	{
 		"A client that floods its stream with requests is read from later, and not refused",
