@@ -31,7 +31,7 @@ func (d *delta) receive() (request, error) {
 		return request{}, err
 	}
 	return request{
-		typeURL: typeURL, node: m.GetNode(), nonce: m.GetResponseNonce(),
+		whole: m, typeURL: typeURL, node: m.GetNode(), nonce: m.GetResponseNonce(),
 		rejected: m.GetErrorDetail() != nil, message: heard(m.GetErrorDetail().GetMessage()),
 		subscribe: m.GetResourceNamesSubscribe(), unsubscribe: m.GetResourceNamesUnsubscribe(),
 		initial: m.GetInitialResourceVersions(),

@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"sync"
 
+	"golang.org/x/sync/semaphore"
 	"golang.org/x/time/rate"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/peer"
@@ -35,6 +36,8 @@ type caller struct {
 	// nameBytes is what the names of its streams cost, see tab; sets are those that count among them.
 	nameBytes int
 	sets      map[*nameSet]heldSet
+	// intake has room for requests that are on their way, in bytes.
+	intake *semaphore.Weighted
 }
 
 func newDoorman(limits Limits) *doorman {
@@ -89,7 +92,10 @@ func (d *doorman) caller(key callerKey) *caller {
 	c := d.callers[key]
 	if c == nil {
 		d.sweep()
-		c = &caller{bucket: rate.NewLimiter(rate.Limit(d.limits.StreamRatePerPeer), d.limits.StreamBurstPerPeer)}
+		c = &caller{
+			bucket: rate.NewLimiter(rate.Limit(d.limits.StreamRatePerPeer), d.limits.StreamBurstPerPeer),
+			intake: semaphore.NewWeighted(int64(d.limits.MaxIntakeBytesPerPeer)),
+		}
 		d.callers[key] = c
 	}
 	return c
@@ -101,7 +107,8 @@ func (d *doorman) sweep() {
 		return
 	}
 	for key, c := range d.callers {
-		if c.streams == 0 && c.bucket.Tokens() >= float64(d.limits.StreamBurstPerPeer) {
+		idle := c.streams == 0 && c.bucket.Tokens() >= float64(d.limits.StreamBurstPerPeer)
+		if idle && c.intake.TryAcquire(int64(d.limits.MaxIntakeBytesPerPeer)) {
 			delete(d.callers, key)
 		}
 	}

@@ -46,6 +46,9 @@ type Limits struct {
 	// all its streams, in bytes of memory: 256 MiB, of which a name takes about 120, and one that the client says it has, 400 until
 	// it acknowledges the removal. A set of names that its streams share counts once.
 	MaxUnknownBytesPerPeer int
+	// MaxIntakeBytesPerPeer is how much of requests that are on their way in podway keeps for one client address, and for one identity, in
+	// bytes: 256 MiB. What is larger than 64 KiB waits until it finds room; a smaller request needs none.
+	MaxIntakeBytesPerPeer int
 	// RequestRate is how many requests of a stream are read in a second, after a burst of RequestBurst: 1,000 and 10,000. Each 256 names in one
 	// count as one more. A client that sends more is not refused, but waits.
 	RequestRate  float64
@@ -75,6 +78,7 @@ func (l Limits) withDefaults() Limits {
 		{&l.MaxNameBytes, 1024},
 		{&l.MaxSubscriptionBytes, 8 << 20},
 		{&l.MaxUnknownBytesPerPeer, 256 << 20},
+		{&l.MaxIntakeBytesPerPeer, 256 << 20},
 		{&l.RequestBurst, 10_000},
 		{&l.MaxResponseBytes, 2 << 20},
 		{&l.WindowResponses, 64},

@@ -32,7 +32,7 @@ func (w *stateOfTheWorld) receive() (request, error) {
 		return request{}, err
 	}
 	return request{
-		typeURL: typeURL, node: m.GetNode(), nonce: m.GetResponseNonce(),
+		whole: m, typeURL: typeURL, node: m.GetNode(), nonce: m.GetResponseNonce(),
 		rejected: m.GetErrorDetail() != nil, message: heard(m.GetErrorDetail().GetMessage()),
 		names: m.GetResourceNames(), version: m.GetVersionInfo(),
 	}, nil
