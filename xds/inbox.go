@@ -38,11 +38,12 @@ func (in *inbox) receive(ctx context.Context, v variant) {
 		in.failed <- err
 		return
 	}
+	names := first.count()
 	in.first <- first
 	select {
 	case <-ctx.Done():
 	case st := <-in.stream:
-		for err == nil {
+		for err = in.pause(ctx, names); err == nil; {
 			var r request
 			if r, err = v.receive(); err == nil {
 				err = st.take(ctx, r)

@@ -53,6 +53,10 @@ type Limits struct {
 	// count as one more. A client that sends more is not refused, but waits.
 	RequestRate  float64
 	RequestBurst int
+	// RequestRatePerPeer and RequestBurstPerPeer are the same for all streams of one address, and of one identity, which a thousand Envoys may
+	// share: 20 times as many.
+	RequestRatePerPeer  float64
+	RequestBurstPerPeer int
 	// MaxResponseBytes is where a response is split, below the 4 MiB that many clients accept: 2 MiB. One resource is
 	// never split, nor are SotW answers of clusters and listeners, which must be complete.
 	MaxResponseBytes int
@@ -61,6 +65,9 @@ type Limits struct {
 	WindowResponses int
 	WindowBytes     int
 }
+
+// peerShare is how many streams of one peer may send as much at a time as one alone may.
+const peerShare = 20
 
 // maxTypes is how many types a stream may ask for: more than Envoy has.
 const maxTypes = 32
@@ -88,6 +95,9 @@ func (l Limits) withDefaults() Limits {
 			*f.field = f.preset
 		}
 	}
+	if l.RequestBurstPerPeer <= 0 {
+		l.RequestBurstPerPeer = peerShare * l.RequestBurst
+	}
 	if l.PingInterval <= 0 {
 		l.PingInterval = DefaultPingInterval
 	}
@@ -106,6 +116,9 @@ func (l Limits) withRates() Limits {
 	}
 	if l.RequestRate <= 0 {
 		l.RequestRate = 1000
+	}
+	if l.RequestRatePerPeer <= 0 {
+		l.RequestRatePerPeer = peerShare * l.RequestRate
 	}
 	if l.StreamRatePerPeer <= 0 {
 		l.StreamRatePerPeer = l.StreamRate / 5

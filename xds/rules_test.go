@@ -129,7 +129,10 @@ var rules = []rule{
 	},
 	{
 		"A client that floods its stream with requests is read from later, and not refused",
-		[]string{"DeltaFloodIsReadLaterAndNotRefused", "RequestWithManyNamesCountsAsSeveral"},
+		[]string{
+			"DeltaFloodIsReadLaterAndNotRefused", "RequestWithManyNamesCountsAsSeveral", "FloodOnManyStreamsOfAPeerIsReadLaterAndNotRefused",
+			"HerdThatReconnectsIsNotReadLater",
+		},
 		[]string{"SotWFloodIsReadLaterAndNotRefused"},
 	},
 	{

@@ -186,7 +186,7 @@ func (s *Server) serve(ctx context.Context, v variant) error {
 	defer leave()
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	in := newInbox(ctx, v, newReader(s.config.Limits), intakeOf(ctx))
+	in := newInbox(ctx, v, newReader(s.config.Limits, s.doorman.requestsOf(who.keys())), intakeOf(ctx))
 	first, err := in.wait(ctx, s.down)
 	if err != nil {
 		return s.ended(err, nil)
