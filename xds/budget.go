@@ -1,6 +1,8 @@
 package xds
 
 import (
+	"slices"
+
 	"google.golang.org/grpc/codes"
 )
 
@@ -104,6 +106,11 @@ func (s *stream) claimsCost(st *typeState) int {
 		}
 	}
 	return cost
+}
+
+// costs is true where one of the names does. The view is locked.
+func (s *stream) costs(st *typeState, names []string) bool {
+	return slices.ContainsFunc(names, func(name string) bool { return name != wildcardName && s.view.costOf(st.url, name) > 0 })
 }
 
 // costOf is 0 for a name that the view has, or had lately. The view is locked.

@@ -22,6 +22,7 @@ func onTheClock(t *testing.T, config Config, resources []*api.Resource, test fun
 		memory := bufconn.Listen(1 << 20)
 		w := newWorldOn(t, memory, config)
 		w.address = "passthrough:///memory"
+		w.connect = memory.Dial
 		w.dialer = grpc.WithContextDialer(func(ctx context.Context, _ string) (net.Conn, error) { return memory.DialContext(ctx) })
 		w.set(resources...)
 		test(w)

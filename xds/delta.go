@@ -31,17 +31,17 @@ func (d *delta) receive() (request, error) {
 		return request{}, err
 	}
 	return request{
-		typeURL: typeURL, node: m.GetNode(), nonce: m.GetResponseNonce(),
+		whole: m, typeURL: typeURL, node: m.GetNode(), nonce: m.GetResponseNonce(),
 		rejected: m.GetErrorDetail() != nil, message: heard(m.GetErrorDetail().GetMessage()),
 		subscribe: m.GetResourceNamesSubscribe(), unsubscribe: m.GetResourceNamesUnsubscribe(),
 		initial: m.GetInitialResourceVersions(),
 	}, nil
 }
 
-func (d *delta) accept(s *stream, st *typeState, r request) {
+func (d *delta) accept(s *stream, st *typeState, r request) (asked []string) {
 	if !st.begun {
 		d.begin(st, r)
-		return
+		return r.subscribe
 	}
 	s.answered(st, r)
 	// Changes of the subscription count whatever the nonce: they are not repeated. The wildcard comes first: of a name that is let go of while
@@ -66,6 +66,7 @@ func (d *delta) accept(s *stream, st *typeState, r request) {
 			s.want(st, name)
 		}
 	}
+	return r.subscribe
 }
 
 func (d *delta) begin(st *typeState, r request) {

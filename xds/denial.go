@@ -38,6 +38,8 @@ const (
 	reasonBadCertificate   reason = "bad_certificate"
 	reasonNoTLS            reason = "no_tls"
 	reasonHandshake        reason = "handshake"
+	reasonRequestBytes     reason = "request_bytes_per_peer"
+	reasonSlowRequest      reason = "slow_request"
 )
 
 // denial is what is said to a client that may not have what it asks for.

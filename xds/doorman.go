@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"sync"
 
+	"golang.org/x/sync/semaphore"
 	"golang.org/x/time/rate"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/peer"
@@ -35,6 +36,10 @@ type caller struct {
 	// nameBytes is what the names of its streams cost, see tab; sets are those that count among them.
 	nameBytes int
 	sets      map[*nameSet]heldSet
+	// requests are those on all its streams, as they are read.
+	requests *rate.Limiter
+	// intake has room for requests that are on their way, in bytes.
+	intake *semaphore.Weighted
 }
 
 func newDoorman(limits Limits) *doorman {
@@ -89,23 +94,40 @@ func (d *doorman) caller(key callerKey) *caller {
 	c := d.callers[key]
 	if c == nil {
 		d.sweep()
-		c = &caller{bucket: rate.NewLimiter(rate.Limit(d.limits.StreamRatePerPeer), d.limits.StreamBurstPerPeer)}
+		c = &caller{
+			bucket:   rate.NewLimiter(rate.Limit(d.limits.StreamRatePerPeer), d.limits.StreamBurstPerPeer),
+			requests: rate.NewLimiter(rate.Limit(d.limits.RequestRatePerPeer), d.limits.RequestBurstPerPeer),
+			intake:   semaphore.NewWeighted(int64(d.limits.MaxIntakeBytesPerPeer)),
+		}
 		d.callers[key] = c
 	}
 	return c
 }
 
-// sweep forgets callers that have gone and that may open as many streams as a new one. d.mu is held.
+// sweep forgets callers that have gone and that may do as much as a new one. d.mu is held.
 func (d *doorman) sweep() {
 	if len(d.callers) < d.sweepAt {
 		return
 	}
 	for key, c := range d.callers {
-		if c.streams == 0 && c.bucket.Tokens() >= float64(d.limits.StreamBurstPerPeer) {
+		idle := c.streams == 0 && c.bucket.Tokens() >= float64(d.limits.StreamBurstPerPeer) &&
+			c.requests.Tokens() >= float64(d.limits.RequestBurstPerPeer)
+		if idle && c.intake.TryAcquire(int64(d.limits.MaxIntakeBytesPerPeer)) {
 			delete(d.callers, key)
 		}
 	}
 	d.sweepAt = max(sweepAbove, 2*len(d.callers))
+}
+
+// requestsOf are the buckets of a caller for requests.
+func (d *doorman) requestsOf(keys []callerKey) []*rate.Limiter {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	buckets := make([]*rate.Limiter, 0, len(keys)+1)
+	for _, key := range keys {
+		buckets = append(buckets, d.caller(key).requests)
+	}
+	return buckets
 }
 
 func (d *doorman) left(keys []callerKey) {

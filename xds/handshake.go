@@ -60,6 +60,7 @@ func (c *serverCredentials) trust(chain []*x509.Certificate) error {
 type clientInfo struct {
 	credentials.TLSInfo
 	identity identity
+	intake   *intake
 	// denial is why the connection stands for nobody. It is told on the streams, for a handshake could not say it in words.
 	denial *denial
 }
@@ -71,6 +72,7 @@ type handshaker struct {
 	metrics *metrics
 	notices *notices
 	log     *slog.Logger
+	server  *Server
 }
 
 func newHandshaker(s *Server) *handshaker {
@@ -82,7 +84,7 @@ func newHandshaker(s *Server) *handshaker {
 		return nil, errors.New("no certificate has been loaded yet")
 	}}
 	return &handshaker{
-		TransportCredentials: credentials.NewTLS(config), access: access, metrics: s.metrics, notices: &s.notices, log: s.log,
+		TransportCredentials: credentials.NewTLS(config), access: access, metrics: s.metrics, notices: &s.notices, log: s.log, server: s,
 	}
 }
 
@@ -108,14 +110,19 @@ func (h *handshaker) ServerHandshake(raw net.Conn) (net.Conn, credentials.AuthIn
 		_ = conn.Close()
 		return nil, nil, errors.New("the connection is no TLS")
 	}
-	client := &clientConn{Conn: conn, handshaker: h, chain: info.State.PeerCertificates}
-	client.watch(validUntil(info.State.VerifiedChains))
+	watched := &clientConn{Conn: conn, handshaker: h, chain: info.State.PeerCertificates}
+	watched.watch(validUntil(info.State.VerifiedChains))
 	if now := h.access.credentials.Load(); now != before {
-		client.recheck(now)
+		watched.recheck(now)
 	}
 	out := clientInfo{TLSInfo: info}
-	out.identity, out.denial = h.access.identities.of(client.chain[0])
-	return client, out, nil
+	out.identity, out.denial = h.access.identities.of(watched.chain[0])
+	who := client{address: hostOf(raw.RemoteAddr())}
+	if out.denial == nil {
+		who.identity = &out.identity
+	}
+	out.intake = h.server.newIntake(watched, who)
+	return out.intake, out, nil
 }
 
 func (h *handshaker) refused(address net.Addr, why reason, err error) {

@@ -19,11 +19,14 @@ type inbox struct {
 	first  chan request
 	failed chan error
 	stream chan *stream
+	intake *intake
 }
 
 // newInbox starts to receive.
-func newInbox(ctx context.Context, v variant, from reader) *inbox {
-	in := &inbox{reader: from, first: make(chan request, 1), stream: make(chan *stream, 1), failed: make(chan error, 1)}
+func newInbox(ctx context.Context, v variant, from reader, intake *intake) *inbox {
+	in := &inbox{
+		reader: from, first: make(chan request, 1), stream: make(chan *stream, 1), failed: make(chan error, 1), intake: intake,
+	}
 	go in.receive(ctx, v)
 	return in
 }
@@ -35,14 +38,16 @@ func (in *inbox) receive(ctx context.Context, v variant) {
 		in.failed <- err
 		return
 	}
+	names := first.count()
 	in.first <- first
 	select {
 	case <-ctx.Done():
 	case st := <-in.stream:
-		for err == nil {
+		for err = in.pause(ctx, names); err == nil; {
 			var r request
 			if r, err = v.receive(); err == nil {
 				err = st.take(ctx, r)
+				in.intake.took(r.whole)
 			}
 			if err == nil {
 				err = in.pause(ctx, r.count())

@@ -46,10 +46,17 @@ type Limits struct {
 	// all its streams, in bytes of memory: 256 MiB, of which a name takes about 120, and one that the client says it has, 400 until
 	// it acknowledges the removal. A set of names that its streams share counts once.
 	MaxUnknownBytesPerPeer int
+	// MaxIntakeBytesPerPeer is how much of requests that are on their way in podway keeps for one client address, and for one identity, in
+	// bytes: 256 MiB. What is larger than 64 KiB waits until it finds room; a smaller request needs none.
+	MaxIntakeBytesPerPeer int
 	// RequestRate is how many requests of a stream are read in a second, after a burst of RequestBurst: 1,000 and 10,000. Each 256 names in one
 	// count as one more. A client that sends more is not refused, but waits.
 	RequestRate  float64
 	RequestBurst int
+	// RequestRatePerPeer and RequestBurstPerPeer are the same for all streams of one address, and of one identity, which a thousand Envoys may
+	// share: 20 times as many.
+	RequestRatePerPeer  float64
+	RequestBurstPerPeer int
 	// MaxResponseBytes is where a response is split, below the 4 MiB that many clients accept: 2 MiB. One resource is
 	// never split, nor are SotW answers of clusters and listeners, which must be complete.
 	MaxResponseBytes int
@@ -58,6 +65,9 @@ type Limits struct {
 	WindowResponses int
 	WindowBytes     int
 }
+
+// peerShare is how many streams of one peer may send as much at a time as one alone may.
+const peerShare = 20
 
 // maxTypes is how many types a stream may ask for: more than Envoy has.
 const maxTypes = 32
@@ -75,6 +85,7 @@ func (l Limits) withDefaults() Limits {
 		{&l.MaxNameBytes, 1024},
 		{&l.MaxSubscriptionBytes, 8 << 20},
 		{&l.MaxUnknownBytesPerPeer, 256 << 20},
+		{&l.MaxIntakeBytesPerPeer, 256 << 20},
 		{&l.RequestBurst, 10_000},
 		{&l.MaxResponseBytes, 2 << 20},
 		{&l.WindowResponses, 64},
@@ -83,6 +94,9 @@ func (l Limits) withDefaults() Limits {
 		if *f.field <= 0 {
 			*f.field = f.preset
 		}
+	}
+	if l.RequestBurstPerPeer <= 0 {
+		l.RequestBurstPerPeer = peerShare * l.RequestBurst
 	}
 	if l.PingInterval <= 0 {
 		l.PingInterval = DefaultPingInterval
@@ -102,6 +116,9 @@ func (l Limits) withRates() Limits {
 	}
 	if l.RequestRate <= 0 {
 		l.RequestRate = 1000
+	}
+	if l.RequestRatePerPeer <= 0 {
+		l.RequestRatePerPeer = peerShare * l.RequestRate
 	}
 	if l.StreamRatePerPeer <= 0 {
 		l.StreamRatePerPeer = l.StreamRate / 5

@@ -14,7 +14,7 @@ type metrics struct {
 	streams prometheus.Gauge
 	unknown prometheus.Gauge
 	refused *prometheus.CounterVec
-	// refusedConnections and endedConnections are those of mTLS.
+	// refusedConnections are those of mTLS.
 	refusedConnections *prometheus.CounterVec
 	endedConnections   *prometheus.CounterVec
 
@@ -49,7 +49,7 @@ func newMetrics(registerer prometheus.Registerer) *metrics {
 		}, byReason)),
 		endedConnections: metric.Register(registerer, prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "podway_xds_ended_connections_total",
-			Help: "Connections to the xDS port that were closed because their client's certificate is no longer good, by reason.",
+			Help: "Connections to the xDS port that were closed because their client's certificate is no longer good, or because of its requests, by reason.",
 		}, byReason)),
 		pushes: metric.Register(registerer, prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "podway_xds_responses_total", Help: "Responses sent, by resource type.",

@@ -117,11 +117,22 @@ var rules = []rule{
 			"NamesThatTheViewHasOrHadLatelyAreFree", "UnknownVersionsThatAClientClaimsAreChargedUntilItTakesTheirRemoval",
 			"AnAbsentNameIsNotRememberedBesideItsSubscription", "UnknownNamesAreChargedToEachStreamUntilItReadsOfThem",
 		},
-		[]string{"SotWUnknownNamesOfAPeerAreBounded"},
+		[]string{"SotWUnknownNamesOfAPeerAreBounded", "SotWACKThatRepeatsItsNamesIsNotRefusedForThem"},
+	},
+	{
+		"What one peer has the server keep of requests that are not finished is bounded, and a herd with large requests is served in turn",
+		[]string{
+			"UnfinishedRequestsOfAPeerAreBounded", "LargeRequestWaitsForThoseThatAreNotFinishedAndTheirConnectionEnds",
+			"ConnectionOfARequestThatIsNotFinishedEnds", "HerdWithLargeRequestsIsServedInTurn",
+		},
+		only("the bound is the connection's, whatever is sent on it"),
 	},
 	{
 		"A client that floods its stream with requests is read from later, and not refused",
-		[]string{"DeltaFloodIsReadLaterAndNotRefused", "RequestWithManyNamesCountsAsSeveral"},
+		[]string{
+			"DeltaFloodIsReadLaterAndNotRefused", "RequestWithManyNamesCountsAsSeveral", "FloodOnManyStreamsOfAPeerIsReadLaterAndNotRefused",
+			"HerdThatReconnectsIsNotReadLater",
+		},
 		[]string{"SotWFloodIsReadLaterAndNotRefused"},
 	},
 	{

@@ -34,9 +34,11 @@ const (
 	minPing = 5 * time.Second
 	// maxIdle is how long a connection without a stream stays open.
 	maxIdle = 5 * time.Minute
-	// receiveWindow is how many bytes a client may send before they are read. A fixed one saves a ping for nearly every ACK, by which gRPC would
-	// otherwise measure how large it should be.
-	receiveWindow = 256 << 10
+	// receiveWindow is how many bytes a client may send on a stream before they are read, the least that gRPC allows; of a larger request, it is
+	// extended to that. A fixed one saves a ping for nearly every ACK, by which gRPC would otherwise measure how large it should be.
+	receiveWindow = 64 << 10
+	// connectionWindow is the same for a connection.
+	connectionWindow = 256 << 10
 	// streamsPerConnection bounds one connection; an Envoy needs one.
 	streamsPerConnection = 128
 	// maxHeaderBytes bounds the metadata of a call, of which podway needs none.
@@ -120,7 +122,7 @@ func (s *Server) options() []grpc.ServerOption {
 		grpc.ForceServerCodecV2(newCodec()),
 		grpc.ConnectionTimeout(handshakeBound),
 		grpc.MaxRecvMsgSize(limits.MaxRequestBytes),
-		grpc.StaticStreamWindowSize(receiveWindow), grpc.StaticConnWindowSize(receiveWindow),
+		grpc.StaticStreamWindowSize(receiveWindow), grpc.StaticConnWindowSize(connectionWindow),
 		grpc.MaxConcurrentStreams(streamsPerConnection),
 		grpc.MaxHeaderListSize(maxHeaderBytes),
 		grpc.StreamInterceptor(s.guardReflection),
@@ -129,9 +131,9 @@ func (s *Server) options() []grpc.ServerOption {
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: minPing, PermitWithoutStream: true}),
 	}
 	if s.config.Access != nil {
-		options = append(options, grpc.Creds(newHandshaker(s)))
+		return append(options, grpc.Creds(newHandshaker(s)))
 	}
-	return options
+	return append(options, grpc.Creds(newPlain(s)))
 }
 
 // shutdown closes the streams, spread over a time, and then whatever is left.
@@ -184,7 +186,7 @@ func (s *Server) serve(ctx context.Context, v variant) error {
 	defer leave()
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	in := newInbox(ctx, v, newReader(s.config.Limits))
+	in := newInbox(ctx, v, newReader(s.config.Limits, s.doorman.requestsOf(who.keys())), intakeOf(ctx))
 	first, err := in.wait(ctx, s.down)
 	if err != nil {
 		return s.ended(err, nil)

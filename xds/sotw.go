@@ -32,27 +32,27 @@ func (w *stateOfTheWorld) receive() (request, error) {
 		return request{}, err
 	}
 	return request{
-		typeURL: typeURL, node: m.GetNode(), nonce: m.GetResponseNonce(),
+		whole: m, typeURL: typeURL, node: m.GetNode(), nonce: m.GetResponseNonce(),
 		rejected: m.GetErrorDetail() != nil, message: heard(m.GetErrorDetail().GetMessage()),
 		names: m.GetResourceNames(), version: m.GetVersionInfo(),
 	}, nil
 }
 
-func (w *stateOfTheWorld) accept(s *stream, st *typeState, r request) {
+func (w *stateOfTheWorld) accept(s *stream, st *typeState, r request) (asked []string) {
 	if !st.begun {
 		st.begun = true
 		st.version = r.version[:min(len(r.version), maxVersionBytes)]
 		st.owesAnswer = isComplete(st.url)
 		w.subscribe(st, r.names)
-		return
+		return r.names
 	}
 	stale := st.nonce != "" && r.nonce != st.nonce
 	s.answered(st, r)
 	if stale {
 		// It was sent before the last answer arrived; the answer to that one is on its way, with the names as they are then.
-		return
+		return nil
 	}
-	w.resubscribe(s, st, r.names)
+	return w.resubscribe(s, st, r.names)
 }
 
 func (w *stateOfTheWorld) subscribe(st *typeState, names []string) {
@@ -67,11 +67,11 @@ func (w *stateOfTheWorld) subscribe(st *typeState, names []string) {
 	}
 }
 
-// resubscribe makes names all that the client wants. Names that are new get an answer; one that asks only for fewer
-// waits for none.
-func (w *stateOfTheWorld) resubscribe(s *stream, st *typeState, names []string) {
+// resubscribe makes names all that the client wants, and returns those that are new. They get an answer; a request that asks only
+// for fewer waits for none.
+func (w *stateOfTheWorld) resubscribe(s *stream, st *typeState, names []string) (asked []string) {
 	if len(names) == 0 && st.sub.legacy {
-		return
+		return nil
 	}
 	wanted := make(map[string]bool, len(names))
 	for _, name := range names {
@@ -107,11 +107,12 @@ func (w *stateOfTheWorld) resubscribe(s *stream, st *typeState, names []string) 
 			continue
 		}
 		s.want(st, name)
-		changed = true
+		asked = append(asked, name)
 	}
-	if changed && isComplete(st.url) {
+	if (changed || len(asked) > 0) && isComplete(st.url) {
 		st.owesAnswer = true
 	}
+	return asked
 }
 
 func (w *stateOfTheWorld) send(r *response) error {

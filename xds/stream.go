@@ -14,6 +14,7 @@ import (
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/proto"
 )
 
 // variant is the protocol of a stream: delta or SotW.
@@ -26,12 +27,15 @@ type variant interface {
 	receive() (request, error)
 	// send blocks until the response has been handed to the transport.
 	send(*response) error
-	// accept takes a request in. Stream and view are locked.
-	accept(*stream, *typeState, request)
+	// accept takes a request in, and returns the names that it asks for: those that a SotW client only repeats are not among them. Stream and
+	// view are locked.
+	accept(*stream, *typeState, request) (asked []string)
 }
 
 // request is what any variant asks, in its own fields.
 type request struct {
+	// whole is the message.
+	whole   proto.Message
 	typeURL string
 	node    *corev3.Node
 	nonce   string
@@ -111,6 +115,7 @@ func (s *stream) run(ctx context.Context, first request, in *inbox) error {
 	if err := s.take(ctx, first); err != nil {
 		return err
 	}
+	in.intake.took(first.whole)
 	in.stream <- s
 	stop := context.AfterFunc(ctx, func() { s.end(ctx.Err()) })
 	defer stop()
@@ -191,7 +196,7 @@ func (s *stream) accept(r request) (rejections []Rejection, owes bool, err error
 		return nil, false, err
 	}
 	s.returning = s.returning || !st.begun && (len(r.initial) > 0 || r.version != "")
-	s.variant.accept(s, st, r)
+	asked := s.variant.accept(s, st, r)
 	st.sub.fold(&s.server.names)
 	rejections, s.rejections = s.rejections, nil
 	if r.count() > 0 {
@@ -200,8 +205,8 @@ func (s *stream) accept(r request) (rejections []Rejection, owes bool, err error
 	if err := s.checkSubscriptions(st); err != nil {
 		return rejections, false, err
 	}
-	// An ACK asks for nothing: it is not refused for what was owed before, and is still being sent.
-	if refused := s.pay(); refused != nil && r.count() > 0 {
+	// What asks for nothing that costs is not refused for what was asked before: a SotW client repeats its names with each ACK.
+	if refused := s.pay(); refused != nil && (len(r.initial) > 0 || s.costs(st, asked)) {
 		return rejections, false, refused
 	}
 	return rejections, s.mayOwe(), nil

@@ -43,6 +43,7 @@ type world struct {
 	address string
 	// dialer reaches a server that is not on the network.
 	dialer   grpc.DialOption
+	connect  func() (net.Conn, error)
 	stop     func()
 	mu       sync.Mutex
 	rejected []Rejection
@@ -82,6 +83,7 @@ func newWorldOn(t *testing.T, listener net.Listener, config Config) *world {
 	}
 	w.server = New(config)
 	w.address = listener.Addr().String()
+	w.connect = func() (net.Conn, error) { return net.Dial("tcp", w.address) }
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- w.server.Run(ctx, listener) }()

@@ -1,0 +1,289 @@
+package xds
+
+import (
+	"context"
+	"encoding/binary"
+	"fmt"
+	"net"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/net/http2"
+	"golang.org/x/sync/semaphore"
+	"google.golang.org/protobuf/proto"
+)
+
+const (
+	// intakeBound is how long a large request may wait until its peer has room for it. The connection stands still meanwhile: a client of which
+	// a ping is not answered in time for it connects anew.
+	intakeBound = 10 * time.Second
+	// requestBound is how long a large request may take to arrive.
+	requestBound = time.Minute
+	// messageHeadBytes is what gRPC puts before each message: whether it is compressed, and its length in 4 bytes.
+	messageHeadBytes = 5
+	// maxWatched is how many streams of a connection are watched: more than gRPC lets it have at a time, for those that it refuses.
+	maxWatched = 8 * streamsPerConnection
+)
+
+// intake bounds what a peer has podway keep of requests that are on their way in. gRPC extends a stream's window by the length of a message as
+// soon as that is told, so that a client could leave a nearly whole request of the largest size on each of its streams. So the intake reads
+// along on a connection: a request that is larger than receiveWindow must find room in its peer's budget before the rest of it is read, and
+// gives it back once it has been taken in.
+type intake struct {
+	net.Conn
+	server *Server
+	peer   client
+	ctx    context.Context
+	cancel context.CancelFunc
+	// One goroutine of gRPC reads, and one writes.
+	received, sent frames
+	// whole is how many requests have arrived and were not taken in yet.
+	whole atomic.Int64
+
+	mu      sync.Mutex
+	streams map[uint32]*arrival
+	// budgets are those of the peer, once they are needed.
+	budgets []*semaphore.Weighted
+	failed  error
+}
+
+// arrival is what arrives on a stream.
+type arrival struct {
+	head [messageHeadBytes]byte
+	have int
+	// left is how much of the message is to come, and held, what it has of the peer's budget.
+	left, held int
+	compressed bool
+	timer      *time.Timer
+	// whole are the sizes of requests that have arrived and were not taken in yet.
+	whole []int
+	gone  bool
+}
+
+// newIntake watches over a connection.
+func (s *Server) newIntake(conn net.Conn, who client) *intake {
+	in := &intake{
+		Conn: conn, server: s, peer: who, streams: map[uint32]*arrival{},
+		received: frames{skip: len(http2.ClientPreface)},
+	}
+	in.ctx, in.cancel = context.WithCancel(context.Background())
+	return in
+}
+
+// Read reads what the client sends. It waits while the peer has no room for a request that begins in it.
+func (in *intake) Read(p []byte) (int, error) {
+	n, err := in.Conn.Read(p)
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	in.received.take(p[:n], in.opened, in.arrived)
+	if in.failed != nil {
+		return 0, in.failed
+	}
+	return n, err
+}
+
+// Write sends what podway answers.
+func (in *intake) Write(p []byte) (int, error) {
+	n, err := in.Conn.Write(p)
+	in.sent.take(p[:n], in.closed, func(uint32, []byte) {})
+	return n, err
+}
+
+// Close ends the connection, and gives back all that it has.
+func (in *intake) Close() error {
+	in.cancel()
+	in.mu.Lock()
+	for id := range in.streams {
+		in.forget(id)
+	}
+	in.mu.Unlock()
+	return in.Conn.Close()
+}
+
+// opened notes a stream that the client opens or resets. in.mu is held.
+func (in *intake) opened(head frameHead) {
+	switch head.kind {
+	case http2.FrameHeaders:
+		if in.streams[head.stream] == nil {
+			in.streams[head.stream] = &arrival{}
+		}
+		if len(in.streams) > maxWatched {
+			in.fail(reasonMaxStreamsPerPeer, fmt.Errorf("more than %d streams were opened on one connection", maxWatched))
+		}
+	case http2.FrameRSTStream:
+		in.forget(head.stream)
+	}
+}
+
+// closed notes a stream that podway ends: gRPC has let go of what arrived on it.
+func (in *intake) closed(head frameHead) {
+	ends := head.kind == http2.FrameHeaders && head.flags.Has(http2.FlagHeadersEndStream)
+	if ends || head.kind == http2.FrameRSTStream {
+		in.mu.Lock()
+		defer in.mu.Unlock()
+		in.forget(head.stream)
+	}
+}
+
+// forget gives back what a stream has. in.mu is held.
+func (in *intake) forget(id uint32) {
+	a := in.streams[id]
+	if a == nil {
+		return
+	}
+	delete(in.streams, id)
+	a.gone = true
+	if a.held > 0 {
+		a.timer.Stop()
+		in.giveBack(a.held)
+	}
+	for _, size := range a.whole {
+		in.giveBack(size)
+		in.whole.Add(-1)
+	}
+	a.held, a.whole = 0, nil
+}
+
+// arrived follows the messages of a stream. in.mu is held, but for the time that a message waits.
+func (in *intake) arrived(id uint32, p []byte) {
+	a := in.streams[id]
+	if a == nil {
+		return // it has ended
+	}
+	for len(p) > 0 && in.failed == nil {
+		if a.left > 0 {
+			n := min(a.left, len(p))
+			a.left, p = a.left-n, p[n:]
+			if a.left == 0 {
+				in.complete(a)
+			}
+			continue
+		}
+		n := copy(a.head[a.have:], p)
+		a.have, p = a.have+n, p[n:]
+		if a.have == messageHeadBytes {
+			a.have, a.left = 0, int(binary.BigEndian.Uint32(a.head[1:]))
+			a.compressed = a.head[0] != 0
+			in.begin(a)
+		}
+	}
+}
+
+// begin finds room for a message. One that is too large is refused by gRPC, and a small one fits into the window that a stream has anyway.
+func (in *intake) begin(a *arrival) {
+	if a.left <= receiveWindow || a.left > in.server.config.Limits.MaxRequestBytes {
+		return
+	}
+	size := a.left
+	if in.budgets == nil {
+		in.budgets = in.server.doorman.intakes(in.peer.keys())
+	}
+	in.mu.Unlock()
+	err := in.reserve(size)
+	in.mu.Lock()
+	switch {
+	case err != nil:
+		in.fail(reasonRequestBytes, err)
+	case a.gone:
+		in.giveBack(size)
+	default:
+		a.held = size
+		a.timer = time.AfterFunc(requestBound, func() { in.late(a, size) })
+	}
+}
+
+// complete notes that a message has arrived. Of a compressed one podway does not learn later how large it was.
+func (in *intake) complete(a *arrival) {
+	if a.held == 0 {
+		return
+	}
+	a.timer.Stop()
+	if a.compressed {
+		in.giveBack(a.held)
+	} else {
+		a.whole = append(a.whole, a.held)
+		in.whole.Add(1)
+	}
+	a.held = 0
+}
+
+// late ends the connection of a client that does not finish its request.
+func (in *intake) late(a *arrival, size int) {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	if a.held > 0 && !a.gone {
+		in.fail(reasonSlowRequest, fmt.Errorf("a request of %d bytes did not arrive within %s", size, requestBound))
+		_ = in.Conn.Close()
+	}
+}
+
+// fail has the connection end. in.mu is held.
+func (in *intake) fail(why reason, err error) {
+	if in.failed != nil || in.ctx.Err() != nil {
+		return // it ends already
+	}
+	in.failed = err
+	s := in.server
+	s.metrics.endedConnections.WithLabelValues(string(why)).Inc()
+	if s.notices.first(string(why)+" "+in.peer.address, time.Now()) {
+		s.log.Warn("A connection was closed", "peer", in.peer.address, "reason", why, "error", err)
+	}
+}
+
+// took gives back what a request had that has been taken in. A nil intake is allowed.
+func (in *intake) took(request proto.Message) {
+	if in == nil || request == nil || in.whole.Load() == 0 {
+		return
+	}
+	size := proto.Size(request)
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	for _, a := range in.streams {
+		if i := slices.Index(a.whole, size); i >= 0 {
+			a.whole = slices.Delete(a.whole, i, i+1)
+			in.giveBack(size)
+			in.whole.Add(-1)
+			return
+		}
+	}
+}
+
+// reserve waits until there is room for a request in each of the peer's budgets.
+func (in *intake) reserve(size int) error {
+	ctx, cancel := context.WithTimeout(in.ctx, intakeBound)
+	defer cancel()
+	for i, budget := range in.budgets {
+		if err := budget.Acquire(ctx, in.weigh(size)); err != nil {
+			in.release(in.budgets[:i], size)
+			return fmt.Errorf("a request of %d bytes found no room within %s beside those that are on their way; one %s has %d bytes for them",
+				size, intakeBound, in.peer.keys()[i].kind, in.server.config.Limits.MaxIntakeBytesPerPeer)
+		}
+	}
+	return nil
+}
+
+func (in *intake) giveBack(size int) { in.release(in.budgets, size) }
+
+func (in *intake) release(budgets []*semaphore.Weighted, size int) {
+	for _, budget := range budgets {
+		budget.Release(in.weigh(size))
+	}
+}
+
+// weigh is what a request takes of a budget: it may be larger than that.
+func (in *intake) weigh(size int) int64 {
+	return int64(min(size, in.server.config.Limits.MaxIntakeBytesPerPeer))
+}
+
+// intakes are the budgets of a caller for requests that are on their way.
+func (d *doorman) intakes(keys []callerKey) []*semaphore.Weighted {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	budgets := make([]*semaphore.Weighted, len(keys))
+	for i, key := range keys {
+		budgets[i] = d.caller(key).intake
+	}
+	return budgets
+}
