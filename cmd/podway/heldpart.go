@@ -23,6 +23,8 @@ type heldPart struct {
 	lowered int
 	// everywhere is true once all Gateways that share it had held it back, and alone, once another came that does not.
 	everywhere, alone bool
+	// restored is true from a restart of podway until it is known what Gateways share.
+	restored bool
 	// What it is held for: the rejected content, what Envoys said of it, which of them did, and when.
 	key              api.ResourceKey
 	version, message string

@@ -38,14 +38,23 @@ type holdback struct {
 	shared map[api.Part]bool
 	// before are the sources of the last content of a resource that was served before the present one and that nobody rejected.
 	before map[api.ResourceKey][]api.Source
+	// standby are the last accepted forms of parts that were held back before a restart and are not any more.
+	standby map[api.Part]standbyForm
 	// turns are left since turned.
 	turns  int
 	turned time.Time
 }
 
+// standbyForm was accepted in resources of a type.
+type standbyForm struct {
+	form any
+	of   string
+}
+
 func newHoldback(gateway string, log *slog.Logger) *holdback {
 	return &holdback{
-		gateway: gateway, log: log, held: map[api.Part]*heldPart{}, before: map[api.ResourceKey][]api.Source{}, turns: maxTurns,
+		gateway: gateway, log: log, held: map[api.Part]*heldPart{}, before: map[api.ResourceKey][]api.Source{},
+		standby: map[api.Part]standbyForm{}, turns: maxTurns,
 	}
 }
 
@@ -65,6 +74,9 @@ func (h *holdback) letGo(cfg *snapshot.Config) {
 func (h *holdback) replaced(resources []*api.Resource, told map[api.ResourceKey]bool) {
 	next := make(map[api.ResourceKey]*api.Resource, len(h.served))
 	h.shared = map[api.Part]bool{}
+	for _, held := range h.held {
+		held.restored = false
+	}
 	for _, resource := range resources {
 		if len(resource.Sources) == 0 {
 			continue

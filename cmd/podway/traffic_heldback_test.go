@@ -6,6 +6,8 @@ import (
 	"encoding/json"
 	"net/http"
 	"net/url"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -185,6 +187,53 @@ func TestTrafficARestartWithTwoBadRoutesServesTheOthers(t *testing.T) {
 	w.awaitRoute("d.example", "3")
 	for _, load := range loads {
 		require.NoError(t, load.Stop().Err())
+	}
+}
+
+// TestTrafficARestartRemembersWhatIsHeldBack, so that no request to the route that is held back fails, and Envoy is sent nothing.
+func TestTrafficARestartRemembersWhatIsHeldBack(t *testing.T) {
+	w := newWorld(t)
+	app := w.service(w.east, demo.ServiceConfig{Name: "app"}, 1)
+	route := func(name string, extra ...string) string {
+		return routeYAML(name, name+".example", []string{"app"}, extra...)
+	}
+	w.write("tunnel.yaml", tunnelYAML("app", members("east/app=100")))
+	w.write("routes.yaml", route("a", header("1"))+route("b", header("1")))
+	state := t.TempDir()
+	plane := w.startServe("127.0.0.1:0", "--state", state)
+	w.adminAddress = plane.admin
+	w.startEnvoy()
+	w.awaitHosts("app", 100, app.Pods()...)
+	w.awaitRoute("a.example", "1")
+	load := w.load("a.example", 2, 100).Start(t.Context())
+	w.write("routes.yaml", route("a", header("2"), tooLarge)+route("b", header("2")))
+	w.awaitRoute("b.example", "2")
+	back := w.awaitHeldBack("test", 1)
+	problems := w.ask("problems")
+	kept := filepath.Join(state, "pods", ".holdbacks")
+	eventually(t, "it is remembered", func() bool { _, err := os.Stat(kept); return err == nil })
+
+	plane.kill()
+	before := w.updates()
+	plane = w.startServe(w.xdsAddress, "--state", state)
+	w.adminAddress = plane.admin
+	require.Equal(t, problems, w.ask("problems"), "it is told before any Envoy rejects it again")
+	eventually(t, "Envoy is back", func() bool { return strings.Contains(w.ask("envoys", "-o", "json"), `"test"`) })
+	require.Equal(t, back, w.awaitHeldBack("test", 1))
+	w.write("routes.yaml", route("a", header("2"), tooLarge)+route("b", header("3")))
+	w.awaitRoute("b.example", "3")
+	require.Equal(t, "1", w.get("a.example", "/").header.Get("X-Route"))
+	rejected := w.stats("update_rejected$")
+	w.write("routes.yaml", route("a", header("4"))+route("b", header("3")))
+	w.awaitRoute("a.example", "4")
+	w.awaitAccused()
+	eventually(t, "it is forgotten", func() bool { _, err := os.Stat(kept); return os.IsNotExist(err) })
+	require.Equal(t, rejected, w.stats("update_rejected$"))
+	require.NoError(t, load.Stop().Err())
+	for name, count := range w.updates() {
+		if strings.HasPrefix(name, "http.") {
+			require.Equal(t, before[name]+2, count, name)
+		}
 	}
 }
 

@@ -4,10 +4,8 @@ import (
 	"cmp"
 	"context"
 	"log/slog"
-	"reflect"
 	"slices"
 	"strings"
-	"time"
 
 	"k8s.io/apimachinery/pkg/types"
 
@@ -15,56 +13,15 @@ import (
 	"github.com/podway/podway/watcher/memory"
 )
 
-// keepEvery is the least time between two saves of the holds.
-const keepEvery = time.Second
-
 // holdOf names a hold.
 type holdOf struct {
 	tunnel  types.NamespacedName
 	cluster string
 }
 
-// Keep saves the holds whenever they changed, until the context ends, and then once more. It returns nil.
+// Keep saves the holds whenever they changed, at most once a second, until the context ends, and then once more. It returns nil.
 func (b *Brake) Keep(ctx context.Context, save func([]memory.Hold) error, log *slog.Logger) error {
-	var saved []memory.Hold
-	failing := false
-	keep := func() {
-		holds := b.Kept()
-		if !failing && reflect.DeepEqual(holds, saved) {
-			return
-		}
-		err := save(holds)
-		switch {
-		case err != nil && !failing:
-			log.Warn("The holds cannot be kept in the state directory", "error", err)
-		case err == nil && failing:
-			log.Info("The holds are kept in the state directory again")
-		}
-		if failing = err != nil; !failing {
-			saved = holds
-		}
-	}
-	defer keep()
-	ticker := time.NewTicker(keepEvery)
-	defer ticker.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-b.heldChanged:
-			keep()
-		}
-		for again := true; again; again = failing { // It is tried again whether anything changes or not.
-			select {
-			case <-ctx.Done():
-				return nil
-			case <-ticker.C:
-			}
-			if failing {
-				keep()
-			}
-		}
-	}
+	return memory.Kept[memory.Hold]{What: "holds", Changed: b.heldChanged, Now: b.Kept, Save: save, Logger: log}.Run(ctx)
 }
 
 // heldAnew notes that a hold is not what it was.

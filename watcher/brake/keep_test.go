@@ -139,6 +139,7 @@ func TestHoldsAreKeptAsTheyChange(t *testing.T) {
 				return failure
 			}, slog.New(slog.DiscardHandler))
 		}()
+		const keepEvery = time.Second
 		ready, lost := &pods.Set{Key: east("s"), Pods: group(0, 10)}, &pods.Set{Key: east("s"), Pods: group(0, 10, notReady)}
 		b.Configure(map[types.NamespacedName][]pods.Use{edge("a"): every(east("s"))}, nil)
 		b.Observe(east("s"), nil, ready)
