@@ -38,6 +38,32 @@ func TestAnswersTellWhoHasWhatAndWhatTheRejectingEnvoyHadBefore(t *testing.T) {
 	require.Equal(t, Answers{}, w.server.Answers(gateway, api.ResourceKey{Type: listenerType, Name: "other"}))
 }
 
+// TestAnEnvoyThatTakesNothingForLongIsNoMeasure for what the others had.
+func TestAnEnvoyThatTakesNothingForLongIsNoMeasure(t *testing.T) {
+	w := newWorld(t, quick(), listener("l", 1))
+	key := listener("l", 1).ResourceKey
+	clients := []*deltaClient{w.deltaNode("envoy-0"), w.deltaNode("envoy-1"), w.deltaNode("envoy-2")}
+	for _, c := range clients {
+		c.subscribe(listenerType)
+		c.want(listenerType, "l")
+		c.quiet()
+	}
+	for _, seed := range []int{2, 3} {
+		w.set(listener("l", seed))
+		for i, c := range clients {
+			if i == 0 || seed == 3 {
+				c.nack(c.see(listenerType, "l"), "no")
+			} else {
+				c.want(listenerType, "l")
+			}
+			c.quiet()
+		}
+	}
+	answers := w.server.Answers(gateway, key)
+	require.Equal(t, []string{"envoy-0", "envoy-1", "envoy-2"}, answers.Rejected)
+	require.True(t, listener("l", 2).Equal(answers.Had))
+}
+
 func TestRejectionOfWhatWasRejectedBeforeIsReportedAgain(t *testing.T) {
 	w := newWorld(t, quick(), listener("l", 1))
 	c := w.delta()

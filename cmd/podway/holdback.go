@@ -16,8 +16,6 @@ import (
 const (
 	// verdictGrace is how long the Envoys that have not answered yet are waited for, before those that have decide.
 	verdictGrace = 3 * time.Second
-	// outvotedBy is how many Envoys must have accepted what one rejects, for that one to be on its own with it.
-	outvotedBy = 10
 	// maxTrials bounds how many resources of a Gateway are looked at at a time.
 	maxTrials = 100
 	// maxTurns is how often a Gateway may change what it holds back at once, and turnEvery, how often for ever. Each time is a translation.
@@ -194,8 +192,8 @@ type verdict struct {
 	undecided, rejected bool
 }
 
-// verdict waits for all Envoys to answer, or for the grace to be over. A few among many that accept are on their own: they keep what they
-// have, and nobody else has to wait for them.
+// verdict waits for all Envoys to answer, or for the grace to be over. Then those that have decide. Where more accept than reject, those that reject are
+// on their own: they keep what they have, and nobody else has to wait for them. With as many, what both can have is better than that.
 func (h *holdback) verdict(t *trial, now time.Time, envoys electorate) verdict {
 	v := verdict{}
 	if t.resource == nil {
@@ -210,7 +208,7 @@ func (h *holdback) verdict(t *trial, now time.Time, envoys electorate) verdict {
 	case answered == 0:
 		v.undecided = t.begun // somebody will come, perhaps
 	default:
-		v.rejected = rejected > 0 && v.Accepted < outvotedBy*rejected
+		v.rejected = rejected > 0 && v.Accepted <= rejected
 	}
 	return v
 }

@@ -248,18 +248,7 @@ func TestTrafficOneOfTwoEnvoysRejects(t *testing.T) {
 	w.write("routes.yaml", route("a", header("first"))+route("b", header("first")))
 	w.start()
 	strict := w.envoy
-	bootstrap, err := envoy.Bootstrap(envoy.BootstrapConfig{
-		Gateway: types.NamespacedName{Namespace: "edge", Name: "front"}, NodeID: "liberal", XDSAddress: w.xdsAddress, AdminAddress: "127.0.0.1:0",
-	})
-	require.NoError(t, err)
-	for _, layer := range bootstrap.GetLayeredRuntime().GetLayers() {
-		if static := layer.GetStaticLayer(); static != nil {
-			static.Fields["re2.max_program_size.error_level"] = structpb.NewNumberValue(1e6)
-		}
-	}
-	w.logs = t.TempDir()
-	w.startEnvoyWith(bootstrap)
-	liberal := w.envoy
+	liberal := w.startLiberal("liberal")
 	has := func(of *envoy.Process, texts ...string) func() bool {
 		return func() bool {
 			dump, err := of.Admin().ConfigDump(w.Context(), url.Values{"resource": {"dynamic_route_configs"}})
@@ -286,6 +275,40 @@ func TestTrafficOneOfTwoEnvoysRejects(t *testing.T) {
 	for _, of := range []*envoy.Process{strict, liberal} {
 		eventually(t, "the corrected route", func() bool { return has(of, "third")() && !has(of, "first")() })
 	}
+
+	// With a second one that takes it, the strict one is on its own.
+	other := w.startLiberal("liberal-2")
+	eventually(t, "it has the routes", has(other, "third"))
+	w.write("routes.yaml", route("a", header("fourth"), tooLarge)+route("b", header("fourth")))
+	for _, of := range []*envoy.Process{liberal, other} {
+		eventually(t, "what most accept", func() bool { return has(of, "{1000}", "fourth")() && !has(of, "third")() })
+	}
+	w.awaitAccused("HTTPRoute edge/a")
+	assert.Contains(t, w.ask("problems"), "an Envoy of the Gateway edge/front (test) rejects gateway/edge/front/")
+	assert.True(t, has(strict, "third")())
+	require.Empty(t, w.heldBack("test"), "it is not held back, and told as what it is: rejected")
+	w.write("routes.yaml", route("a", header("fifth"))+route("b", header("fifth")))
+	w.awaitAccused()
+	for _, of := range []*envoy.Process{strict, liberal, other} {
+		eventually(t, "the corrected route", func() bool { return has(of, "fifth")() && !has(of, "third")() })
+	}
+}
+
+// startLiberal runs an Envoy that takes large regular expressions.
+func (w *world) startLiberal(node string) *envoy.Process {
+	w.Helper()
+	bootstrap, err := envoy.Bootstrap(envoy.BootstrapConfig{
+		Gateway: types.NamespacedName{Namespace: "edge", Name: "front"}, NodeID: node, XDSAddress: w.xdsAddress, AdminAddress: "127.0.0.1:0",
+	})
+	require.NoError(w, err)
+	for _, layer := range bootstrap.GetLayeredRuntime().GetLayers() {
+		if static := layer.GetStaticLayer(); static != nil {
+			static.Fields["re2.max_program_size.error_level"] = structpb.NewNumberValue(1e6)
+		}
+	}
+	w.logs = w.TempDir()
+	w.startEnvoyWith(bootstrap)
+	return w.envoy
 }
 
 // TestTrafficARejectedSecretOrListenerCostsItselfAlone has a key with another label than its content, which podway reads and Envoy does not,
