@@ -16,7 +16,8 @@ type Hold struct {
 	// Since is when it began, Until when it ends at the latest.
 	Since time.Time `json:"since"`
 	Until time.Time `json:"until"`
-	// Lost and Of are what began it: so many Pods of so many.
+	// Lost and Of are what began it: so many Pods of so many. Lost is 0 where nothing is held yet: the Pods lost readiness at Since, which
+	// counts Until then.
 	Lost int       `json:"lost"`
 	Of   int       `json:"of"`
 	Pods []HeldPod `json:"pods"`
