@@ -12,11 +12,10 @@ type Answers struct {
 	Accepted, Waiting int
 	// Rejected are the nodes that refused it, sorted.
 	Rejected []string
-	// Version is that of the content, and Message what the first of them said of it, as far as that is remembered.
+	// Version is that of the content. Message is what most of them said of it, and Had is what most accepted before, of those of which it is
+	// known, and of several such the first: one that has taken nothing for long is no measure for the others. "" and nil where it is known of none.
 	Version, Message string
-	// Had is what most of them of which it is known accepted before, and of several such contents what the first of them did: one that has taken
-	// nothing for long is no measure for the others. nil where it is known of none.
-	Had *api.Resource
+	Had              *api.Resource
 	// HadNothing is true where none of them has any version of the name.
 	HadNothing bool
 }
@@ -27,33 +26,39 @@ func (s *Server) Answers(gateway string, key api.ResourceKey) Answers {
 	for _, st := range s.streamsOf(gateway) {
 		st.answer(key, &all)
 	}
-	all.Had = all.most()
-	return all.Answers
+	return all.finish()
 }
 
 // tally is Answers that are being collected.
 type tally struct {
 	Answers
-	// had is what the Envoys that reject it accepted before, as far as it is known, in their order.
-	had []*record
+	// messages are what the Envoys that reject it say, and had what they accepted before, as far as either is known, in their order.
+	messages []string
+	had      []*record
 }
 
-// most is what most of them had.
-func (t *tally) most() *api.Resource {
-	counts := map[string]int{}
-	for _, r := range t.had {
-		counts[r.version]++
+// finish chooses what most of them said and had, and of several such the first.
+func (t *tally) finish() Answers {
+	if len(t.messages) > 0 {
+		t.Message = mostOf(t.messages, func(message string) string { return message })
 	}
-	var most *record
-	for _, r := range t.had {
-		if most == nil || counts[r.version] > counts[most.version] {
-			most = r
+	if len(t.had) > 0 {
+		t.Had = mostOf(t.had, func(r *record) string { return r.version }).source
+	}
+	return t.Answers
+}
+
+func mostOf[T any](list []T, key func(T) string) (most T) {
+	counts, best := map[string]int{}, 0
+	for _, one := range list {
+		counts[key(one)]++
+	}
+	for _, one := range list {
+		if count := counts[key(one)]; count > best {
+			most, best = one, count
 		}
 	}
-	if most == nil {
-		return nil
-	}
-	return most.source
+	return most
 }
 
 // streamsOf are the streams of a Gateway by node, the oldest first.
@@ -99,8 +104,8 @@ func (s *stream) answer(key api.ResourceKey, all *tally) {
 func (s *stream) rejects(r *record, e *entry, all *tally) {
 	all.HadNothing = !e.present() && (all.HadNothing || len(all.Rejected) == 0)
 	all.Version = r.version
-	if known := s.server.refusals.of(s.node, r.key); all.Message == "" && known.version == r.version {
-		all.Message = known.message
+	if known := s.server.refusals.of(s.node, r.key); known.version == r.version {
+		all.messages = append(all.messages, known.message)
 	}
 	if e.has.record != nil {
 		all.had = append(all.had, e.has.record)

@@ -1,6 +1,7 @@
 package xds
 
 import (
+	"fmt"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -52,7 +53,7 @@ func TestAnEnvoyThatTakesNothingForLongIsNoMeasure(t *testing.T) {
 		w.set(listener("l", seed))
 		for i, c := range clients {
 			if i == 0 || seed == 3 {
-				c.nack(c.see(listenerType, "l"), "no")
+				c.nack(c.see(listenerType, "l"), fmt.Sprintf("no %d", min(i, 1)))
 			} else {
 				c.want(listenerType, "l")
 			}
@@ -62,6 +63,7 @@ func TestAnEnvoyThatTakesNothingForLongIsNoMeasure(t *testing.T) {
 	answers := w.server.Answers(gateway, key)
 	require.Equal(t, []string{"envoy-0", "envoy-1", "envoy-2"}, answers.Rejected)
 	require.True(t, listener("l", 2).Equal(answers.Had))
+	require.Equal(t, "no 1", answers.Message)
 }
 
 func TestRejectionOfWhatWasRejectedBeforeIsReportedAgain(t *testing.T) {

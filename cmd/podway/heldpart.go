@@ -31,6 +31,8 @@ type heldPart struct {
 	field            string
 	nodes            []string
 	at               time.Time
+	// voters is how many Envoys there were then.
+	voters int
 }
 
 func (p *heldPart) problem(cfg *snapshot.Config, gateway string, part api.Part) api.Problem {
@@ -72,7 +74,7 @@ func compareHeldBack(a, b xds.HeldBack) int {
 
 // blame notes what a part is held for.
 func (p *heldPart) blame(t *trial, part api.Part) {
-	p.key, p.version, p.message, p.field, p.nodes, p.at = t.key, t.version, t.message, "", t.nodes, t.at
+	p.key, p.version, p.message, p.field, p.nodes, p.at, p.voters = t.key, t.version, t.message, "", t.nodes, t.at, t.voters
 	if t.blamed.ObjectRef == part.ObjectRef {
 		p.field = t.field
 	}

@@ -10,12 +10,9 @@ import (
 
 	"github.com/podway/podway/api"
 	"github.com/podway/podway/api/snapshot"
-	"github.com/podway/podway/xds"
 )
 
 const (
-	// verdictGrace is how long the Envoys that have not answered yet are waited for, before those that have decide.
-	verdictGrace = 3 * time.Second
 	// maxTrials bounds how many resources of a Gateway are looked at at a time.
 	maxTrials = 100
 	// maxTurns is how often a Gateway may change what it holds back at once, and turnEvery, how often for ever. Each time is a translation.
@@ -146,6 +143,9 @@ func (h *holdback) forgetStuck() {
 // judge takes the next step of the trials, and returns whether that changes what is held back; where not, it says when to ask again, 0 for
 // not before there is something new.
 func (h *holdback) judge(now time.Time, envoys electorate) (changed bool, again time.Duration) {
+	if h.reopen(now, envoys) {
+		return true, 0
+	}
 	for _, t := range slices.Clone(h.trials) {
 		if t.stuck {
 			continue
@@ -175,6 +175,9 @@ func (h *holdback) judge(now time.Time, envoys electorate) (changed bool, again 
 			h.trials = slices.DeleteFunc(h.trials, func(other *trial) bool { return other == t })
 		}
 	}
+	if again == 0 && len(h.held) > 0 {
+		again = askSeldom // more Envoys may come
+	}
 	return false, again
 }
 
@@ -184,31 +187,4 @@ func (h *holdback) mayTurn(now time.Time) bool {
 		h.turns, h.turned = min(h.turns+more, maxTurns), now
 	}
 	return h.turns > 0
-}
-
-// verdict is what the Envoys think of a resource.
-type verdict struct {
-	xds.Answers
-	undecided, rejected bool
-}
-
-// verdict waits for all Envoys to answer, or for the grace to be over. Then those that have decide. Where more accept than reject, those that reject are
-// on their own: they keep what they have, and nobody else has to wait for them. With as many, what both can have is better than that.
-func (h *holdback) verdict(t *trial, now time.Time, envoys electorate) verdict {
-	v := verdict{}
-	if t.resource == nil {
-		return v
-	}
-	v.Answers = envoys.Answers(h.gateway, t.key)
-	rejected := len(v.Rejected)
-	answered := v.Accepted + rejected
-	switch {
-	case v.Waiting > 0 && (now.Sub(t.since) < verdictGrace || answered == 0):
-		v.undecided = true
-	case answered == 0:
-		v.undecided = t.begun // somebody will come, perhaps
-	default:
-		v.rejected = rejected > 0 && v.Accepted <= rejected
-	}
-	return v
 }

@@ -91,6 +91,7 @@ func (j *jury) send(node string, resource *api.Resource) {
 	switch {
 	case j.has[node][key].Equal(resource):
 		j.has[node][key] = resource // it may be known to be of a newer form
+		delete(j.refused[node], key)
 	case j.refused[node][key].Equal(resource):
 	case j.rejects[node](resource):
 		j.refused[node][key] = resource
@@ -244,9 +245,13 @@ func (c *court) again() { c.pipeline.apply(c.Context(), watcher.Batch{Config: c.
 
 func (c *court) settle() {
 	c.Helper()
-	for c.judged = 0; c.judge(); c.judged++ {
-		require.Less(c, c.judged, 500, "it does not settle")
-		c.again()
+	c.judged = 0
+	for waits := time.Duration(0); waits <= verdictGrace; waits += turnEvery {
+		for ; c.judge(); c.judged++ {
+			require.Less(c, c.judged, 500, "it does not settle")
+			c.again()
+			waits = 0
+		}
 	}
 }
 
@@ -478,6 +483,73 @@ func TestAnEnvoyThatTakesNothingHoldsNothingBack(t *testing.T) {
 	require.Equal(t, map[string]string{"a": "/a1", "b": "/b3", "c": "/c4"}, c.paths("sound-0"))
 }
 
+// come connects an Envoy.
+func (c *court) come(node string, rejects func(*api.Resource) bool) {
+	c.Helper()
+	c.jury.add(node, rejects)
+	c.jury.SetViews(c.jury.views[len(c.jury.views)-1])
+	c.settle()
+}
+
+// TestAVerdictOfFewIsOpenedAgainWhenManyCome and is another one then, or the same.
+func TestAVerdictOfFewIsOpenedAgainWhenManyCome(t *testing.T) {
+	for name, take := range map[string]bool{"they take it": true, "they do not": false} {
+		t.Run(name, func(t *testing.T) {
+			rejects := isBad
+			if take {
+				rejects = func(*api.Resource) bool { return false }
+			}
+			c := newCourt(t, "a/a1", "b/b1")
+			c.change(func(cfg *snapshot.Config) { c.route(cfg, "a", "/bad") })
+			require.Equal(t, "/a1", c.paths("one")["a"])
+			c.come("two", rejects)
+			require.Zero(t, c.judged, "one of two is not less than half")
+			c.come("three", rejects)
+			want := map[string]string{"a": "/bad", "b": "/b1"}
+			if !take {
+				want["a"] = "/a1"
+				require.Contains(t, c.board.all()[0].Message, "3 Envoys of the Gateway edge/front (one, three, two) reject")
+			}
+			require.Equal(t, want, c.paths("two"))
+			require.Equal(t, want, c.paths("three"))
+			require.Equal(t, map[string]string{"a": "/a1", "b": "/b1"}, c.paths("one"))
+			require.Len(t, c.accused(), 1)
+			for i := range 20 {
+				c.come(fmt.Sprintf("more-%d", i), rejects)
+				require.Equal(t, want, c.paths("two"))
+				require.LessOrEqual(t, c.judged, 2)
+			}
+		})
+	}
+}
+
+// TestAnEnvoyThatIsTheFirstToComeBackAfterARestartDoesNotDecide what the others of its Gateway have.
+func TestAnEnvoyThatIsTheFirstToComeBackAfterARestartDoesNotDecide(t *testing.T) {
+	c := newCourt(t, "a/a1", "b/b1")
+	for _, node := range []string{"two", "three"} {
+		c.jury.add(node, func(*api.Resource) bool { return false })
+	}
+	c.change(func(cfg *snapshot.Config) { c.route(cfg, "b", "/b2") })
+	c.change(func(cfg *snapshot.Config) { c.route(cfg, "a", "/bad") })
+	want := map[string]string{"a": "/bad", "b": "/b2"}
+	require.Equal(t, want, c.paths("two"))
+	away := map[string]map[api.ResourceKey]*api.Resource{"two": c.jury.has["two"], "three": c.jury.has["three"]}
+	delete(c.jury.has, "two")
+	delete(c.jury.has, "three")
+	c.jury.forget()
+	clear(c.jury.refused["one"])
+	c.pipeline = newPipeline(c.jury, c.board, c.pipeline.rejected, c.pipeline.log)
+	c.apply(nothing)
+	c.now = time.Now()
+	require.False(t, c.judge())
+	maps.Copy(c.jury.has, away)
+	c.jury.watch = func() { require.Equal(t, want, c.paths("two")) }
+	c.jury.SetViews(c.jury.views[len(c.jury.views)-1])
+	c.settle()
+	require.Zero(t, c.judged)
+	require.Empty(t, c.held())
+}
+
 // TestEnvoysThatRejectDifferentThings: what no majority rejects is in force, and the search for it ends.
 func TestEnvoysThatRejectDifferentThings(t *testing.T) {
 	c := newCourt(t, "a/a1", "b/b1")
@@ -628,20 +700,24 @@ func TestHoldbackWaitsForSlowEnvoysOnlySoLong(t *testing.T) {
 	c := newCourt(t, "a/a1")
 	back := c.pipeline.back.byGateway[front]
 	start := time.Now()
-	tr := &trial{resource: &api.Resource{}, since: start}
+	tr, had := &trial{resource: &api.Resource{}, since: start}, &api.Resource{}
 	for _, test := range []struct {
 		answers             xds.Answers
 		after               time.Duration
 		undecided, rejected bool
 	}{
-		{xds.Answers{Rejected: []string{"a"}}, 0, false, true},
-		{xds.Answers{Rejected: []string{"a"}, Waiting: 1}, 0, true, false},
-		{xds.Answers{Rejected: []string{"a"}, Waiting: 1}, verdictGrace, false, true},
+		{xds.Answers{Rejected: []string{"a"}, Had: had}, 0, false, true},
+		{xds.Answers{Rejected: []string{"a"}, Had: had, Waiting: 1}, 0, true, false},
+		{xds.Answers{Rejected: []string{"a"}, Had: had, Waiting: 1}, verdictGrace, false, true},
 		{xds.Answers{Waiting: 1}, verdictGrace, true, false},
 		{xds.Answers{Accepted: 1, Waiting: 1}, verdictGrace, false, false},
-		{xds.Answers{Accepted: 3, Rejected: []string{"a", "b"}}, 0, false, false},
-		{xds.Answers{Accepted: 2, Rejected: []string{"a", "b"}}, 0, false, true},
-		{xds.Answers{Accepted: 2, Rejected: []string{"a"}, Waiting: 1}, 0, true, false},
+		{xds.Answers{Accepted: 3, Rejected: []string{"a", "b"}, Had: had}, 0, false, false},
+		{xds.Answers{Accepted: 2, Rejected: []string{"a", "b"}, Had: had}, 0, false, true},
+		{xds.Answers{Accepted: 2, Rejected: []string{"a"}, Had: had, Waiting: 1}, 0, true, false},
+		{xds.Answers{Rejected: []string{"a"}, HadNothing: true}, 0, false, true},
+		{xds.Answers{Rejected: []string{"a"}}, 0, true, false}, // others may come back after a restart
+		{xds.Answers{Accepted: 2, Rejected: []string{"a"}}, 0, true, false},
+		{xds.Answers{Rejected: []string{"a"}}, verdictGrace, false, true},
 		{xds.Answers{}, 0, false, false},
 	} {
 		v := back.verdict(tr, start.Add(test.after), fixed(test.answers))

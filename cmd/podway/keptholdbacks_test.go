@@ -177,6 +177,21 @@ func TestWhatGatewaysShareIsHeldBackAfterARestartWhereItWas(t *testing.T) {
 	}
 }
 
+// TestWhatFewRejectedBeforeARestartIsOpenedAgain once many more Envoys are there.
+func TestWhatFewRejectedBeforeARestartIsOpenedAgain(t *testing.T) {
+	c := newCourt(t, "a/a1")
+	c.change(func(cfg *snapshot.Config) { c.route(cfg, "a", "/bad") })
+	c.restart(nil, nothing)
+	require.Equal(t, "/a1", c.paths("one")["a"])
+	<-c.pipeline.back.wake // whoever runs it is asked to look who comes
+	for _, node := range []string{"two", "three"} {
+		c.come(node, func(*api.Resource) bool { return false })
+	}
+	require.Equal(t, "/bad", c.paths("two")["a"])
+	require.Equal(t, "/a1", c.paths("one")["a"])
+	require.Empty(t, c.pipeline.back.kept.now())
+}
+
 func TestAHoldbackThatCannotBeReadCostsItselfAlone(t *testing.T) {
 	c := newCourt(t, "a/a1", "b/b1")
 	c.change(func(cfg *snapshot.Config) { c.route(cfg, "a", "/bad"); c.route(cfg, "b", "/bad-too") })
