@@ -22,12 +22,15 @@ type Lanes struct {
 	changed chan struct{}
 	observe Observer
 
-	mu      sync.RWMutex
-	base    *snapshot.Config
-	facts   map[string]*Facts
-	fresh   bool // base or facts were put since the last Take
-	last    *joined
-	sets    map[pods.ServiceKey]*pods.Set
+	mu    sync.RWMutex
+	base  *snapshot.Config
+	facts map[string]*Facts
+	fresh bool // base or facts were put since the last Take
+	last  *joined
+	sets  map[pods.ServiceKey]*pods.Set
+	// own are the Sets that came with Put. One of another source is not theirs to take away: while a cluster goes from one source to
+	// another, both may have a Service of that name, and neither waits for the other.
+	own     map[pods.ServiceKey]*pods.Set
 	pending map[pods.ServiceKey]Stamp
 	room    Room
 }
@@ -104,6 +107,7 @@ func NewLanes(observe Observer) *Lanes {
 		observe: observe,
 		facts:   map[string]*Facts{},
 		sets:    map[pods.ServiceKey]*pods.Set{},
+		own:     map[pods.ServiceKey]*pods.Set{},
 		pending: map[pods.ServiceKey]Stamp{},
 	}
 }
@@ -117,7 +121,20 @@ func (l *Lanes) Put(config *snapshot.Config, changed map[pods.ServiceKey]*pods.S
 	if config != nil && config != l.base {
 		l.base, l.fresh = config, true
 	}
-	l.put(changed, gone, nil)
+	maps.Copy(l.own, changed)
+	l.put(changed, l.disown(gone), nil)
+}
+
+// disown forgets which Sets came with Put, and returns the keys of those that are still the latest of their Services. l.mu is held.
+func (l *Lanes) disown(gone []pods.ServiceKey) []pods.ServiceKey {
+	latest := make([]pods.ServiceKey, 0, len(gone))
+	for _, key := range gone {
+		if l.sets[key] == l.own[key] {
+			latest = append(latest, key)
+		}
+		delete(l.own, key)
+	}
+	return latest
 }
 
 // PutCluster puts what changed of a member cluster with an API server. facts are nil where they did not change; stamps may be nil.
@@ -130,7 +147,7 @@ func (l *Lanes) PutCluster(name string, facts *Facts, changed map[pods.ServiceKe
 	l.put(changed, gone, stamps)
 }
 
-// RemoveCluster forgets a member cluster and all of its Pods.
+// RemoveCluster forgets what was put of a member cluster with an API server, and all of its Pods.
 func (l *Lanes) RemoveCluster(name string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -141,7 +158,7 @@ func (l *Lanes) RemoveCluster(name string) {
 	l.fresh = true
 	var gone []pods.ServiceKey
 	for key := range l.sets {
-		if key.Cluster == name {
+		if key.Cluster == name && l.sets[key] != l.own[key] {
 			gone = append(gone, key)
 		}
 	}

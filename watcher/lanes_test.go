@@ -200,3 +200,45 @@ func TestSourcesArePaced(t *testing.T) {
 	<-paced
 	lanes.Pace() // there is nothing to wait for
 }
+
+// TestAClusterChangesItsSource from files to an API server and back, whichever of the two sources is first.
+func TestAClusterChangesItsSource(t *testing.T) {
+	facts := &Facts{Scope: snapshot.Everything}
+	filed, watched := set("a"), set("a")
+	gone := []pods.ServiceKey{key("a"), key("b")}
+	for name, first := range map[string]bool{"the API server first": true, "the files first": false} {
+		t.Run(name, func(t *testing.T) {
+			l := NewLanes(nil)
+			l.Put(&snapshot.Config{}, filed, nil)
+			l.Put(nil, set("b"), nil)
+			steps := []func(){
+				func() { l.PutCluster("east", facts, watched, nil, nil) },
+				func() { l.Put(&snapshot.Config{}, nil, gone) },
+			}
+			steps[0], steps[1] = inOrder(first, steps[0], steps[1])
+			steps[0]()
+			steps[1]()
+			require.Same(t, watched[key("a")], l.Live(key("a")))
+			require.Nil(t, l.Live(key("b")), "only the files had it")
+			l.Put(nil, nil, gone)
+			require.Same(t, watched[key("a")], l.Live(key("a")))
+
+			again := set("a")
+			l.PutCluster("east", nil, set("c"), nil, nil)
+			steps[0], steps[1] = inOrder(first, func() { l.RemoveCluster("east") }, func() { l.Put(&snapshot.Config{}, again, nil) })
+			steps[0]()
+			steps[1]()
+			require.Same(t, again[key("a")], l.Live(key("a")))
+			require.Nil(t, l.Live(key("c")), "only the API server had it")
+			l.Put(nil, nil, gone)
+			require.Nil(t, l.Live(key("a")))
+		})
+	}
+}
+
+func inOrder(first bool, a, b func()) (func(), func()) {
+	if first {
+		return a, b
+	}
+	return b, a
+}

@@ -12,21 +12,53 @@ type Answers struct {
 	Accepted, Waiting int
 	// Rejected are the nodes that refused it, sorted.
 	Rejected []string
-	// Version is that of the content, and Message what the first of them said of it, as far as that is remembered.
+	// Version is that of the content. Message is what most of them said of it, and Had is what most accepted before, of those of which it is
+	// known, and of several such the first: one that has taken nothing for long is no measure for the others. "" and nil where it is known of none.
 	Version, Message string
-	// Had is what the first of them of which it is known accepted before; nil where it is known of none.
-	Had *api.Resource
+	Had              *api.Resource
 	// HadNothing is true where none of them has any version of the name.
 	HadNothing bool
 }
 
 // Answers asks the Envoys of a Gateway, NAMESPACE/NAME. Its work is in proportion to their number: it is for when something was rejected.
 func (s *Server) Answers(gateway string, key api.ResourceKey) Answers {
-	var all Answers
+	var all tally
 	for _, st := range s.streamsOf(gateway) {
 		st.answer(key, &all)
 	}
-	return all
+	return all.finish()
+}
+
+// tally is Answers that are being collected.
+type tally struct {
+	Answers
+	// messages are what the Envoys that reject it say, and had what they accepted before, as far as either is known, in their order.
+	messages []string
+	had      []*record
+}
+
+// finish chooses what most of them said and had, and of several such the first.
+func (t *tally) finish() Answers {
+	if len(t.messages) > 0 {
+		t.Message = mostOf(t.messages, func(message string) string { return message })
+	}
+	if len(t.had) > 0 {
+		t.Had = mostOf(t.had, func(r *record) string { return r.version }).source
+	}
+	return t.Answers
+}
+
+func mostOf[T any](list []T, key func(T) string) (most T) {
+	counts, best := map[string]int{}, 0
+	for _, one := range list {
+		counts[key(one)]++
+	}
+	for _, one := range list {
+		if count := counts[key(one)]; count > best {
+			most, best = one, count
+		}
+	}
+	return most
 }
 
 // streamsOf are the streams of a Gateway by node, the oldest first.
@@ -48,7 +80,7 @@ func (s *Server) streamsOf(gateway string) []*stream {
 }
 
 // answer adds what one Envoy says.
-func (s *stream) answer(key api.ResourceKey, all *Answers) {
+func (s *stream) answer(key api.ResourceKey, all *tally) {
 	s.look(func(p *pass) {
 		r, st := p.view.record(key.Type, key.Name), s.find(key.Type)
 		if !p.view.known || r == nil || st == nil || !st.sub.covers(key.Name) {
@@ -69,14 +101,14 @@ func (s *stream) answer(key api.ResourceKey, all *Answers) {
 }
 
 // rejects adds that the Envoy refused a content. Stream and view are locked.
-func (s *stream) rejects(r *record, e *entry, all *Answers) {
+func (s *stream) rejects(r *record, e *entry, all *tally) {
 	all.HadNothing = !e.present() && (all.HadNothing || len(all.Rejected) == 0)
 	all.Version = r.version
-	if known := s.server.refusals.of(s.node, r.key); all.Message == "" && known.version == r.version {
-		all.Message = known.message
+	if known := s.server.refusals.of(s.node, r.key); known.version == r.version {
+		all.messages = append(all.messages, known.message)
 	}
-	if all.Had == nil && e.has.record != nil {
-		all.Had = e.has.record.source
+	if e.has.record != nil {
+		all.had = append(all.had, e.has.record)
 	}
 	if !slices.Contains(all.Rejected[max(0, len(all.Rejected)-1):], s.node.id) { // as two streams of one Envoy are, for a moment
 		all.Rejected = append(all.Rejected, s.node.id)

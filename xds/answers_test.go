@@ -1,6 +1,7 @@
 package xds
 
 import (
+	"fmt"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -36,6 +37,33 @@ func TestAnswersTellWhoHasWhatAndWhatTheRejectingEnvoyHadBefore(t *testing.T) {
 	three.quiet()
 	require.Equal(t, Answers{Accepted: 1, Rejected: []string{"envoy-0", "envoy-1"}, Version: version, Message: "no", Had: before}, w.server.Answers(gateway, key))
 	require.Equal(t, Answers{}, w.server.Answers(gateway, api.ResourceKey{Type: listenerType, Name: "other"}))
+}
+
+// TestAnEnvoyThatTakesNothingForLongIsNoMeasure for what the others had.
+func TestAnEnvoyThatTakesNothingForLongIsNoMeasure(t *testing.T) {
+	w := newWorld(t, quick(), listener("l", 1))
+	key := listener("l", 1).ResourceKey
+	clients := []*deltaClient{w.deltaNode("envoy-0"), w.deltaNode("envoy-1"), w.deltaNode("envoy-2")}
+	for _, c := range clients {
+		c.subscribe(listenerType)
+		c.want(listenerType, "l")
+		c.quiet()
+	}
+	for _, seed := range []int{2, 3} {
+		w.set(listener("l", seed))
+		for i, c := range clients {
+			if i == 0 || seed == 3 {
+				c.nack(c.see(listenerType, "l"), fmt.Sprintf("no %d", min(i, 1)))
+			} else {
+				c.want(listenerType, "l")
+			}
+			c.quiet()
+		}
+	}
+	answers := w.server.Answers(gateway, key)
+	require.Equal(t, []string{"envoy-0", "envoy-1", "envoy-2"}, answers.Rejected)
+	require.True(t, listener("l", 2).Equal(answers.Had))
+	require.Equal(t, "no 1", answers.Message)
 }
 
 func TestRejectionOfWhatWasRejectedBeforeIsReportedAgain(t *testing.T) {

@@ -95,7 +95,7 @@ func newControlPlane(cfg serveConfig, remember remembering) *controlPlane {
 	c.pipeline = newPipeline(c.server, board, rejected, cfg.Log)
 	c.pipeline.brake, c.pipeline.lag, c.pipeline.onApplied = c.brake, newLag(registry), c.planned
 	c.memory.start(cfg.Log, registry)
-	c.memory.restore(c.brake, cfg.Log)
+	c.memory.restore(c.brake, c.pipeline.back, cfg.Log)
 	c.fleet = fleet.New(fleet.Config{
 		Directory: cfg.Directory, Lanes: c.lanes, Store: c.memory.store, Keeper: c.memory.keeper, UserAgent: userAgent(),
 		OnProblems: c.clusterProblems, Registerer: registry, Logger: cfg.Log,
@@ -212,7 +212,7 @@ func (c *controlPlane) runFleet(ctx context.Context) error {
 	keepCtx, endKeeping := context.WithCancel(context.WithoutCancel(ctx))
 	defer endKeeping()
 	kept := make(chan error, 1)
-	go func() { kept <- c.memory.run(keepCtx, c.brake, c.cfg.Log) }()
+	go func() { kept <- c.memory.run(keepCtx, c.brake, &c.pipeline.back.kept, c.cfg.Log) }()
 	err := c.fleet.Run(ctx)
 	endKeeping()
 	return errors.Join(err, <-kept)

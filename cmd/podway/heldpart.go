@@ -23,12 +23,16 @@ type heldPart struct {
 	lowered int
 	// everywhere is true once all Gateways that share it had held it back, and alone, once another came that does not.
 	everywhere, alone bool
+	// restored is true from a restart of podway until it is known what Gateways share.
+	restored bool
 	// What it is held for: the rejected content, what Envoys said of it, which of them did, and when.
 	key              api.ResourceKey
 	version, message string
 	field            string
 	nodes            []string
 	at               time.Time
+	// voters is how many Envoys there were then.
+	voters int
 }
 
 func (p *heldPart) problem(cfg *snapshot.Config, gateway string, part api.Part) api.Problem {
@@ -70,7 +74,7 @@ func compareHeldBack(a, b xds.HeldBack) int {
 
 // blame notes what a part is held for.
 func (p *heldPart) blame(t *trial, part api.Part) {
-	p.key, p.version, p.message, p.field, p.nodes, p.at = t.key, t.version, t.message, "", t.nodes, t.at
+	p.key, p.version, p.message, p.field, p.nodes, p.at, p.voters = t.key, t.version, t.message, "", t.nodes, t.at, t.voters
 	if t.blamed.ObjectRef == part.ObjectRef {
 		p.field = t.field
 	}

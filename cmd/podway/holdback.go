@@ -10,14 +10,9 @@ import (
 
 	"github.com/podway/podway/api"
 	"github.com/podway/podway/api/snapshot"
-	"github.com/podway/podway/xds"
 )
 
 const (
-	// verdictGrace is how long the Envoys that have not answered yet are waited for, before those that have decide.
-	verdictGrace = 3 * time.Second
-	// outvotedBy is how many Envoys must have accepted what one rejects, for that one to be on its own with it.
-	outvotedBy = 10
 	// maxTrials bounds how many resources of a Gateway are looked at at a time.
 	maxTrials = 100
 	// maxTurns is how often a Gateway may change what it holds back at once, and turnEvery, how often for ever. Each time is a translation.
@@ -38,14 +33,23 @@ type holdback struct {
 	shared map[api.Part]bool
 	// before are the sources of the last content of a resource that was served before the present one and that nobody rejected.
 	before map[api.ResourceKey][]api.Source
+	// standby are the last accepted forms of parts that were held back before a restart and are not any more.
+	standby map[api.Part]standbyForm
 	// turns are left since turned.
 	turns  int
 	turned time.Time
 }
 
+// standbyForm was accepted in resources of a type.
+type standbyForm struct {
+	form any
+	of   string
+}
+
 func newHoldback(gateway string, log *slog.Logger) *holdback {
 	return &holdback{
-		gateway: gateway, log: log, held: map[api.Part]*heldPart{}, before: map[api.ResourceKey][]api.Source{}, turns: maxTurns,
+		gateway: gateway, log: log, held: map[api.Part]*heldPart{}, before: map[api.ResourceKey][]api.Source{},
+		standby: map[api.Part]standbyForm{}, turns: maxTurns,
 	}
 }
 
@@ -65,6 +69,9 @@ func (h *holdback) letGo(cfg *snapshot.Config) {
 func (h *holdback) replaced(resources []*api.Resource, told map[api.ResourceKey]bool) {
 	next := make(map[api.ResourceKey]*api.Resource, len(h.served))
 	h.shared = map[api.Part]bool{}
+	for _, held := range h.held {
+		held.restored = false
+	}
 	for _, resource := range resources {
 		if len(resource.Sources) == 0 {
 			continue
@@ -136,6 +143,9 @@ func (h *holdback) forgetStuck() {
 // judge takes the next step of the trials, and returns whether that changes what is held back; where not, it says when to ask again, 0 for
 // not before there is something new.
 func (h *holdback) judge(now time.Time, envoys electorate) (changed bool, again time.Duration) {
+	if h.reopen(now, envoys) {
+		return true, 0
+	}
 	for _, t := range slices.Clone(h.trials) {
 		if t.stuck {
 			continue
@@ -165,6 +175,9 @@ func (h *holdback) judge(now time.Time, envoys electorate) (changed bool, again 
 			h.trials = slices.DeleteFunc(h.trials, func(other *trial) bool { return other == t })
 		}
 	}
+	if again == 0 && len(h.held) > 0 {
+		again = askSeldom // more Envoys may come
+	}
 	return false, again
 }
 
@@ -174,31 +187,4 @@ func (h *holdback) mayTurn(now time.Time) bool {
 		h.turns, h.turned = min(h.turns+more, maxTurns), now
 	}
 	return h.turns > 0
-}
-
-// verdict is what the Envoys think of a resource.
-type verdict struct {
-	xds.Answers
-	undecided, rejected bool
-}
-
-// verdict waits for all Envoys to answer, or for the grace to be over. A few among many that accept are on their own: they keep what they
-// have, and nobody else has to wait for them.
-func (h *holdback) verdict(t *trial, now time.Time, envoys electorate) verdict {
-	v := verdict{}
-	if t.resource == nil {
-		return v
-	}
-	v.Answers = envoys.Answers(h.gateway, t.key)
-	rejected := len(v.Rejected)
-	answered := v.Accepted + rejected
-	switch {
-	case v.Waiting > 0 && (now.Sub(t.since) < verdictGrace || answered == 0):
-		v.undecided = true
-	case answered == 0:
-		v.undecided = t.begun // somebody will come, perhaps
-	default:
-		v.rejected = rejected > 0 && v.Accepted < outvotedBy*rejected
-	}
-	return v
 }

@@ -91,6 +91,7 @@ func (j *jury) send(node string, resource *api.Resource) {
 	switch {
 	case j.has[node][key].Equal(resource):
 		j.has[node][key] = resource // it may be known to be of a newer form
+		delete(j.refused[node], key)
 	case j.refused[node][key].Equal(resource):
 	case j.rejects[node](resource):
 		j.refused[node][key] = resource
@@ -114,6 +115,7 @@ func (j *jury) gatewayOf(node string) string { return cmp.Or(j.gateway[node], fr
 
 func (j *jury) Answers(gateway string, key api.ResourceKey) xds.Answers {
 	var answers xds.Answers
+	var had []*api.Resource
 	served := j.byView[gateway][key]
 	for _, node := range slices.Sorted(maps.Keys(j.has)) {
 		has := j.has[node]
@@ -130,10 +132,22 @@ func (j *jury) Answers(gateway string, key api.ResourceKey) xds.Answers {
 			panic("neither accepted nor rejected")
 		}
 		answers.HadNothing = has[key] == nil && (answers.HadNothing || len(answers.Rejected) == 0)
-		if answers.Had == nil && !j.unknown[has[key]] {
-			answers.Had = has[key]
+		if has[key] != nil && !j.unknown[has[key]] {
+			had = append(had, has[key])
 		}
 		answers.Rejected, answers.Version, answers.Message = append(answers.Rejected, node), versionOf(served), j.reason(served)
+	}
+	most := 0
+	for _, one := range had {
+		count := 0
+		for _, other := range had {
+			if one.Equal(other) {
+				count++
+			}
+		}
+		if count > most {
+			most, answers.Had = count, one
+		}
 	}
 	return answers
 }
@@ -231,9 +245,13 @@ func (c *court) again() { c.pipeline.apply(c.Context(), watcher.Batch{Config: c.
 
 func (c *court) settle() {
 	c.Helper()
-	for c.judged = 0; c.judge(); c.judged++ {
-		require.Less(c, c.judged, 500, "it does not settle")
-		c.again()
+	c.judged = 0
+	for waits := time.Duration(0); waits <= verdictGrace; waits += turnEvery {
+		for ; c.judge(); c.judged++ {
+			require.Less(c, c.judged, 500, "it does not settle")
+			c.again()
+			waits = 0
+		}
 	}
 }
 
@@ -413,25 +431,146 @@ func TestRejectedParametersKeepTheirFormAndANewListenerIsServedWithIt(t *testing
 	require.Empty(t, c.accused())
 }
 
-// TestOneEnvoyAmongManyIsOnItsOwn with what it rejects, and two of four are not.
-func TestOneEnvoyAmongManyIsOnItsOwn(t *testing.T) {
-	for others, held := range map[int]bool{3: true, 9: true, 10: false, 30: false} {
-		t.Run(fmt.Sprint(others), func(t *testing.T) {
+// TestTheMajorityOfAGatewaysEnvoysDecides what is held back; as many are one.
+func TestTheMajorityOfAGatewaysEnvoysDecides(t *testing.T) {
+	for _, test := range []struct {
+		rejecting, accepting int
+		held                 bool
+	}{{1, 0, true}, {1, 1, true}, {1, 2, false}, {1, 8, false}, {4, 5, false}, {5, 5, true}, {5, 4, true}} {
+		t.Run(fmt.Sprintf("%d of %d", test.rejecting, test.rejecting+test.accepting), func(t *testing.T) {
 			c := newCourt(t, "a/a1", "b/b1")
-			for i := range others {
+			for i := 1; i < test.rejecting; i++ {
+				c.jury.add(fmt.Sprintf("too-%d", i), isBad)
+			}
+			for i := range test.accepting {
 				c.jury.add(fmt.Sprintf("other-%d", i), func(*api.Resource) bool { return false })
 			}
 			c.change(func(cfg *snapshot.Config) { c.route(cfg, "b", "/b2") })
 			c.change(func(cfg *snapshot.Config) { c.route(cfg, "a", "/bad") })
-			want := map[string]string{"a": "/bad", "b": "/b2"}
-			if held {
-				want["a"] = "/a1"
+			want := map[string]string{"a": "/a1", "b": "/b2"}
+			require.Equal(t, want, c.paths("one"))
+			if !test.held {
+				want["a"] = "/bad"
 			}
-			require.Equal(t, want, c.paths("other-0"))
-			require.Equal(t, map[string]string{"a": "/a1", "b": "/b2"}, c.paths("one"))
+			for i := range test.accepting {
+				require.Equal(t, want, c.paths(fmt.Sprintf("other-%d", i)))
+			}
 			require.Len(t, c.accused(), 1)
+			require.Contains(t, c.board.all()[0].Message, "one")
 		})
 	}
+}
+
+// TestAnEnvoyThatTakesNothingHoldsNothingBack, and what it had long ago comes back nowhere, when the others reject something.
+func TestAnEnvoyThatTakesNothingHoldsNothingBack(t *testing.T) {
+	c := newCourt(t, "a/a1", "b/b1", "c/c1")
+	for i := range 3 {
+		c.jury.add(fmt.Sprintf("sound-%d", i), isBad)
+	}
+	c.change(func(cfg *snapshot.Config) { c.route(cfg, "c", "/c2") })
+	c.jury.add("0-ancient", func(*api.Resource) bool { return false })
+	c.change(func(cfg *snapshot.Config) { c.route(cfg, "c", "/c3") })
+	c.jury.rejects["0-ancient"] = func(*api.Resource) bool { return true }
+	for _, path := range []string{"/b2", "/b3"} {
+		c.change(func(cfg *snapshot.Config) { c.route(cfg, "b", path) })
+		require.Zero(t, c.judged)
+		require.Equal(t, map[string]string{"a": "/a1", "b": path, "c": "/c3"}, c.paths("sound-0"))
+	}
+	require.Contains(t, c.board.all()[0].Message, "an Envoy of the Gateway edge/front (0-ancient) rejects gateway/edge/front/8080: no good")
+	require.Contains(t, c.board.all()[0].Remedy, "if only these of the Gateway's Envoys reject it, see what is different about them")
+	c.jury.watch = func() { require.Equal(t, "/b3", c.paths("sound-0")["b"]) }
+	c.change(func(cfg *snapshot.Config) { c.route(cfg, "a", "/bad"); c.route(cfg, "c", "/c4") })
+	require.Equal(t, map[string]string{"a": "/a1", "b": "/b3", "c": "/c4"}, c.paths("sound-0"))
+}
+
+// come connects an Envoy.
+func (c *court) come(node string, rejects func(*api.Resource) bool) {
+	c.Helper()
+	c.jury.add(node, rejects)
+	c.jury.SetViews(c.jury.views[len(c.jury.views)-1])
+	c.settle()
+}
+
+// TestAVerdictOfFewIsOpenedAgainWhenManyCome and is another one then, or the same.
+func TestAVerdictOfFewIsOpenedAgainWhenManyCome(t *testing.T) {
+	for name, take := range map[string]bool{"they take it": true, "they do not": false} {
+		t.Run(name, func(t *testing.T) {
+			rejects := isBad
+			if take {
+				rejects = func(*api.Resource) bool { return false }
+			}
+			c := newCourt(t, "a/a1", "b/b1")
+			c.change(func(cfg *snapshot.Config) { c.route(cfg, "a", "/bad") })
+			require.Equal(t, "/a1", c.paths("one")["a"])
+			c.come("two", rejects)
+			require.Zero(t, c.judged, "one of two is not less than half")
+			c.come("three", rejects)
+			want := map[string]string{"a": "/bad", "b": "/b1"}
+			if !take {
+				want["a"] = "/a1"
+				require.Contains(t, c.board.all()[0].Message, "3 Envoys of the Gateway edge/front (one, three, two) reject")
+			}
+			require.Equal(t, want, c.paths("two"))
+			require.Equal(t, want, c.paths("three"))
+			require.Equal(t, map[string]string{"a": "/a1", "b": "/b1"}, c.paths("one"))
+			require.Len(t, c.accused(), 1)
+			for i := range 20 {
+				c.come(fmt.Sprintf("more-%d", i), rejects)
+				require.Equal(t, want, c.paths("two"))
+				require.LessOrEqual(t, c.judged, 2)
+			}
+		})
+	}
+}
+
+// TestAnEnvoyThatIsTheFirstToComeBackAfterARestartDoesNotDecide what the others of its Gateway have.
+func TestAnEnvoyThatIsTheFirstToComeBackAfterARestartDoesNotDecide(t *testing.T) {
+	c := newCourt(t, "a/a1", "b/b1")
+	for _, node := range []string{"two", "three"} {
+		c.jury.add(node, func(*api.Resource) bool { return false })
+	}
+	c.change(func(cfg *snapshot.Config) { c.route(cfg, "b", "/b2") })
+	c.change(func(cfg *snapshot.Config) { c.route(cfg, "a", "/bad") })
+	want := map[string]string{"a": "/bad", "b": "/b2"}
+	require.Equal(t, want, c.paths("two"))
+	away := map[string]map[api.ResourceKey]*api.Resource{"two": c.jury.has["two"], "three": c.jury.has["three"]}
+	delete(c.jury.has, "two")
+	delete(c.jury.has, "three")
+	c.jury.forget()
+	clear(c.jury.refused["one"])
+	c.pipeline = newPipeline(c.jury, c.board, c.pipeline.rejected, c.pipeline.log)
+	c.apply(nothing)
+	c.now = time.Now()
+	require.False(t, c.judge())
+	maps.Copy(c.jury.has, away)
+	c.jury.watch = func() { require.Equal(t, want, c.paths("two")) }
+	c.jury.SetViews(c.jury.views[len(c.jury.views)-1])
+	c.settle()
+	require.Zero(t, c.judged)
+	require.Empty(t, c.held())
+}
+
+// TestEnvoysThatRejectDifferentThings: what no majority rejects is in force, and the search for it ends.
+func TestEnvoysThatRejectDifferentThings(t *testing.T) {
+	c := newCourt(t, "a/a1", "b/b1")
+	rejects := func(text string) func(*api.Resource) bool {
+		return func(r *api.Resource) bool {
+			return r.Message != nil && strings.Contains(prototext.Format(r.Message), text)
+		}
+	}
+	c.jury.rejects["one"] = rejects("/first-bad")
+	c.jury.add("two", rejects("/second-bad"))
+	c.jury.add("three", rejects("nothing"))
+	c.change(func(cfg *snapshot.Config) { c.route(cfg, "b", "/b2") })
+	c.change(func(cfg *snapshot.Config) { c.route(cfg, "a", "/first-bad"); c.route(cfg, "b", "/second-bad") })
+	paths := c.paths("three")
+	require.Contains(t, []map[string]string{{"a": "/first-bad", "b": "/b2"}, {"a": "/a1", "b": "/second-bad"}}, paths)
+	require.LessOrEqual(t, c.judged, 6)
+	c.change(func(cfg *snapshot.Config) { c.route(cfg, "a", "/a3"); c.route(cfg, "b", "/b3") })
+	for _, node := range []string{"one", "two", "three"} {
+		require.Equal(t, map[string]string{"a": "/a3", "b": "/b3"}, c.paths(node))
+	}
+	require.Empty(t, c.board.all())
 }
 
 func TestEnvoyThatHasAnUnknownVersionLosesNothingWhileTheOneToBlameIsSought(t *testing.T) {
@@ -561,19 +700,24 @@ func TestHoldbackWaitsForSlowEnvoysOnlySoLong(t *testing.T) {
 	c := newCourt(t, "a/a1")
 	back := c.pipeline.back.byGateway[front]
 	start := time.Now()
-	tr := &trial{resource: &api.Resource{}, since: start}
+	tr, had := &trial{resource: &api.Resource{}, since: start}, &api.Resource{}
 	for _, test := range []struct {
 		answers             xds.Answers
 		after               time.Duration
 		undecided, rejected bool
 	}{
-		{xds.Answers{Rejected: []string{"a"}}, 0, false, true},
-		{xds.Answers{Rejected: []string{"a"}, Waiting: 1}, 0, true, false},
-		{xds.Answers{Rejected: []string{"a"}, Waiting: 1}, verdictGrace, false, true},
+		{xds.Answers{Rejected: []string{"a"}, Had: had}, 0, false, true},
+		{xds.Answers{Rejected: []string{"a"}, Had: had, Waiting: 1}, 0, true, false},
+		{xds.Answers{Rejected: []string{"a"}, Had: had, Waiting: 1}, verdictGrace, false, true},
 		{xds.Answers{Waiting: 1}, verdictGrace, true, false},
 		{xds.Answers{Accepted: 1, Waiting: 1}, verdictGrace, false, false},
-		{xds.Answers{Accepted: 20, Rejected: []string{"a", "b"}}, 0, false, false},
-		{xds.Answers{Accepted: 19, Rejected: []string{"a", "b"}}, 0, false, true},
+		{xds.Answers{Accepted: 3, Rejected: []string{"a", "b"}, Had: had}, 0, false, false},
+		{xds.Answers{Accepted: 2, Rejected: []string{"a", "b"}, Had: had}, 0, false, true},
+		{xds.Answers{Accepted: 2, Rejected: []string{"a"}, Had: had, Waiting: 1}, 0, true, false},
+		{xds.Answers{Rejected: []string{"a"}, HadNothing: true}, 0, false, true},
+		{xds.Answers{Rejected: []string{"a"}}, 0, true, false}, // others may come back after a restart
+		{xds.Answers{Accepted: 2, Rejected: []string{"a"}}, 0, true, false},
+		{xds.Answers{Rejected: []string{"a"}}, verdictGrace, false, true},
 		{xds.Answers{}, 0, false, false},
 	} {
 		v := back.verdict(tr, start.Add(test.after), fixed(test.answers))

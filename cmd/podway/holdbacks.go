@@ -10,6 +10,7 @@ import (
 	"github.com/podway/podway/api"
 	"github.com/podway/podway/api/snapshot"
 	"github.com/podway/podway/api/v1alpha1"
+	"github.com/podway/podway/watcher/memory"
 	"github.com/podway/podway/xds"
 )
 
@@ -40,6 +41,10 @@ type holdbacks struct {
 	mu   sync.Mutex
 	told map[string]map[api.ResourceKey]bool // by mu; by Gateway
 
+	// remembered is what was held back before a restart, until the first configuration is there.
+	remembered []memory.Holdback
+	kept       keptHoldbacks
+
 	cfg       *snapshot.Config
 	byGateway map[string]*holdback
 	asked     time.Time
@@ -49,7 +54,7 @@ type holdbacks struct {
 func newHoldbacks(board *problemBoard, log *slog.Logger) *holdbacks {
 	return &holdbacks{
 		log: log, board: board, wake: make(chan struct{}, 1),
-		told: map[string]map[api.ResourceKey]bool{}, byGateway: map[string]*holdback{},
+		told: map[string]map[api.ResourceKey]bool{}, byGateway: map[string]*holdback{}, kept: keptHoldbacks{changed: make(chan struct{}, 1)},
 	}
 }
 
@@ -81,6 +86,7 @@ func (h *holdbacks) hold(cfg *snapshot.Config) *snapshot.Config {
 		for _, g := range h.byGateway {
 			g.letGo(cfg)
 		}
+		h.restore(cfg)
 	}
 	h.cfg = cfg
 	if holds := h.holds(); !maps.Equal(holds, cfg.Holds) {
@@ -105,7 +111,7 @@ func (h *holdbacks) holds() map[snapshot.HoldKey]snapshot.Hold {
 	for _, gateway := range slices.Sorted(maps.Keys(h.byGateway)) {
 		for part, held := range h.byGateway[gateway].held {
 			holds[snapshot.HoldKey{Gateway: gateway, Part: part}] = held.hold
-			if !isShared(part) || !held.guilty || held.hold.Form == nil {
+			if !isShared(part) || !held.guilty || held.hold.Form == nil || held.restored && !held.everywhere {
 				continue
 			}
 			switch everywhere := h.agreed(part, held.hold.Form); {
@@ -151,15 +157,20 @@ func (h *holdbacks) replaced(views map[string][]*api.Resource) {
 	h.mu.Unlock()
 	maps.DeleteFunc(h.byGateway, func(gateway string, _ *holdback) bool { return views[gateway] == nil })
 	for gateway, resources := range views {
-		g := h.byGateway[gateway]
-		if g == nil {
-			g = newHoldback(gateway, h.log)
-			h.byGateway[gateway] = g
-		}
+		g := h.of(gateway)
 		g.cfg = h.cfg
 		g.replaced(resources, told[gateway])
 	}
 	h.publish()
+}
+
+func (h *holdbacks) of(gateway string) *holdback {
+	g := h.byGateway[gateway]
+	if g == nil {
+		g = newHoldback(gateway, h.log)
+		h.byGateway[gateway] = g
+	}
+	return g
 }
 
 // judge looks at what Envoys say of what is served, and returns whether that changes what is held back: then hold is to be called, and what
@@ -230,6 +241,7 @@ func (h *holdbacks) publish() {
 		slices.SortFunc(held[gateway], compareHeldBack)
 	}
 	h.board.set(partHeldBack, problems)
+	h.kept.set(h.byGateway)
 	if h.envoys != nil {
 		h.envoys.SetHeldBack(held)
 	}

@@ -59,7 +59,8 @@ func rejectionProblem(rejection xds.Rejection, resource *api.Resource, nodes rej
 	problem := api.Problem{
 		Code: codeRejectedByEnvoy, Severity: api.Error, Object: blamed.ObjectRef, Generation: blamed.Generation, Field: field,
 		Message: fmt.Sprintf("%s %s %s: %s", nodes.of(rejection.View), verb(len(nodes)), rejection.Key.Name, message),
-		Remedy:  "change what the message names; until then they keep the last version that they accepted",
+		Remedy: "change what the message names or, if only these of the Gateway's Envoys reject it, see what is different about them; " +
+			"until then they keep the last version that they accepted",
 	}
 	if owners := rejection.Owners; len(owners) > 1 && blamed == owners[0] {
 		problem.Message += "; it is also made of " + ownerList(owners[1:])

@@ -12,7 +12,7 @@ import (
 	"github.com/podway/podway/watcher/memory"
 )
 
-// remembering is what keeps the last good Pods; its zero value keeps none.
+// remembering is what keeps the last good Pods, and what is held; its zero value keeps none.
 type remembering struct {
 	store  *memory.Store
 	keeper *memory.Keeper
@@ -42,8 +42,8 @@ func (r *remembering) start(log *slog.Logger, registry prometheus.Registerer) {
 	}
 }
 
-// restore has the holds go on that were in force before a restart.
-func (r *remembering) restore(b *brake.Brake, log *slog.Logger) {
+// restore has go on what was held before a restart.
+func (r *remembering) restore(b *brake.Brake, back *holdbacks, log *slog.Logger) {
 	if r.store == nil {
 		return
 	}
@@ -52,16 +52,20 @@ func (r *remembering) restore(b *brake.Brake, log *slog.Logger) {
 		log.Warn("Holds of before the restart do not go on", "error", err)
 	}
 	b.Restore(holds)
+	if back.remembered, err = r.store.LoadHoldbacks(); err != nil {
+		log.Warn("What Envoys rejected before the restart is tried again", "error", err)
+	}
 }
 
-// run keeps what is noted, and the holds, until the context ends.
-func (r *remembering) run(ctx context.Context, b *brake.Brake, log *slog.Logger) error {
+// run keeps what is noted, and what is held, until the context ends.
+func (r *remembering) run(ctx context.Context, b *brake.Brake, back *keptHoldbacks, log *slog.Logger) error {
 	if r.keeper == nil {
 		return nil
 	}
 	var group errgroup.Group
 	group.Go(func() error { return r.keeper.Run(ctx) })
 	group.Go(func() error { return b.Keep(ctx, r.store.SaveHolds, log) })
+	group.Go(func() error { return back.keep(ctx, r.store.SaveHoldbacks, log) })
 	return group.Wait()
 }
 

@@ -33,7 +33,7 @@ type serveConfig struct {
 	// access is what XDS says, once its files have been read.
 	access *xds.Access
 	Pprof  bool
-	// State is the directory in which the last good Pods of each cluster are kept; "" for nowhere.
+	// State is the directory in which the last good Pods of each cluster, and what is held back, are kept; "" for nowhere.
 	State string
 	// Brake says when Pods that lose readiness together stay in a tunnel; zero fields have their defaults.
 	Brake brake.Settings
@@ -68,7 +68,8 @@ file is a Problem: it is logged, listed at /problems of the admin interface, and
 nothing but the object that it is in.
 
 Clusters of type Kubeconfig are watched through their API servers, each on its own. With --state, a
-restarted podway serves the last good Pods of a cluster that is away.
+restarted podway serves the last good Pods of a cluster that is away, and the last accepted form of
+what Envoys rejected.
 
 The admin interface answers /healthz, /readyz, /problems, /clusters, /envoys and /metrics.
 
@@ -98,7 +99,7 @@ go of its Envoys one after the other, and keeps those current whose turn has not
 	flags.BoolVar(&cfg.InsecureXDS, "insecure-xds", false, "allow plain-text xDS on an address that is not loopback: whoever reaches it can read private keys")
 	addXDSFlags(cmd, &cfg.XDS)
 	flags.BoolVar(&cfg.Pprof, "pprof", false, "serve /debug/pprof on the admin interface")
-	flags.StringVar(&cfg.State, "state", "", "`DIR` to keep the last good Pods of each cluster in, for a restart while one is away (default none)")
+	flags.StringVar(&cfg.State, "state", "", "`DIR` to keep in, for a restart, the last good Pods of each cluster and what stands in for what Envoys rejected (default none)")
 	flags.IntVar(&cfg.Brake.Percent, "brake-percent", brake.Defaults.Percent,
 		"hold Pods that lose readiness within 10 s if they are more than this `SHARE` of a tunnel's Pods in a cluster, in percent; 100 never holds")
 	flags.IntVar(&cfg.Brake.MinPods, "brake-min-pods", brake.Defaults.MinPods, "hold only if at least this `NUMBER` of Pods lost readiness")

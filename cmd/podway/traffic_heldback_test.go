@@ -6,6 +6,8 @@ import (
 	"encoding/json"
 	"net/http"
 	"net/url"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -188,6 +190,53 @@ func TestTrafficARestartWithTwoBadRoutesServesTheOthers(t *testing.T) {
 	}
 }
 
+// TestTrafficARestartRemembersWhatIsHeldBack, so that no request to the route that is held back fails, and Envoy is sent nothing.
+func TestTrafficARestartRemembersWhatIsHeldBack(t *testing.T) {
+	w := newWorld(t)
+	app := w.service(w.east, demo.ServiceConfig{Name: "app"}, 1)
+	route := func(name string, extra ...string) string {
+		return routeYAML(name, name+".example", []string{"app"}, extra...)
+	}
+	w.write("tunnel.yaml", tunnelYAML("app", members("east/app=100")))
+	w.write("routes.yaml", route("a", header("1"))+route("b", header("1")))
+	state := t.TempDir()
+	plane := w.startServe("127.0.0.1:0", "--state", state)
+	w.adminAddress = plane.admin
+	w.startEnvoy()
+	w.awaitHosts("app", 100, app.Pods()...)
+	w.awaitRoute("a.example", "1")
+	load := w.load("a.example", 2, 100).Start(t.Context())
+	w.write("routes.yaml", route("a", header("2"), tooLarge)+route("b", header("2")))
+	w.awaitRoute("b.example", "2")
+	back := w.awaitHeldBack("test", 1)
+	problems := w.ask("problems")
+	kept := filepath.Join(state, "pods", ".holdbacks")
+	eventually(t, "it is remembered", func() bool { _, err := os.Stat(kept); return err == nil })
+
+	plane.kill()
+	before := w.updates()
+	plane = w.startServe(w.xdsAddress, "--state", state)
+	w.adminAddress = plane.admin
+	require.Equal(t, problems, w.ask("problems"), "it is told before any Envoy rejects it again")
+	eventually(t, "Envoy is back", func() bool { return strings.Contains(w.ask("envoys", "-o", "json"), `"test"`) })
+	require.Equal(t, back, w.awaitHeldBack("test", 1))
+	w.write("routes.yaml", route("a", header("2"), tooLarge)+route("b", header("3")))
+	w.awaitRoute("b.example", "3")
+	require.Equal(t, "1", w.get("a.example", "/").header.Get("X-Route"))
+	rejected := w.stats("update_rejected$")
+	w.write("routes.yaml", route("a", header("4"))+route("b", header("3")))
+	w.awaitRoute("a.example", "4")
+	w.awaitAccused()
+	eventually(t, "it is forgotten", func() bool { _, err := os.Stat(kept); return os.IsNotExist(err) })
+	require.Equal(t, rejected, w.stats("update_rejected$"))
+	require.NoError(t, load.Stop().Err())
+	for name, count := range w.updates() {
+		if strings.HasPrefix(name, "http.") {
+			require.Equal(t, before[name]+2, count, name)
+		}
+	}
+}
+
 // TestTrafficOneOfTwoEnvoysRejects has one that allows larger regular expressions than the other.
 func TestTrafficOneOfTwoEnvoysRejects(t *testing.T) {
 	w := newWorld(t)
@@ -199,18 +248,7 @@ func TestTrafficOneOfTwoEnvoysRejects(t *testing.T) {
 	w.write("routes.yaml", route("a", header("first"))+route("b", header("first")))
 	w.start()
 	strict := w.envoy
-	bootstrap, err := envoy.Bootstrap(envoy.BootstrapConfig{
-		Gateway: types.NamespacedName{Namespace: "edge", Name: "front"}, NodeID: "liberal", XDSAddress: w.xdsAddress, AdminAddress: "127.0.0.1:0",
-	})
-	require.NoError(t, err)
-	for _, layer := range bootstrap.GetLayeredRuntime().GetLayers() {
-		if static := layer.GetStaticLayer(); static != nil {
-			static.Fields["re2.max_program_size.error_level"] = structpb.NewNumberValue(1e6)
-		}
-	}
-	w.logs = t.TempDir()
-	w.startEnvoyWith(bootstrap)
-	liberal := w.envoy
+	liberal := w.startLiberal("liberal")
 	has := func(of *envoy.Process, texts ...string) func() bool {
 		return func() bool {
 			dump, err := of.Admin().ConfigDump(w.Context(), url.Values{"resource": {"dynamic_route_configs"}})
@@ -237,6 +275,40 @@ func TestTrafficOneOfTwoEnvoysRejects(t *testing.T) {
 	for _, of := range []*envoy.Process{strict, liberal} {
 		eventually(t, "the corrected route", func() bool { return has(of, "third")() && !has(of, "first")() })
 	}
+
+	// With a second one that takes it, the strict one is on its own.
+	other := w.startLiberal("liberal-2")
+	eventually(t, "it has the routes", has(other, "third"))
+	w.write("routes.yaml", route("a", header("fourth"), tooLarge)+route("b", header("fourth")))
+	for _, of := range []*envoy.Process{liberal, other} {
+		eventually(t, "what most accept", func() bool { return has(of, "{1000}", "fourth")() && !has(of, "third")() })
+	}
+	w.awaitAccused("HTTPRoute edge/a")
+	assert.Contains(t, w.ask("problems"), "an Envoy of the Gateway edge/front (test) rejects gateway/edge/front/")
+	assert.True(t, has(strict, "third")())
+	require.Empty(t, w.heldBack("test"), "it is not held back, and told as what it is: rejected")
+	w.write("routes.yaml", route("a", header("fifth"))+route("b", header("fifth")))
+	w.awaitAccused()
+	for _, of := range []*envoy.Process{strict, liberal, other} {
+		eventually(t, "the corrected route", func() bool { return has(of, "fifth")() && !has(of, "third")() })
+	}
+}
+
+// startLiberal runs an Envoy that takes large regular expressions.
+func (w *world) startLiberal(node string) *envoy.Process {
+	w.Helper()
+	bootstrap, err := envoy.Bootstrap(envoy.BootstrapConfig{
+		Gateway: types.NamespacedName{Namespace: "edge", Name: "front"}, NodeID: node, XDSAddress: w.xdsAddress, AdminAddress: "127.0.0.1:0",
+	})
+	require.NoError(w, err)
+	for _, layer := range bootstrap.GetLayeredRuntime().GetLayers() {
+		if static := layer.GetStaticLayer(); static != nil {
+			static.Fields["re2.max_program_size.error_level"] = structpb.NewNumberValue(1e6)
+		}
+	}
+	w.logs = w.TempDir()
+	w.startEnvoyWith(bootstrap)
+	return w.envoy
 }
 
 // TestTrafficARejectedSecretOrListenerCostsItselfAlone has a key with another label than its content, which podway reads and Envoy does not,

@@ -41,6 +41,7 @@ type trial struct {
 	// version was rejected last, by the nodes, at a time; blamed and field are what the message points at.
 	version, message string
 	nodes            []string
+	voters           int // how many Envoys there were
 	at               time.Time
 	blamed           api.Owner
 	field            string
@@ -68,7 +69,7 @@ func (h *holdback) decide(t *trial, v verdict, now time.Time) bool {
 		t.guesses = nil
 		return h.accepted(t)
 	}
-	t.version, t.message, t.nodes, t.at = v.Version, v.Message, v.Rejected, now
+	t.version, t.message, t.nodes, t.voters, t.at = v.Version, v.Message, v.Rejected, voters(v.Answers), now
 	t.blamed, t.field = translator.Blame(t.resource, t.message, h.cfg)
 	if !t.begun {
 		t.first = v.Version
@@ -102,6 +103,10 @@ func (h *holdback) base(t *trial, v verdict) (map[api.Part]api.Source, bool) {
 		t.guesses = []api.Part{}
 		return byPart(sources), true
 	}
+	if sources := h.remembered(t); sources != nil {
+		t.guesses = []api.Part{}
+		return byPart(sources), true
+	}
 	if t.guesses != nil || t.leaving || !v.HadNothing || v.Accepted > 0 {
 		return nil, false
 	}
@@ -112,6 +117,27 @@ func (h *holdback) base(t *trial, v verdict) (map[api.Part]api.Source, bool) {
 		delete(base, part)
 	}
 	return base, len(all) > 1
+}
+
+// remembered are the sources of a resource, with the forms in them that were accepted before a restart; nil where there are none. Each is tried
+// once.
+func (h *holdback) remembered(t *trial) []api.Source {
+	if t.leaving || t.guesses != nil {
+		return nil
+	}
+	var sources []api.Source
+	for i, source := range t.resource.Sources {
+		accepted := h.standby[source.Part]
+		if accepted.form == nil || accepted.of != t.key.Type {
+			continue
+		}
+		if sources == nil {
+			sources = slices.Clone(t.resource.Sources)
+		}
+		sources[i] = api.Source{Part: source.Part, Form: accepted.form}
+		delete(h.standby, source.Part)
+	}
+	return sources
 }
 
 // removable are the parts of which a resource may do without some: its HTTPRoutes or, where it has none, listeners that share a port. A

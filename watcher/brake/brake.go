@@ -50,6 +50,8 @@ type Brake struct {
 	holding map[*unit]struct{}
 	// restored are holds of before a restart whose tunnels have not been configured yet.
 	restored map[holdOf]memory.Hold
+	// losses are those of before a restart, of tunnels that have not been configured yet.
+	losses map[holdOf][]memory.Hold
 	// counted are the clusters that metrics are labeled with.
 	counted map[string]struct{}
 	// gathering is true where a unit has lost so many Pods that a hold may begin with the next; gathered is when that was last told.
@@ -77,7 +79,7 @@ func New(config Config) *Brake {
 	}
 	return &Brake{
 		config: config, metrics: newMetrics(config.Registerer), wake: make(chan struct{}, 1),
-		heldChanged: make(chan struct{}, 1), restored: map[holdOf]memory.Hold{},
+		heldChanged: make(chan struct{}, 1), restored: map[holdOf]memory.Hold{}, losses: map[holdOf][]memory.Hold{},
 		sets: map[pods.ServiceKey]*pods.Set{}, tunnels: map[types.NamespacedName][]*unit{}, uses: map[types.NamespacedName][]pods.Use{}, users: map[pods.ServiceKey][]*unit{},
 		holding: map[*unit]struct{}{}, counted: map[string]struct{}{}, problems: []api.Problem{},
 	}

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"log/slog"
-	"reflect"
 	"slices"
 	"strings"
 	"time"
@@ -15,56 +14,15 @@ import (
 	"github.com/podway/podway/watcher/memory"
 )
 
-// keepEvery is the least time between two saves of the holds.
-const keepEvery = time.Second
-
 // holdOf names a hold.
 type holdOf struct {
 	tunnel  types.NamespacedName
 	cluster string
 }
 
-// Keep saves the holds whenever they changed, until the context ends, and then once more. It returns nil.
+// Keep saves the holds whenever they changed, at most once a second, until the context ends, and then once more. It returns nil.
 func (b *Brake) Keep(ctx context.Context, save func([]memory.Hold) error, log *slog.Logger) error {
-	var saved []memory.Hold
-	failing := false
-	keep := func() {
-		holds := b.Kept()
-		if !failing && reflect.DeepEqual(holds, saved) {
-			return
-		}
-		err := save(holds)
-		switch {
-		case err != nil && !failing:
-			log.Warn("The holds cannot be kept in the state directory", "error", err)
-		case err == nil && failing:
-			log.Info("The holds are kept in the state directory again")
-		}
-		if failing = err != nil; !failing {
-			saved = holds
-		}
-	}
-	defer keep()
-	ticker := time.NewTicker(keepEvery)
-	defer ticker.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-b.heldChanged:
-			keep()
-		}
-		for again := true; again; again = failing { // It is tried again whether anything changes or not.
-			select {
-			case <-ctx.Done():
-				return nil
-			case <-ticker.C:
-			}
-			if failing {
-				keep()
-			}
-		}
-	}
+	return memory.Kept[memory.Hold]{What: "holds", Changed: b.heldChanged, Now: b.Kept, Save: save, Logger: log}.Run(ctx)
 }
 
 // heldAnew notes that a hold is not what it was.
@@ -75,7 +33,9 @@ func (b *Brake) heldAnew() {
 	}
 }
 
-// Kept are the holds as a restarted podway needs them, sorted; those too that were restored and whose tunnel has not been configured yet.
+// Kept are the holds as a restarted podway needs them, sorted; those too that were restored and whose tunnel has not been configured yet. Pods that
+// lost readiness within the window are among them as holds that have not begun: none of them is Lost to one, and Until is the end of the window. They
+// are no reason to save anything by themselves: what is lost after the last save of a cluster's Pods is noticed against those.
 func (b *Brake) Kept() []memory.Hold {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -89,10 +49,56 @@ func (b *Brake) Kept() []memory.Hold {
 			kept = append(kept, hold)
 		}
 	}
+	for _, units := range b.tunnels {
+		for _, u := range units {
+			kept = append(kept, u.losses(now)...)
+		}
+	}
+	for _, losses := range b.losses {
+		for _, loss := range losses {
+			if now.Before(loss.Until) {
+				kept = append(kept, loss)
+			}
+		}
+	}
 	slices.SortFunc(kept, func(a, b memory.Hold) int {
-		return cmp.Or(strings.Compare(a.Cluster, b.Cluster), strings.Compare(a.Tunnel.Namespace, b.Tunnel.Namespace), strings.Compare(a.Tunnel.Name, b.Tunnel.Name))
+		return cmp.Or(strings.Compare(a.Cluster, b.Cluster), strings.Compare(a.Tunnel.Namespace, b.Tunnel.Namespace), strings.Compare(a.Tunnel.Name, b.Tunnel.Name),
+			a.Since.Compare(b.Since))
 	})
 	return kept
+}
+
+// losses are the Pods that were lost within the window, together where it was at the same time.
+func (u *unit) losses(now time.Time) []memory.Hold {
+	if u.hold != nil || len(u.lost) == 0 {
+		return nil
+	}
+	together := map[time.Time][]memory.HeldPod{}
+	for id, at := range u.lost {
+		if now.Sub(at) <= u.settings.Window {
+			together[at] = append(together[at], id.remembered())
+		}
+	}
+	losses := make([]memory.Hold, 0, len(together))
+	for at, lost := range together {
+		slices.SortFunc(lost, compareHeldPods)
+		losses = append(losses, memory.Hold{
+			Cluster: u.cluster, Tunnel: u.tunnel, Since: at.UTC().Round(0), Until: at.Add(u.settings.Window).UTC().Round(0), Pods: lost,
+		})
+	}
+	return losses
+}
+
+func (id podID) remembered() memory.HeldPod {
+	return memory.HeldPod{Namespace: id.namespace, Name: id.name, UID: id.uid, Address: id.address}
+}
+
+func idOfHeld(pod memory.HeldPod) podID {
+	return podID{namespace: pod.Namespace, name: pod.Name, uid: pod.UID, address: pod.Address}
+}
+
+func compareHeldPods(a, b memory.HeldPod) int {
+	return cmp.Or(strings.Compare(a.Namespace, b.Namespace), strings.Compare(a.Name, b.Name), strings.Compare(a.UID, b.UID), a.Address.Compare(b.Address))
 }
 
 func (u *unit) remembered() memory.Hold {
@@ -101,11 +107,9 @@ func (u *unit) remembered() memory.Hold {
 		Pods: make([]memory.HeldPod, 0, len(u.hold.pods)),
 	}
 	for id := range u.hold.pods {
-		out.Pods = append(out.Pods, memory.HeldPod{Namespace: id.namespace, Name: id.name, UID: id.uid, Address: id.address})
+		out.Pods = append(out.Pods, id.remembered())
 	}
-	slices.SortFunc(out.Pods, func(a, b memory.HeldPod) int {
-		return cmp.Or(strings.Compare(a.Namespace, b.Namespace), strings.Compare(a.Name, b.Name), strings.Compare(a.UID, b.UID), a.Address.Compare(b.Address))
-	})
+	slices.SortFunc(out.Pods, compareHeldPods)
 	return out
 }
 
@@ -117,15 +121,29 @@ func (b *Brake) Restore(holds []memory.Hold) {
 	defer b.mu.Unlock()
 	now := b.config.Now()
 	for _, hold := range holds {
-		if now.Before(hold.Until) && !now.Before(hold.Since) && len(hold.Pods) > 0 {
-			b.restored[holdOf{hold.Tunnel, hold.Cluster}] = hold
+		of := holdOf{hold.Tunnel, hold.Cluster}
+		switch {
+		case !now.Before(hold.Until) || now.Before(hold.Since) || len(hold.Pods) == 0:
+		case hold.Lost == 0:
+			b.losses[of] = append(b.losses[of], hold)
+		default:
+			b.restored[of] = hold
 		}
 	}
 }
 
-// resume goes on with a hold that was restored.
+// resume goes on with a hold that was restored, or with what was lost and may begin one.
 func (b *Brake) resume(u *unit) {
 	of := holdOf{u.tunnel, u.cluster}
+	for _, loss := range b.losses[of] {
+		for _, pod := range loss.Pods {
+			if u.lost == nil {
+				u.lost = map[podID]time.Time{}
+			}
+			u.lost[idOfHeld(pod)] = loss.Since
+		}
+	}
+	delete(b.losses, of)
 	kept, there := b.restored[of]
 	if !there {
 		return
@@ -139,8 +157,7 @@ func (b *Brake) resume(u *unit) {
 		views: map[pods.ServiceKey]view{}, restored: true,
 	}
 	for _, pod := range kept.Pods {
-		id := podID{namespace: pod.Namespace, name: pod.Name, uid: pod.UID, address: pod.Address}
-		u.hold.pods[id] = struct{}{}
+		u.hold.pods[idOfHeld(pod)] = struct{}{}
 	}
 	b.resumed(u)
 	b.recheck(u, "")

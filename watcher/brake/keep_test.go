@@ -120,6 +120,40 @@ func TestNamelessPodsAreRestoredByTheirAddress(t *testing.T) {
 	require.Len(t, after.taking("a", east("s")), 10)
 }
 
+// TestPodsThatWereLostRightBeforeARestartCount for a hold that begins right after it.
+func TestPodsThatWereLostRightBeforeARestartCount(t *testing.T) {
+	before := newWorld(t, Settings{})
+	before.uses(every(east("s")))
+	before.put(east("s"), group(0, 20)...)
+	before.put(east("s"), slices.Concat(group(0, 4, notReady), group(4, 20))...)
+	before.pass(2 * time.Second)
+	before.put(east("s"), slices.Concat(group(0, 9, notReady), group(9, 20))...)
+	require.Len(t, before.Kept(), 2, "at two times")
+	require.Equal(t, before.Kept(), before.Kept())
+	for name, test := range map[string]struct {
+		later       time.Duration
+		kept        int
+		again, held int
+	}{
+		"all":                    {5 * time.Second, 2, 0, 15},
+		"those that are not old": {11 * time.Second, 1, 0, 0},
+		"none":                   {20 * time.Second, 0, 0, 0},
+		"one is ready again":     {5 * time.Second, 2, 1, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			after := newWorld(t, Settings{})
+			after.pass(test.later)
+			after.Restore(before.Kept())
+			require.Len(t, after.Kept(), test.kept)
+			after.put(east("s"), slices.Concat(group(0, 9, notReady), group(9, 20))...) // what is remembered of the cluster
+			after.uses(every(east("s")))
+			require.Empty(t, after.Holds())
+			after.put(east("s"), slices.Concat(group(0, test.again), group(test.again, 15, notReady), group(15, 20))...)
+			require.Equal(t, test.held, after.held("a"))
+		})
+	}
+}
+
 func TestHoldsAreKeptAsTheyChange(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := New(Config{})
@@ -139,6 +173,7 @@ func TestHoldsAreKeptAsTheyChange(t *testing.T) {
 				return failure
 			}, slog.New(slog.DiscardHandler))
 		}()
+		const keepEvery = time.Second
 		ready, lost := &pods.Set{Key: east("s"), Pods: group(0, 10)}, &pods.Set{Key: east("s"), Pods: group(0, 10, notReady)}
 		b.Configure(map[types.NamespacedName][]pods.Use{edge("a"): every(east("s"))}, nil)
 		b.Observe(east("s"), nil, ready)

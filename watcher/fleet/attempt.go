@@ -70,9 +70,13 @@ func (a *attempt) stop() {
 
 // isFor says whether there is an attempt, and it is at the target.
 func (a *attempt) isFor(to target) bool {
-	return a != nil && a.target.uid == to.uid && a.target.scope.Equal(to.scope) &&
-		// What is configured may be what the attempt began with for ever: not every place can be written to.
-		(to.credential.Equal(a.target.credential) || slices.ContainsFunc(*a.credentials.Load(), to.credential.Equal))
+	return a != nil && a.target.uid == to.uid && a.target.scope.Equal(to.scope) && a.had(to.credential)
+}
+
+// had says whether a credential is that of the target, or one that it was renewed to not long ago. What is configured may be what the attempt
+// began with for ever: not every place can be written to.
+func (a *attempt) had(c *credential.Credential) bool {
+	return c.Equal(a.target.credential) || slices.ContainsFunc(*a.credentials.Load(), c.Equal)
 }
 
 // credential is the one in use.

@@ -114,7 +114,7 @@ func (m *member) run(ctx context.Context) {
 			looked = time.Now()
 			m.look(ctx)
 		}
-		m.advance()
+		m.advance(ctx)
 		m.update()
 		select {
 		case <-ctx.Done():
@@ -148,12 +148,14 @@ func (m *member) look(ctx context.Context) {
 	m.mu.Unlock()
 	if loaded != nil {
 		m.pursue(ctx, target{credential: loaded, scope: access.ScopeOf(cluster), uid: cluster.Spec.ClusterUID})
+	} else {
+		m.endCandidate() // what it was made of is not what is configured any more
 	}
 	m.renew(ctx, cluster)
 }
 
 // advance has the attempts do what is due.
-func (m *member) advance() {
+func (m *member) advance(ctx context.Context) {
 	m.mu.Lock()
 	labels := m.labels
 	m.mu.Unlock()
@@ -162,7 +164,12 @@ func (m *member) advance() {
 			a.follow(labels)
 		}
 	}
-	m.takeOver()
+	if m.isReady() {
+		m.look(ctx) // the credential may not be what is configured any more
+	}
+	if m.isReady() {
+		m.takeOver()
+	}
 }
 
 // pursue starts an attempt at the target, unless there is one.
@@ -196,16 +203,17 @@ func (m *member) pursue(ctx context.Context, to target) {
 	next.start(ctx)
 }
 
-// takeOver puts the candidate in force once it has synced. Where the active one never saw all of its scope, as much as that one saw is enough.
-func (m *member) takeOver() {
+// isReady is true once a candidate has synced. Where the active one never saw all of its scope, as much as that one saw is enough.
+func (m *member) isReady() bool {
 	if m.candidate == nil {
-		return
+		return false
 	}
 	next, now := m.candidate.session.Health(), m.active.session.Health()
-	asGood := !now.Synced && !next.Scope.IsEmpty() && next.Scope.Contains(now.Scope)
-	if !next.Synced && !asGood {
-		return
-	}
+	return next.Synced || !now.Synced && !next.Scope.IsEmpty() && next.Scope.Contains(now.Scope)
+}
+
+// takeOver puts the candidate in force.
+func (m *member) takeOver() {
 	a := m.candidate
 	m.mu.Lock()
 	m.candidate = nil

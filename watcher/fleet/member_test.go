@@ -3,6 +3,7 @@ package fleet
 import (
 	"context"
 	"encoding/base64"
+	"errors"
 	"fmt"
 	"log/slog"
 	"os"
@@ -159,6 +160,49 @@ func TestWhatIsConfiguredIsNoNewsHoweverOftenItWasRenewed(t *testing.T) {
 		a.use(loaded.WithToken(token(time.Hour, time.Now().Add(time.Duration(i)*time.Minute))))
 	}
 	require.True(t, a.isFor(to))
+}
+
+// TestATokenThatIsNotKeptIsToldUntilWhenTheConfiguredOneLasts in a file and in a Secret.
+func TestATokenThatIsNotKeptIsToldUntilWhenTheConfiguredOneLasts(t *testing.T) {
+	for why, remedy := range map[error]string{
+		errNotAFile:                         "put a new kubeconfig into the Secret before that: podway clusters authorize east --kubeconfig ADMIN --token-lifetime 8760h makes one",
+		errors.New("read-only file system"): "let podway write the kubeconfig, or replace it before that",
+	} {
+		m := newMember(newFleet(t), "east")
+		m.configure(clusters("east").MemberClusters["east"], nil, nil)
+		issued := time.Date(2026, 5, 1, 10, 0, 0, 0, time.UTC)
+		loaded, _ := credential.Parse([]byte(kubeconfigOf(token(100*365*24*time.Hour, issued))), credential.OriginOf(m.cluster))
+		a, err := m.attempt(target{credential: loaded, scope: snapshot.Everything})
+		require.NoError(t, err)
+		a.use(loaded.WithToken(token(101*365*24*time.Hour, issued)))
+		m.setActive(a)
+		m.renewal.unsaved = why
+		require.Equal(t, "warning TokenNotRenewed: MemberCluster east spec.source.kubeconfig.file: the token was renewed, but could not be kept: "+why.Error()+
+			"; after a restart podway begins with the one that is configured, which ends at 2126-04-07T10:00:00Z; "+remedy, m.problems()[0].String())
+	}
+}
+
+// TestATokenIsWrittenBackAlsoWhereTheOneBeforeItWasNot: what is in the file is still podway's own.
+func TestATokenIsWrittenBackAlsoWhereTheOneBeforeItWasNot(t *testing.T) {
+	m := newMember(newFleet(t), "east")
+	m.configure(clusters("east").MemberClusters["east"], nil, nil)
+	path := filepath.Join(m.fleet.config.Directory, "east.kubeconfig")
+	require.NoError(t, os.WriteFile(path, []byte(kubeconfigOf(token(time.Hour, time.Now()))), 0o600))
+	loaded, _ := credential.Load(m.cluster, m.fleet.config.Directory, nil)
+	a, err := m.attempt(target{credential: loaded, scope: snapshot.Everything})
+	require.NoError(t, err)
+	a.use(loaded.WithToken(token(2*time.Hour, time.Now()))) // not written
+	second := loaded.WithToken(token(3*time.Hour, time.Now()))
+	a.use(second)
+	require.NoError(t, m.writeBack(m.cluster, a, second))
+	written, _ := credential.Load(m.cluster, m.fleet.config.Directory, nil)
+	require.True(t, written.Equal(second))
+
+	require.NoError(t, os.WriteFile(path, []byte(kubeconfigOf(token(4*time.Hour, time.Now()))), 0o600))
+	theirs, _ := credential.Load(m.cluster, m.fleet.config.Directory, nil)
+	require.NoError(t, m.writeBack(m.cluster, a, second))
+	written, _ = credential.Load(m.cluster, m.fleet.config.Directory, nil)
+	require.True(t, written.Equal(theirs), "somebody has put another one there")
 }
 
 func TestAClusterWithTwoNamesIsToldOf(t *testing.T) {

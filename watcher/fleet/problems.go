@@ -1,6 +1,7 @@
 package fleet
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -142,12 +143,20 @@ func (m *member) credentialProblems() []api.Problem {
 			fmt.Sprintf("let the ServiceAccount create its own tokens, or make a new credential: podway clusters authorize %s --kubeconfig ADMIN", m.name)))
 	case m.renewal.unsaved != nil:
 		out = append(out, m.problem(CodeTokenNotRenewed, api.Warning, fieldCredential(m.cluster),
-			fmt.Sprintf("the token was renewed, but could not be kept: %v; after a restart podway begins with the old one", m.renewal.unsaved),
-			"let podway write the kubeconfig, or replace the token before the old one ends"))
+			fmt.Sprintf("the token was renewed, but could not be kept: %v; after a restart podway begins with the one that is configured, which ends at %s",
+				m.renewal.unsaved, m.active.target.credential.Expires.UTC().Format(time.RFC3339)), m.keepRemedy()))
 	case !used.Expires.IsZero() && renewAt(used).IsZero() && left < expiresSoon:
 		out = append(out, m.problem(CodeCredentialExpires, api.Warning, fieldCredential(m.cluster),
 			fmt.Sprintf("the credential ends at %s, and podway cannot renew one of this kind", used.Expires.UTC().Format(time.RFC3339)),
 			fmt.Sprintf("replace it in time, or use one that is renewed: podway clusters authorize %s --kubeconfig ADMIN", m.name)))
 	}
 	return out
+}
+
+// keepRemedy says how a token is kept that podway cannot write. m.mu is held.
+func (m *member) keepRemedy() string {
+	if errors.Is(m.renewal.unsaved, errNotAFile) {
+		return fmt.Sprintf("put a new kubeconfig into the Secret before that: podway clusters authorize %s --kubeconfig ADMIN --token-lifetime 8760h makes one", m.name)
+	}
+	return "let podway write the kubeconfig, or replace it before that"
 }

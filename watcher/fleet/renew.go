@@ -65,7 +65,7 @@ func (m *member) renewNow(ctx context.Context, cluster *v1alpha1.MemberCluster, 
 	var unsaved error
 	if err == nil {
 		a.use(renewed)
-		unsaved = m.writeBack(cluster, old, renewed)
+		unsaved = m.writeBack(cluster, a, renewed)
 		m.log.Info("Token renewed", "expires", renewed.Expires)
 		m.fleet.metrics.renewals.WithLabelValues(m.name).Inc()
 	}
@@ -81,14 +81,14 @@ func (m *member) renewNow(ctx context.Context, cluster *v1alpha1.MemberCluster, 
 	m.poke()
 }
 
-// writeBack replaces the kubeconfig that the token came from, if it still has the old one. A Secret is not podway's to write.
-func (m *member) writeBack(cluster *v1alpha1.MemberCluster, old, renewed *credential.Credential) error {
+// writeBack replaces the kubeconfig that the token came from, if it still has that one or one that it was renewed to. A Secret is not podway's to write.
+func (m *member) writeBack(cluster *v1alpha1.MemberCluster, a *attempt, renewed *credential.Credential) error {
 	source := cluster.Spec.Source.Kubeconfig
 	if source == nil || source.File == "" {
 		return errNotAFile
 	}
 	loaded, _ := credential.Load(cluster, m.fleet.config.Directory, nil)
-	if !loaded.Equal(old) {
+	if !a.had(loaded) {
 		return nil // somebody has put another one there, which will be looked at
 	}
 	data, err := renewed.Kubeconfig()

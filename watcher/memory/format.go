@@ -11,8 +11,9 @@ import (
 
 // A magic begins a file, and says what is in it.
 const (
-	magic      = "podway-pods"
-	magicHolds = "podway-holds"
+	magic          = "podway-pods"
+	magicHolds     = "podway-holds"
+	magicHoldbacks = "podway-holdbacks"
 )
 
 const (
