@@ -101,7 +101,7 @@ func (u *unit) remembered() memory.Hold {
 		Pods: make([]memory.HeldPod, 0, len(u.hold.pods)),
 	}
 	for id := range u.hold.pods {
-		out.Pods = append(out.Pods, memory.HeldPod{Namespace: id.namespace, Name: id.name, UID: id.uid, Address: id.address})
+		out.Pods = append(out.Pods, memory.HeldPod{Namespace: id.namespace, Name: id.name, UID: id.uid.String(), Address: id.address})
 	}
 	slices.SortFunc(out.Pods, func(a, b memory.HeldPod) int {
 		return cmp.Or(strings.Compare(a.Namespace, b.Namespace), strings.Compare(a.Name, b.Name), strings.Compare(a.UID, b.UID), a.Address.Compare(b.Address))
@@ -139,7 +139,7 @@ func (b *Brake) resume(u *unit) {
 		views: map[pods.ServiceKey]view{}, restored: true,
 	}
 	for _, pod := range kept.Pods {
-		id := podID{namespace: pod.Namespace, name: pod.Name, uid: pod.UID, address: pod.Address}
+		id := podID{namespace: pod.Namespace, name: pod.Name, uid: pods.UIDOf(pod.UID), address: pod.Address}
 		u.hold.pods[id] = struct{}{}
 	}
 	b.resumed(u)

@@ -179,7 +179,7 @@ func (e *entry) endpoints(now time.Time) (endpoints []*Slice, again time.Time) {
 	}
 	endpoints = slices.Clone(e.slices)
 	for _, l := range e.leaving {
-		endpoints = append(endpoints, &Slice{IPv6: l.ipv6, Pods: []pods.Pod{l.pod}})
+		endpoints = append(endpoints, &Slice{Group: *l.pod.Group, IPv6: l.ipv6, Pods: []pods.Pod{l.pod}})
 		if again.IsZero() || l.until.Before(again) {
 			again = l.until
 		}
