@@ -258,12 +258,12 @@ func (x *Index) IsEmpty() bool {
 	return len(x.entries)+len(x.slices)+len(x.pods)+len(x.sets)+len(x.dirty) == 0
 }
 
-// Services returns those of the namespaces that are joined. The map is the caller's own.
-func (x *Index) Services(joined func(namespace string) bool) map[pods.ServiceKey]*pods.Service {
-	out := make(map[pods.ServiceKey]*pods.Service, len(x.entries))
+// Services returns those of the namespaces that are joined, in no order. The slice is the caller's own.
+func (x *Index) Services(joined func(namespace string) bool) []*pods.Service {
+	out := make([]*pods.Service, 0, len(x.entries))
 	for name, e := range x.entries {
 		if e.service != nil && joined(name.Namespace) {
-			out[e.service.Key] = e.service
+			out = append(out, e.service)
 		}
 	}
 	return out
