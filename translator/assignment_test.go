@@ -32,7 +32,7 @@ func TestAssignmentsAreEncodedAsProtobufWould(t *testing.T) {
 			backends[i] = backend{address: address(), weight: 1 + random.Uint32N(1<<random.IntN(31))}
 			if random.IntN(3) > 0 {
 				backends[i].cluster = word(200)
-				backends[i].pod = &pods.Pod{Namespace: word(63), Name: word(253)}
+				backends[i].pod = &pods.Pod{Group: &pods.Group{Namespace: word(63)}, Name: word(253)}
 			}
 		}
 		name, hostname := "tunnel/"+word(200), word(253)
@@ -48,7 +48,7 @@ func TestAssignmentsAreEncodedAsProtobufWould(t *testing.T) {
 
 func TestStringsThatAreNotUTF8DoNotSpoilAnAssignment(t *testing.T) {
 	wire := encodeAssignment("tunnel/edge/t", asTheyAre([]backend{{
-		address: netip.MustParseAddrPort("10.0.0.1:80"), weight: 1, cluster: "east", pod: &pods.Pod{Namespace: "default", Name: "a\xffb"},
+		address: netip.MustParseAddrPort("10.0.0.1:80"), weight: 1, cluster: "east", pod: &pods.Pod{Group: &pods.Group{Namespace: "default"}, Name: "a\xffb"},
 	}}), "")
 	var got endpointv3.ClusterLoadAssignment
 	require.NoError(t, proto.Unmarshal(wire, &got))

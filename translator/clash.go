@@ -259,4 +259,4 @@ func nameOf(cluster string, pod *pods.Pod) PodName {
 }
 
 // samePod is true for a Pod that is seen under two names of its cluster.
-func samePod(a, b *pods.Pod) bool { return a.UID != "" && a.UID == b.UID }
+func samePod(a, b *pods.Pod) bool { return a.UID != pods.UID{} && a.UID == b.UID }

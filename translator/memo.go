@@ -24,7 +24,7 @@ type readValue struct {
 	value any
 }
 
-type readKind int
+type readKind uint8
 
 const (
 	readMember readKind = iota
@@ -32,17 +32,15 @@ const (
 	readService
 	readSecret
 	readConfigMap
-	readGrant
+	readSecretGrant
+	readConfigMapGrant
 )
 
-// readKey says what is looked up. Not all fields are of use to all kinds.
+// readKey says what is looked up. There are three of each service of a tunnel, so it has no field that only few need: of the name, not all is of
+// use to all kinds, and of a grant the Cluster is the namespace that it is asked for.
 type readKey struct {
 	kind readKind
-	// from is the namespace that a grant is asked for.
-	from string
-	// toKind is the kind that a grant is asked for.
-	toKind string
-	name   pods.ServiceKey
+	name pods.ServiceKey
 }
 
 // look finds the current value of a key.
@@ -59,8 +57,10 @@ func (in *input) look(key readKey) any {
 		return in.cfg.Secrets[name]
 	case readConfigMap:
 		return in.cfg.ConfigMaps[name]
-	case readGrant:
-		return in.grants.allows(v1alpha1.Group, v1alpha1.KindTunnel, key.from, "", key.toKind, name.Namespace, name.Name)
+	case readSecretGrant:
+		return in.grants.allows(v1alpha1.Group, v1alpha1.KindTunnel, key.name.Cluster, "", kindSecret, name.Namespace, name.Name)
+	case readConfigMapGrant:
+		return in.grants.allows(v1alpha1.Group, v1alpha1.KindTunnel, key.name.Cluster, "", kindConfigMap, name.Namespace, name.Name)
 	}
 	return nil
 }
@@ -116,9 +116,13 @@ func (r *reader) service(key pods.ServiceKey) *pods.Service {
 	return r.note(readKey{kind: readService, name: key}).(*pods.Service)
 }
 
-// granted is true where a tunnel in that namespace may use the object.
+// granted is true where a tunnel in that namespace may use the object, a Secret or ConfigMap.
 func (r *reader) granted(from, kind string, to types.NamespacedName) bool {
-	return r.note(readKey{kind: readGrant, from: from, toKind: kind, name: pods.ServiceKey{Namespace: to.Namespace, Name: to.Name}}).(bool)
+	key := readKey{kind: readConfigMapGrant, name: pods.ServiceKey{Cluster: from, Namespace: to.Namespace, Name: to.Name}}
+	if kind == kindSecret {
+		key.kind = readSecretGrant
+	}
+	return r.note(key).(bool)
 }
 
 // object notes that a Secret or ConfigMap is read, which input.pem then does.

@@ -22,7 +22,6 @@ type Plan struct {
 	inForce []types.NamespacedName
 	// users are the tunnels in force that take Pods of a Service, sorted.
 	users    map[pods.ServiceKey][]types.NamespacedName
-	services map[pods.ServiceKey]Need
 	labeled  []pods.ServiceKey
 	problems []api.Problem
 	// pems remembers what was parsed of Secrets and ConfigMaps.
@@ -74,7 +73,16 @@ func (p *Plan) AllTunnels() []types.NamespacedName { return p.inForce }
 
 // Services are those whose Pods the tunnels in force take, and what must be known of the Pods.
 // Those of a drained cluster are among them, so that it can be put back at once.
-func (p *Plan) Services() map[pods.ServiceKey]Need { return p.services }
+func (p *Plan) Services() map[pods.ServiceKey]Need {
+	needs := make(map[pods.ServiceKey]Need, len(p.users))
+	for key := range p.users {
+		needs[key] = Need{}
+	}
+	for _, key := range p.labeled {
+		needs[key] = Need{Labels: true}
+	}
+	return needs
+}
 
 // Labeled are the Services of which the labels of the Pods must be known, in no order. The slice is not to be changed.
 func (p *Plan) Labeled() []pods.ServiceKey { return p.labeled }
@@ -94,7 +102,7 @@ func (p *Plan) Uses(tunnel types.NamespacedName) []pods.Use {
 
 // usesOf are the entries that take Pods.
 func usesOf(entries []entry) []pods.Use {
-	var uses []pods.Use
+	uses := make([]pods.Use, 0, len(entries))
 	for i := range entries {
 		if entry := &entries[i]; !entry.pending && !entry.drained && entry.weight > 0 {
 			uses = append(uses, pods.Use{Service: entry.key, Selector: entry.selector})

@@ -7,12 +7,14 @@ import (
 	"strings"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/podway/podway/api/pods"
 )
 
 // contradicts says why no Pod can match both a Service's selector and a
 // podSelector, or "" where one could. Both are conjunctions over labels, so it
 // is enough to look at each label by itself.
-func contradicts(service map[string]string, selector *metav1.LabelSelector) string {
+func contradicts(service []pods.Label, selector *metav1.LabelSelector) string {
 	demands := map[string]*demand{}
 	on := func(label string) *demand {
 		if demands[label] == nil {
@@ -20,8 +22,8 @@ func contradicts(service map[string]string, selector *metav1.LabelSelector) stri
 		}
 		return demands[label]
 	}
-	for label, value := range service {
-		on(label).in([]string{value}, fmt.Sprintf("the Service selects %s=%s", label, value))
+	for _, label := range service {
+		on(label.Name).in([]string{label.Value}, fmt.Sprintf("the Service selects %s=%s", label.Name, label.Value))
 	}
 	for label, value := range selector.MatchLabels {
 		on(label).in([]string{value}, fmt.Sprintf("podSelector wants %s=%s", label, value))

@@ -7,6 +7,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/podway/podway/api/pods"
 	"k8s.io/apimachinery/pkg/labels"
 )
 
@@ -50,7 +52,7 @@ func TestContradictionsAreThoseThatNoPodCanMatch(t *testing.T) {
 		for _, pod := range everyPod {
 			possible = possible || labels.SelectorFromSet(service).Matches(pod) && selector.Matches(pod)
 		}
-		said := contradicts(service, narrower)
+		said := contradicts(pods.LabelsOf(service), narrower)
 		require.Equal(t, possible, said == "", "%v and %v: %s", service, narrower, said)
 		if !possible {
 			contradictions++

@@ -37,13 +37,12 @@ func Translate(cfg *snapshot.Config, prev *Plan) *Plan {
 		in.tunnels[name] = in.planTunnel(cfg.Tunnels[name], old)
 	}
 	plan := &Plan{
-		cfg: cfg, tunnels: in.tunnels, users: prev.users, services: prev.services, labeled: prev.labeled,
+		cfg: cfg, tunnels: in.tunnels, users: prev.users, labeled: prev.labeled,
 	}
 	if changed || prev.users == nil {
-		plan.users, plan.services = usersOf(in.tunnels)
-		plan.labeled = labeledOf(plan.services)
+		plan.users, plan.labeled = usersOf(names, in.tunnels)
 	}
-	plan.inForce = slices.DeleteFunc(names, func(name types.NamespacedName) bool { return in.tunnels[name].refused })
+	plan.inForce = slices.DeleteFunc(slices.Clone(names), func(name types.NamespacedName) bool { return in.tunnels[name].refused })
 	var unattached []api.Problem
 	plan.gateways, unattached = planGateways(in, prev)
 	plan.pems = in.rememberedPEMs()
@@ -51,34 +50,26 @@ func Translate(cfg *snapshot.Config, prev *Plan) *Plan {
 	return plan
 }
 
-// usersOf turns the tunnels' entries around.
-func usersOf(tunnels map[types.NamespacedName]*tunnelPlan) (map[pods.ServiceKey][]types.NamespacedName, map[pods.ServiceKey]Need) {
-	users := map[pods.ServiceKey][]types.NamespacedName{}
-	needs := map[pods.ServiceKey]Need{}
-	for name, plan := range tunnels {
-		for i := range plan.entries {
-			entry := &plan.entries[i]
-			need := needs[entry.key]
-			need.Labels = need.Labels || entry.selector != nil
-			needs[entry.key] = need
-			users[entry.key] = append(users[entry.key], name)
+// usersOf turns the tunnels' entries around; names are those of all tunnels, sorted, and kept. labeled are the Services with a selector of Pods.
+func usersOf(names []types.NamespacedName, tunnels map[types.NamespacedName]*tunnelPlan) (users map[pods.ServiceKey][]types.NamespacedName, labeled []pods.ServiceKey) {
+	users = map[pods.ServiceKey][]types.NamespacedName{}
+	selected := map[pods.ServiceKey]struct{}{}
+	for n, name := range names {
+		entries := tunnels[name].entries
+		for i := range entries {
+			key := entries[i].key
+			if entries[i].selector != nil {
+				selected[key] = struct{}{}
+			}
+			switch known := users[key]; {
+			case known == nil:
+				users[key] = names[n : n+1 : n+1] // most have one user, of which there is a list already
+			case known[len(known)-1] != name:
+				users[key] = append(known, name)
+			}
 		}
 	}
-	for key, names := range users {
-		slices.SortFunc(names, compareNames)
-		users[key] = slices.Compact(names)
-	}
-	return users, needs
-}
-
-func labeledOf(services map[pods.ServiceKey]Need) []pods.ServiceKey {
-	var labeled []pods.ServiceKey
-	for key, need := range services {
-		if need.Labels {
-			labeled = append(labeled, key)
-		}
-	}
-	return labeled
+	return users, slices.Collect(maps.Keys(selected))
 }
 
 func (p *Plan) collectProblems(all []api.Problem) []api.Problem {

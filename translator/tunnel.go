@@ -3,6 +3,7 @@ package translator
 import (
 	"fmt"
 	"net/netip"
+	"slices"
 
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/types"
@@ -83,7 +84,13 @@ func (p *tunnelPlanner) refuse(problem api.Problem) {
 	p.report(problem)
 }
 
+// readsOfService is how much is looked up for one of a tunnel's services: its cluster, and itself.
+const readsOfService = 2
+
 func (p *tunnelPlanner) readServices() {
+	services := len(p.tunnel.Spec.Services)
+	p.plan.entries = slices.Grow(p.plan.entries, services)
+	p.read.values = slices.Grow(p.read.values, services*readsOfService)
 	for i := range p.tunnel.Spec.Services {
 		made, problem := p.readService(i)
 		if problem != nil {

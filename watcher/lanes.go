@@ -43,8 +43,8 @@ type Observer func(key pods.ServiceKey, before, after *pods.Set)
 type Facts struct {
 	// Scope is the part of the cluster whose Services are known.
 	Scope *snapshot.Scope
-	// Services are all in the Scope.
-	Services map[pods.ServiceKey]*pods.Service
+	// Services are all in the Scope, in no order.
+	Services []*pods.Service
 }
 
 // Stamp says when what led to a Set was first seen. Zero times are not known.
@@ -275,7 +275,9 @@ func join(base *snapshot.Config, used map[string]*Facts) *joined {
 	maps.Copy(out.synced, base.Synced)
 	for name, facts := range used {
 		out.synced[name] = facts.Scope
-		maps.Copy(out.services, facts.Services)
+		for _, service := range facts.Services {
+			out.services[service.Key] = service
+		}
 	}
 	return out
 }

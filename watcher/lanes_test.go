@@ -117,14 +117,14 @@ func TestNothingIsLostBetweenGoroutines(t *testing.T) {
 
 func TestFactsOfAClusterJoinTheConfiguration(t *testing.T) {
 	l := NewLanes(nil)
-	facts := &Facts{Scope: &snapshot.Scope{Namespaces: []string{"default"}}, Services: map[pods.ServiceKey]*pods.Service{key("a"): {Key: key("a")}}}
+	facts := &Facts{Scope: &snapshot.Scope{Namespaces: []string{"default"}}, Services: []*pods.Service{{Key: key("a")}}}
 	l.PutCluster("east", facts, set("a"), nil, nil)
 	require.Nil(t, l.Take().Config, "facts alone are no configuration")
 
 	base := &snapshot.Config{MemberClusters: map[string]*v1alpha1.MemberCluster{"east": {}}}
 	l.Put(base, nil, nil)
 	config := l.Take().Config
-	require.Equal(t, facts.Services, config.Services)
+	require.Equal(t, map[pods.ServiceKey]*pods.Service{key("a"): facts.Services[0]}, config.Services)
 	require.True(t, config.Synced["east"].Covers("default"))
 	require.False(t, config.Synced["east"].Covers("other"))
 	require.Nil(t, base.Services, "the source's own picture stays as it is")
@@ -141,7 +141,7 @@ func TestFactsOfAClusterJoinTheConfiguration(t *testing.T) {
 func TestFactsOfAClusterThatIsNotConfiguredAreNotServed(t *testing.T) {
 	l := NewLanes(nil)
 	l.Put(&snapshot.Config{}, nil, nil)
-	l.PutCluster("east", &Facts{Scope: snapshot.Everything, Services: map[pods.ServiceKey]*pods.Service{key("a"): {}}}, nil, nil, nil)
+	l.PutCluster("east", &Facts{Scope: snapshot.Everything, Services: []*pods.Service{{Key: key("a")}}}, nil, nil, nil)
 	require.Empty(t, l.Take().Config.Services)
 }
 

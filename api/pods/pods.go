@@ -5,6 +5,8 @@ package pods
 
 import (
 	"net/netip"
+	"slices"
+	"strings"
 
 	"k8s.io/apimachinery/pkg/labels"
 )
@@ -20,13 +22,30 @@ func (k ServiceKey) String() string { return k.Cluster + ":" + k.Namespace + "/"
 // Service is what a tunnel needs of a Service object. It changes rarely and
 // belongs to the configuration lane.
 type Service struct {
-	Key      ServiceKey
-	Ports    []ServicePort
-	Selector map[string]string
+	Key   ServiceKey
+	Ports []ServicePort
+	// Selector are the labels that its Pods have, sorted by name.
+	Selector []Label
 	// ExternalName is true for a Service of that type: it has no Pods.
 	ExternalName bool
 	// IPv6 is true where the Service's first IP family is IPv6.
 	IPv6 bool
+}
+
+// Label is a label and its value.
+type Label struct{ Name, Value string }
+
+// LabelsOf are labels sorted by name; nil only for nil.
+func LabelsOf(labels map[string]string) []Label {
+	if labels == nil {
+		return nil
+	}
+	out := make([]Label, 0, len(labels))
+	for name, value := range labels {
+		out = append(out, Label{name, value})
+	}
+	slices.SortFunc(out, func(a, b Label) int { return strings.Compare(a.Name, b.Name) })
+	return out
 }
 
 // ServicePort is one port of a Service.
@@ -54,23 +73,37 @@ type Set struct {
 
 // Pod is one address of a Pod behind a Service. For an endpoint with no
 // targetRef, such as of a Service without a selector, Name and UID are empty.
+// There are very many: what several have in common, each only points to.
 type Pod struct {
-	Namespace, Name, UID string
-	Node, Zone           string
-	Address              netip.Addr
-	// Ports are the ports of its slice; shared by all Pods of the slice.
-	Ports []Port
+	// Group has the Namespace and the Ports; never nil.
+	*Group
+	Name string
+	UID  UID
+	Place
+	Address netip.Addr
+	// Labels are the Pod's own, nil where they are not known: EndpointSlices do not carry them.
+	Labels map[string]string
 	// Ready, Serving and Terminating are the endpoint's conditions, with Kubernetes' defaults for unset ones
 	// (ready and serving true, terminating false).
 	Ready, Serving, Terminating bool
-	// Labels are the Pod's own, nil where they are not known: EndpointSlices do not carry them.
-	Labels map[string]string
+}
+
+// Group is what the Pods of an EndpointSlice have in common. It is immutable.
+type Group struct {
+	Namespace string
+	// Ports are the ports of the slice.
+	Ports []Port
 }
 
 // Port is a port of an EndpointSlice: the Service port's name, and the Pod's number.
 type Port struct {
 	Name   string
 	Number int32
+}
+
+// Equal says whether two Groups have the same content.
+func (g *Group) Equal(other *Group) bool {
+	return g == other || g.Namespace == other.Namespace && slices.Equal(g.Ports, other.Ports)
 }
 
 // Port returns the number that the Service port of that name has on this Pod,

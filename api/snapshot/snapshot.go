@@ -52,8 +52,8 @@ type Origin struct {
 	File string
 	// Line counts from 1 and is where the object begins.
 	Line int
-	// Fields maps field paths, such as spec.services[2].podWeight, to their lines.
-	Fields map[string]int
+	// Lines says where its fields are.
+	Lines Lines
 }
 
 // Locate fills in File and Line of a problem from its object's origin: the
@@ -63,22 +63,6 @@ func (c *Config) Locate(p api.Problem) api.Problem {
 	if origin == nil || p.File != "" {
 		return p
 	}
-	p.File, p.Line = origin.File, origin.Line
-	for field := p.Field; field != ""; field = parent(field) {
-		if line, ok := origin.Fields[field]; ok {
-			p.Line = line
-			break
-		}
-	}
+	p.File, p.Line = origin.File, origin.Line+origin.Lines.Of(p.Field)
 	return p
-}
-
-// parent cuts the last element of a field path: a.b[2] becomes a.b, a.b becomes a.
-func parent(field string) string {
-	for i := len(field) - 1; i >= 0; i-- {
-		if field[i] == '.' || field[i] == '[' {
-			return field[:i]
-		}
-	}
-	return ""
 }

@@ -29,8 +29,9 @@ type role struct {
 	Size      scene.Size `json:"size"`
 	Addresses []string   `json:"addresses,omitempty"`
 	CA        []byte     `json:"ca,omitempty"`
-	// Pods has informers follow the metadata of Pods too.
-	Pods bool `json:"pods,omitempty"`
+	// Pods has informers follow the metadata of Pods too, WholePods the Pods as they are.
+	Pods      bool `json:"pods,omitempty"`
+	WholePods bool `json:"wholePods,omitempty"`
 }
 
 // serving is what a child says once it is ready.

@@ -31,6 +31,9 @@ func clusterInformers(t *testing.T, as role) (keep func()) {
 		factory := informers.NewSharedInformerFactory(client, 0)
 		factory.Core().V1().Services().Informer()
 		factory.Discovery().V1().EndpointSlices().Informer()
+		if as.WholePods {
+			factory.Core().V1().Pods().Informer()
+		}
 		factory.Start(ctx.Done())
 		kept = append(kept, factory)
 		group.Go(func() { factory.WaitForCacheSync(ctx.Done()) })

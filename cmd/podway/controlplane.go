@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/netip"
 	"os"
+	"runtime"
 	"runtime/debug"
 	"slices"
 	"sync/atomic"
@@ -190,20 +191,27 @@ func (c *controlPlane) run(ctx context.Context, adminListener net.Listener) erro
 	return err
 }
 
+// giveBackAfter is when the first sync is taken to be over though a cluster is away.
+const giveBackAfter = time.Minute
+
 // giveBack returns to the system what the first sync took beyond what is kept, once: by itself the collector takes many minutes for it.
 func (c *controlPlane) giveBack(ctx context.Context) error {
 	ticker := time.NewTicker(time.Second)
 	defer ticker.Stop()
-	for {
+	begun := time.Now()
+	for synced := false; ; {
 		select {
 		case <-ctx.Done():
 			return nil
 		case <-ticker.C:
 		}
-		if state := c.pipeline.state.Load(); state != nil && len(state.Unsynced) == 0 {
+		if synced || time.Since(begun) > giveBackAfter {
+			runtime.GC() // what lies in a sync.Pool outlives one collection
 			debug.FreeOSMemory()
 			return nil
 		}
+		state := c.pipeline.state.Load()
+		synced = state != nil && len(state.Unsynced) == 0 && state.Partial == 0 // and for a moment, the last buffers are still in use
 	}
 }
 

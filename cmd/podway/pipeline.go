@@ -70,6 +70,8 @@ type pipelineState struct {
 	Tunnels    int
 	// Endpoints is the sum over all tunnels of the Pods and addresses in force.
 	Endpoints int
+	// Partial is how many tunnels have a part of which nothing is known yet: a cluster, or the labels of Pods.
+	Partial int
 	// Unsynced are the member clusters of which nothing is known yet, sorted.
 	Unsynced []string
 }
@@ -145,7 +147,7 @@ func (p *pipeline) applyPods(ctx context.Context, batch watcher.Batch, live pods
 // applyTunnels makes and hands on the endpoints of some tunnels, and says whether their Problems changed.
 func (p *pipeline) applyTunnels(ctx context.Context, tunnels []types.NamespacedName, seen map[string]xds.Seen, live pods.Live) (problemsChanged bool) {
 	var resources []*api.Resource
-	count := p.state.Load().Endpoints
+	state := *p.state.Load()
 	for _, tunnel := range tunnels {
 		previous, inForce := p.endpoints[tunnel]
 		if !inForce {
@@ -155,7 +157,8 @@ func (p *pipeline) applyTunnels(ctx context.Context, tunnels []types.NamespacedN
 		p.endpoints[tunnel] = next
 		if !kept {
 			resources = append(resources, next.Resource)
-			count += next.Count - previous.Count
+			state.Endpoints += next.Count - previous.Count
+			state.Partial += partial(next) - partial(previous)
 		}
 		if !slices.Equal(previous.Problems, next.Problems) {
 			problemsChanged = true
@@ -167,8 +170,6 @@ func (p *pipeline) applyTunnels(ctx context.Context, tunnels []types.NamespacedN
 	p.rejected.changed(resources)
 	p.server.SetEndpoints(resources, seen)
 	p.lag.published(resources, seen, time.Now())
-	state := *p.state.Load()
-	state.Endpoints = count
 	p.state.Store(&state)
 	p.log.DebugContext(ctx, "Endpoints applied", "tunnels", len(resources))
 	return problemsChanged
@@ -198,6 +199,7 @@ func (p *pipeline) describe() *pipelineState {
 	}
 	for _, endpoints := range p.endpoints {
 		state.Endpoints += endpoints.Count
+		state.Partial += partial(endpoints)
 	}
 	for name := range p.cfg.MemberClusters {
 		if p.cfg.Synced[name].IsEmpty() {
@@ -206,6 +208,14 @@ func (p *pipeline) describe() *pipelineState {
 	}
 	slices.Sort(state.Unsynced)
 	return state
+}
+
+// partial counts endpoints that are not all of which something will be known.
+func partial(endpoints translator.Endpoints) int {
+	if endpoints.Resource != nil && endpoints.Resource.Partial {
+		return 1
+	}
+	return 0
 }
 
 func (p *pipeline) publishConfigProblems() {

@@ -48,13 +48,13 @@ func newLarge(tb testing.TB, size scene.Size) *large {
 	l.lanes.Put(state.Config, nil, nil)
 	l.generations = make([][][]int, size.Clusters)
 	for c := range size.Clusters {
-		facts := &watcher.Facts{Scope: snapshot.Everything, Services: map[pods.ServiceKey]*pods.Service{}}
+		facts := &watcher.Facts{Scope: snapshot.Everything}
 		sets := map[pods.ServiceKey]*pods.Set{}
 		l.generations[c] = make([][]int, size.Services)
 		for s := range size.Services {
 			l.generations[c][s] = make([]int, size.Pods)
 			service := join.Service(scene.ClusterName(c), scene.Service(c, s))
-			facts.Services[service.Key] = service
+			facts.Services = append(facts.Services, service)
 			sets[service.Key] = l.set(c, s)
 		}
 		l.lanes.PutCluster(scene.ClusterName(c), facts, sets, nil, nil)

@@ -133,7 +133,7 @@ func TestChangedPodTouchesOnlyItsTunnels(t *testing.T) {
 
 func TestPodsThatAreTheSameSendNothing(t *testing.T) {
 	b := newBench(t)
-	b.setPods(eastHello, func(set *pods.Set) { set.Pods[0].Node = "another-node" })
+	b.setPods(eastHello, func(set *pods.Set) { set.Pods[0].Place = pods.PlaceOf("another-node", "") })
 	if len(b.sent.endpoints) != 0 {
 		t.Errorf("sent %v", b.sent.endpoints)
 	}

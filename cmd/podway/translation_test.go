@@ -208,7 +208,7 @@ func (w *lanesWorld) lose(count int) map[pods.ServiceKey]*pods.Set {
 	set.Pods = nil
 	for i := range 20 {
 		pod := template
-		pod.Name, pod.UID, pod.Address = fmt.Sprintf("p-%02d", i), fmt.Sprintf("u-%d", i), netip.AddrFrom4([4]byte{10, 98, 0, byte(i)})
+		pod.Name, pod.UID, pod.Address = fmt.Sprintf("p-%02d", i), pods.UIDOf(fmt.Sprintf("u-%d", i)), netip.AddrFrom4([4]byte{10, 98, 0, byte(i)})
 		pod.Ready, pod.Serving = i >= count, i >= count
 		set.Pods = append(set.Pods, pod)
 	}

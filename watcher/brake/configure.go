@@ -97,8 +97,8 @@ func (b *Brake) forgetClusters(clusters map[string]Settings) {
 // unitsOf makes a tunnel's units, or finds them.
 func (b *Brake) unitsOf(tunnel types.NamespacedName, uses []pods.Use) []*unit {
 	var units []*unit
-	for _, use := range uses {
-		cluster := use.Service.Cluster
+	for i := range uses {
+		cluster := uses[i].Service.Cluster
 		u := inCluster(units, cluster)
 		if u == nil {
 			if u = inCluster(b.tunnels[tunnel], cluster); u == nil {
@@ -107,7 +107,7 @@ func (b *Brake) unitsOf(tunnel types.NamespacedName, uses []pods.Use) []*unit {
 			u.services = nil
 			units = append(units, u)
 		}
-		u.add(use)
+		u.add(uses[i : i+1 : i+1])
 	}
 	return units
 }

@@ -13,8 +13,9 @@ import (
 
 // podID is what makes two endpoints one Pod: its name and UID, or its address where it has no name.
 type podID struct {
-	namespace, name, uid string
-	address              netip.Addr
+	namespace, name string
+	uid             pods.UID
+	address         netip.Addr
 }
 
 func idOf(pod *pods.Pod) podID {

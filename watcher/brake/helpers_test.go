@@ -153,8 +153,9 @@ func (w *world) metric(name string, values ...string) float64 {
 
 func pod(i int, changes ...func(*pods.Pod)) pods.Pod {
 	made := pods.Pod{
-		Namespace: "default", Name: fmt.Sprintf("p-%03d", i), UID: fmt.Sprintf("uid-%d", i), Address: netip.AddrFrom4([4]byte{192, 0, 2, byte(i)}),
-		Ports: []pods.Port{{Name: "http", Number: 80}}, Ready: true, Serving: true,
+		Group: &pods.Group{Namespace: "default", Ports: []pods.Port{{Name: "http", Number: 80}}},
+		Name:  fmt.Sprintf("p-%03d", i), UID: pods.UIDOf(fmt.Sprintf("uid-%d", i)), Address: netip.AddrFrom4([4]byte{192, 0, 2, byte(i)}),
+		Ready: true, Serving: true,
 	}
 	for _, change := range changes {
 		change(&made)
@@ -162,11 +163,13 @@ func pod(i int, changes ...func(*pods.Pod)) pods.Pod {
 	return made
 }
 
-func notReady(p *pods.Pod)  { p.Ready, p.Serving = false, false }
-func leaving(p *pods.Pod)   { p.Ready, p.Terminating = false, true }
-func nameless(p *pods.Pod)  { p.Name, p.UID = "", "" }
-func reborn(p *pods.Pod)    { p.UID += "-again" }
-func otherPort(p *pods.Pod) { p.Ports = []pods.Port{{Name: "admin", Number: 81}} }
+func notReady(p *pods.Pod) { p.Ready, p.Serving = false, false }
+func leaving(p *pods.Pod)  { p.Ready, p.Terminating = false, true }
+func nameless(p *pods.Pod) { p.Name, p.UID = "", pods.UID{} }
+func reborn(p *pods.Pod)   { p.UID = pods.UIDOf(p.UID.String() + "-again") }
+func otherPort(p *pods.Pod) {
+	p.Group = &pods.Group{Namespace: p.Namespace, Ports: []pods.Port{{Name: "admin", Number: 81}}}
+}
 
 func version(v string) func(*pods.Pod) {
 	return func(p *pods.Pod) { p.Labels = map[string]string{"version": v} }

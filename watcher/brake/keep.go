@@ -90,11 +90,11 @@ func (u *unit) losses(now time.Time) []memory.Hold {
 }
 
 func (id podID) remembered() memory.HeldPod {
-	return memory.HeldPod{Namespace: id.namespace, Name: id.name, UID: id.uid, Address: id.address}
+	return memory.HeldPod{Namespace: id.namespace, Name: id.name, UID: id.uid.String(), Address: id.address}
 }
 
 func idOfHeld(pod memory.HeldPod) podID {
-	return podID{namespace: pod.Namespace, name: pod.Name, uid: pod.UID, address: pod.Address}
+	return podID{namespace: pod.Namespace, name: pod.Name, uid: pods.UIDOf(pod.UID), address: pod.Address}
 }
 
 func compareHeldPods(a, b memory.HeldPod) int {

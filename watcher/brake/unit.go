@@ -75,15 +75,15 @@ func (s *service) takes(pod *pods.Pod) bool {
 	return false
 }
 
-// add adds a use of one of the cluster's Services.
-func (u *unit) add(use pods.Use) {
+// add adds a use of one of the cluster's Services: a list of one, which may be a part of another list.
+func (u *unit) add(use []pods.Use) {
 	for i := range u.services {
-		if u.services[i].key == use.Service {
-			u.services[i].uses = append(u.services[i].uses, use)
+		if u.services[i].key == use[0].Service {
+			u.services[i].uses = append(u.services[i].uses, use...)
 			return
 		}
 	}
-	u.services = append(u.services, service{key: use.Service, uses: []pods.Use{use}})
+	u.services = append(u.services, service{key: use[0].Service, uses: use})
 }
 
 // standing is how a Pod is in the unit where one Service's Set says is, and the others' what is in sets.

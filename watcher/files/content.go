@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"fmt"
-	"maps"
 	"unicode/utf8"
 
 	"github.com/podway/podway/api"
@@ -80,7 +79,7 @@ func (c *content) place(o *object, shift int, last *placed) {
 	switch {
 	case o.value == nil && last == nil:
 		return
-	case o.value == nil, last != nil && bytes.Equal(last.content, o.content):
+	case o.value == nil, last != nil && last.content == o.content:
 		// An unchanged object stays the same pointer, also where its text moved.
 		kept := *o
 		kept.value, kept.content = last.value, last.content
@@ -90,17 +89,11 @@ func (c *content) place(o *object, shift int, last *placed) {
 }
 
 func placeAt(path string, o *object, shift int, last *placed) *snapshot.Origin {
-	origin := &snapshot.Origin{File: path, Line: o.line + shift, Fields: o.fields}
-	if shift != 0 {
-		origin.Fields = make(map[string]int, len(o.fields))
-		for field, line := range o.fields {
-			origin.Fields[field] = line + shift
-		}
-	}
-	if last != nil && last.origin.Line == origin.Line && maps.Equal(last.origin.Fields, origin.Fields) {
+	origin := snapshot.Origin{File: path, Line: o.line + shift, Lines: o.lines}
+	if last != nil && *last.origin == origin {
 		return last.origin
 	}
-	return origin
+	return &origin
 }
 
 // keepVanished keeps what the file no longer has while something in it has no readable name: that may be it.

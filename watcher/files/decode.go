@@ -15,6 +15,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/podway/podway/api"
+	"github.com/podway/podway/api/snapshot"
 	"github.com/podway/podway/api/v1alpha1"
 )
 
@@ -35,10 +36,10 @@ type object struct {
 	kind *kind
 	// value is nil where the object is refused.
 	value metav1.Object
-	// content is the object as canonical JSON, before defaults: equal content is an unchanged object.
-	content  []byte
+	// content is the digest of the object as canonical JSON, before defaults: equal content is an unchanged object.
+	content  digest
 	line     int
-	fields   map[string]int
+	lines    snapshot.Lines
 	problems []api.Problem
 }
 
@@ -245,10 +246,10 @@ func decodeObject(node *yaml.Node, k *kind, id identity) *object {
 	o := &object{kind: k, line: node.Line, ref: api.ObjectRef{Group: k.group, Kind: k.name, Namespace: id.namespace, Name: id.name}}
 	s := &strict{fields: map[string]int{}, redact: k.secret}
 	generic, _ := s.value(node, k.typ, "", 0)
-	o.fields, o.problems = s.fields, s.problems
+	o.lines, o.problems = snapshot.LinesOf(s.fields, o.line), s.problems
 	content, ok := generic.(map[string]any)
 	if !ok || s.stopped {
-		return o.finished(nil)
+		return o.finished(nil, s.fields)
 	}
 	o.problems = append(o.problems, checkMetadata(content, k, id)...)
 	content["apiVersion"] = apiVersion(k.group, k.versions[0])
@@ -260,21 +261,21 @@ func decodeObject(node *yaml.Node, k *kind, id identity) *object {
 	encoded, err := json.Marshal(content)
 	if err != nil {
 		o.problems = append(o.problems, undecodable(err, k))
-		return o.finished(nil)
+		return o.finished(nil, s.fields)
 	}
-	o.content = encoded
+	o.content = sha256.Sum256(encoded)
 	value := reflect.New(k.typ).Interface().(metav1.Object)
 	if err := json.Unmarshal(encoded, value); err != nil {
 		if len(o.problems) == 0 {
 			o.problems = append(o.problems, undecodable(err, k))
 		}
-		return o.finished(nil)
+		return o.finished(nil, s.fields)
 	}
 	value.SetManagedFields(nil)
 	if k.finish != nil {
 		o.add(k.finish(value))
 	}
-	return o.finished(value)
+	return o.finished(value, s.fields)
 }
 
 // add adds problems, without those that follow from one that is known: a field that could not be decoded is missing.
@@ -295,14 +296,14 @@ func within(field, of string) bool {
 	return strings.HasPrefix(field, of) && (len(field) == len(of) || field[len(of)] == '.' || field[len(of)] == '[')
 }
 
-// finished names the object in its problems, with their lines, and refuses it where one is an error.
-func (o *object) finished(value metav1.Object) *object {
+// finished names the object in its problems, with the lines of its fields, and refuses it where one is an error.
+func (o *object) finished(value metav1.Object, fields map[string]int) *object {
 	refused := false
 	for i := range o.problems {
 		p := &o.problems[i]
 		p.Object = o.ref
 		if p.Line == 0 {
-			p.Line = lineOf(o.fields, p.Field, o.line)
+			p.Line = lineOf(fields, p.Field, o.line)
 		}
 		refused = refused || p.Severity == api.Error
 	}

@@ -208,8 +208,8 @@ func TestFieldsHaveLines(t *testing.T) {
 	for _, origin := range state.Config.Origins {
 		require.Equal(t, dir+"/a.yaml", origin.File)
 		require.Equal(t, 3, origin.Line)
-		require.Equal(t, 14, origin.Fields["spec.services[0].podWeight"])
-		require.Equal(t, 8, origin.Fields["spec"])
+		require.Equal(t, 14-origin.Line, origin.Lines.Of("spec.services[0].podWeight"))
+		require.Equal(t, 8-origin.Line, origin.Lines.Of("spec"))
 	}
 }
 

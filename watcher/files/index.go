@@ -151,9 +151,9 @@ func (x *index) change(key itemKey, now *item) (changed bool) {
 		// Files are read together: no Pod is between two slices.
 		x.joined.PutSlice(key.NamespacedName, slice, time.Time{})
 	case kindPod:
-		var labels map[string]string
+		labels := join.NoLabels
 		if now != nil {
-			labels = now.labels
+			labels = join.LabelSetOf(now.labels)
 		}
 		x.joined.PutLabels(key.NamespacedName, labels)
 	}

@@ -3,6 +3,8 @@ package fleet
 import (
 	"errors"
 	"io/fs"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/podway/podway/api"
@@ -73,7 +75,7 @@ func (m *member) recall() {
 	m.mu.Lock()
 	m.known, m.origin = known, origin{uid: kept.UID, source: kept.Source, saved: kept.Saved}
 	m.mu.Unlock()
-	facts := &watcher.Facts{Scope: known.Scope, Services: known.Services}
+	facts := &watcher.Facts{Scope: known.Scope, Services: slices.Collect(maps.Values(known.Services))}
 	m.fleet.config.Lanes.PutCluster(m.name, facts, known.Sets, nil, nil)
 	m.log.Info("Remembered what a cluster last had", "services", len(known.Services), "saved", kept.Saved)
 }

@@ -109,7 +109,7 @@ func TestAClusterThatGoesToAnAPIServerAndBackLosesNoSet(t *testing.T) {
 	loaded, _ := credential.Parse([]byte(kubeconfigOf(token(time.Hour, time.Now()))), credential.Origin{Cluster: "east"})
 	require.NoError(t, store.Save(&memory.Cluster{
 		Name: "east", Source: loaded.Fingerprint(), Scope: snapshot.Everything,
-		Services: []*pods.Service{{Key: web("web")}}, Sets: []*pods.Set{{Key: web("web"), Pods: []pods.Pod{{Name: "remembered"}}}},
+		Services: []*pods.Service{{Key: web("web")}}, Sets: []*pods.Set{{Key: web("web"), Pods: []pods.Pod{{Group: &pods.Group{}, Name: "remembered"}}}},
 	}))
 	s := newSwitched(t, store)
 	s.awaitFiles()

@@ -19,10 +19,10 @@ import (
 type item struct {
 	metav1.TypeMeta
 	metav1.ObjectMeta
-	// One of these is set: labels are never nil for a Pod.
+	// One of these is set.
 	service *pods.Service
 	slice   *join.Slice
-	labels  map[string]string
+	labels  join.LabelSet
 }
 
 // DeepCopyObject is for runtime.Object; an item does not change.
@@ -42,9 +42,9 @@ func (s *source) reduce(object any) (any, error) {
 	case *discoveryv1.EndpointSlice:
 		return &item{ObjectMeta: named(o), slice: join.NewSlice(o)}, nil
 	case *metav1.PartialObjectMetadata:
-		out := &item{ObjectMeta: named(o), labels: o.Labels}
-		if out.labels == nil {
-			out.labels = map[string]string{}
+		out := &item{ObjectMeta: named(o), labels: join.LabelSetOf(o.Labels)}
+		if out.labels == join.NoLabels {
+			out.labels = join.LabelSetOf(map[string]string{})
 		}
 		return out, nil
 	case cache.DeletedFinalStateUnknown:

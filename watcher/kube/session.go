@@ -3,6 +3,7 @@ package kube
 import (
 	"context"
 	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -299,7 +300,7 @@ func (s *Session) newFacts() *watcher.Facts {
 				facts.Scope = snapshot.Everything
 			} else {
 				facts.Scope = s.known.Scope
-				maps.Copy(facts.Services, s.known.Services)
+				facts.Services = slices.AppendSeq(facts.Services, maps.Values(s.known.Services))
 			}
 			return facts
 		}
@@ -307,7 +308,7 @@ func (s *Session) newFacts() *watcher.Facts {
 			scope.Namespaces = append(scope.Namespaces, u.namespace)
 		}
 	}
-	maps.Copy(facts.Services, s.known.Services)
+	facts.Services = slices.AppendSeq(facts.Services, maps.Values(s.known.Services))
 	facts.Scope = scope
 	return facts
 }
@@ -326,7 +327,10 @@ func (s *Session) Snapshot() Known {
 	known := Known{Sets: s.index.Sets()}
 	maps.Copy(known.Sets, s.known.Sets)
 	if s.facts != nil {
-		known.Scope, known.Services = s.facts.Scope, s.facts.Services
+		known.Scope, known.Services = s.facts.Scope, make(map[pods.ServiceKey]*pods.Service, len(s.facts.Services))
+		for _, service := range s.facts.Services {
+			known.Services[service.Key] = service
+		}
 	}
 	return known
 }

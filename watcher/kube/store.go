@@ -56,11 +56,11 @@ func (s *Session) apply(from *source, i *item, gone bool, read time.Time, event 
 		}
 		s.index.PutSlice(name, slice, read)
 	case podMetadata:
+		labels := i.labels
 		if gone {
-			s.index.PutLabels(name, nil)
-		} else {
-			s.index.PutLabels(name, i.labels)
+			labels = join.NoLabels
 		}
+		s.index.PutLabels(name, labels)
 	}
 }
 

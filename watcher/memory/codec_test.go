@@ -69,7 +69,7 @@ func TestWhatRepeatsIsShared(t *testing.T) {
 	for i := range c.Sets {
 		for j := range c.Sets[i].Pods { // Nothing is shared by what is saved.
 			pod := &c.Sets[i].Pods[j]
-			pod.Ports, pod.Node, pod.Zone = slices.Clone(pod.Ports), "node-1"+c.Sets[0].Pods[0].Zone[:0], strings.Clone("zone-1")
+			pod.Group = &pods.Group{Namespace: strings.Clone(pod.Namespace), Ports: slices.Clone(pod.Ports)}
 			pod.Labels = map[string]string{"app": "httpbin"}
 		}
 	}
@@ -80,8 +80,7 @@ func TestWhatRepeatsIsShared(t *testing.T) {
 		for i := range set.Pods {
 			pod := &set.Pods[i]
 			require.Same(t, &first.Ports[0], &pod.Ports[0])
-			require.Same(t, unsafe.StringData(first.Zone), unsafe.StringData(pod.Zone))
-			require.Same(t, unsafe.StringData(first.Node), unsafe.StringData(pod.Node))
+			require.Same(t, set.Pods[0].Group, pod.Group)
 			require.Same(t, unsafe.StringData(set.Key.Namespace), unsafe.StringData(pod.Namespace))
 		}
 	}
@@ -120,7 +119,7 @@ func TestWhatIsNotOneClusterIsRefused(t *testing.T) {
 		"it has 1000001 Services; at most 1000000 of a cluster are remembered": func(c *Cluster) {
 			c.Sets = make([]*pods.Set, maxServices+1)
 		},
-		"it takes 67109316 bytes; at most 67108864 of a cluster are remembered": func(c *Cluster) {
+		"it takes 67109266 bytes; at most 67108864 of a cluster are remembered": func(c *Cluster) {
 			c.Source = strings.Repeat("x", maxPayload)
 		},
 	} {
@@ -239,7 +238,7 @@ func chance(seed uint64) *Cluster {
 	c := &Cluster{Name: "east", UID: text(), Source: text(), Saved: time.Unix(int64(number()), int64(r.IntN(1e9))).UTC(), Scope: &snapshot.Scope{All: r.IntN(2) == 0}}
 	for range r.IntN(5) {
 		key := pods.ServiceKey{Cluster: "east", Namespace: text(), Name: text()}
-		set, service := &pods.Set{Key: key}, &pods.Service{Key: key, Selector: labels(), ExternalName: r.IntN(2) == 0}
+		set, service := &pods.Set{Key: key}, &pods.Service{Key: key, Selector: pods.LabelsOf(labels()), ExternalName: r.IntN(2) == 0}
 		if slices.ContainsFunc(c.Sets, func(s *pods.Set) bool { return s.Key == key }) {
 			continue
 		}
@@ -247,11 +246,12 @@ func chance(seed uint64) *Cluster {
 			service.Ports = append(service.Ports, pods.ServicePort{Name: text(), Port: number(), Protocol: text(), AppProtocol: text()})
 			shared = append(shared, pods.Port{Name: text(), Number: number()})
 			pod := pods.Pod{
-				Namespace: key.Namespace, Name: text(), UID: text(), Node: text(), Zone: text(), Address: address(), Labels: labels(),
-				Ports: slices.Clone(shared[r.IntN(len(shared)):]), Ready: r.IntN(2) == 0, Serving: r.IntN(2) == 0, Terminating: r.IntN(2) == 0,
+				Group: &pods.Group{Namespace: key.Namespace, Ports: slices.Clone(shared[r.IntN(len(shared)):])},
+				Name:  text(), UID: pods.UIDOf(text()), Place: pods.PlaceOf(text(), text()), Address: address(), Labels: labels(),
+				Ready: r.IntN(2) == 0, Serving: r.IntN(2) == 0, Terminating: r.IntN(2) == 0,
 			}
 			if r.IntN(3) == 0 {
-				pod.Namespace, pod.Ports = text(), nil
+				pod.Group = &pods.Group{Namespace: text()}
 			}
 			set.Pods = append(set.Pods, pod)
 		}

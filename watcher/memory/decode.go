@@ -2,7 +2,6 @@ package memory
 
 import (
 	"encoding/binary"
-	"encoding/hex"
 	"net/netip"
 	"time"
 
@@ -13,7 +12,7 @@ import (
 // decode reads what encode wrote. A string, list or map that comes again is the same one in memory, and nothing of it
 // is part of the payload, which can be freed.
 func decode(payload []byte) (*Cluster, error) {
-	d := &decoder{in: payload, strings: []string{""}}
+	d := &decoder{in: payload, strings: []string{""}, groups: map[groupOf]*pods.Group{}}
 	c := &Cluster{}
 	if saved := d.bytes(savedSize); saved != nil {
 		seconds, nanoseconds := binary.BigEndian.Uint64(saved), binary.BigEndian.Uint32(saved[8:])
@@ -103,7 +102,7 @@ func (d *decoder) service() *pods.Service {
 			s.Ports[i] = pods.ServicePort{Name: d.string(), Port: d.int(), Protocol: d.string(), AppProtocol: d.string()}
 		}
 	}
-	s.Selector = d.labelMap()
+	s.Selector = pods.LabelsOf(d.labelMap())
 	return s
 }
 
@@ -138,39 +137,39 @@ func (d *decoder) pod(p *pods.Pod, namespace, before string) {
 		return
 	}
 	p.Ready, p.Serving, p.Terminating = flags&flagReady != 0, flags&flagServing != 0, flags&flagTerminating != 0
-	p.Namespace = namespace
 	if flags&flagNamespace == 0 {
-		p.Namespace = d.string()
+		namespace = d.string()
 	}
-	p.Name, p.UID = d.identity(before, flags&flagUID != 0)
-	p.Node, p.Zone = d.string(), d.string()
+	p.Name = d.name(before)
+	p.UID = d.uid(flags&flagUID != 0)
+	node, zone := d.string(), d.string()
+	p.Place = pods.PlaceOf(node, zone)
 	p.Address = d.address(flags / flagAddress % (addressZone + 1))
-	p.Ports = d.portList()
+	p.Group = d.group(namespace)
 	p.Labels = d.labelMap()
 }
 
-// identity reads the name and UID of a Pod, which live and go together: they share one piece of memory.
-func (d *decoder) identity(before string, packed bool) (name, uid string) {
+// name reads the name of a Pod.
+func (d *decoder) name(before string) string {
 	shared := d.uint()
 	if shared > uint64(min(len(before), maxShared)) {
 		d.fail("a Pod's name is longer than the one before")
-		return "", ""
+		return ""
 	}
 	d.text = append(d.text[:0], before[:shared]...)
 	d.text = append(d.text, d.literal()...)
-	length := len(d.text)
+	return string(d.text)
+}
+
+// uid reads the UID of a Pod. One that was no UUID may be there as a string.
+func (d *decoder) uid(packed bool) pods.UID {
 	if !packed {
-		d.text = append(d.text, d.literal()...)
-	} else if b := d.bytes(16); b != nil {
-		for i, group := range [...][]byte{b[:4], b[4:6], b[6:8], b[8:10], b[10:]} {
-			if i > 0 {
-				d.text = append(d.text, '-')
-			}
-			d.text = hex.AppendEncode(d.text, group)
-		}
+		return pods.UIDOf(string(d.literal()))
 	}
-	both := string(d.text)
-	return both[:length], both[length:]
+	if b := d.bytes(len(pods.UID{})); b != nil {
+		return pods.UID(b)
+	}
+	return pods.UID{}
 }
 
 func (d *decoder) address(kind byte) netip.Addr {

@@ -2,7 +2,6 @@ package memory
 
 import (
 	"encoding/binary"
-	"encoding/hex"
 	"fmt"
 	"net/netip"
 
@@ -17,7 +16,7 @@ const (
 	flagTerminating
 	flagAddress // the lower of two bits: none, 4 bytes, 16 bytes, 16 bytes and a zone
 	_
-	flagUID       // the UID is 16 bytes, otherwise a string
+	flagUID       // the UID is 16 bytes, otherwise a string: "" for none
 	flagNamespace // the namespace is the Service's, otherwise a string follows
 	flagsEnd
 
@@ -51,6 +50,7 @@ func encode(c *Cluster) ([]byte, error) {
 	e := &encoder{
 		out:     make([]byte, 0, total*podSize+len(services)*serviceSize+rest),
 		strings: map[string]uint64{"": 1}, ports: map[string]uint64{}, labels: map[string]uint64{},
+		pairs: []pods.Label{}, // nil would be another list
 	}
 	e.out = binary.BigEndian.AppendUint64(e.out, uint64(c.Saved.Unix()))
 	e.out = binary.BigEndian.AppendUint32(e.out, uint32(c.Saved.Nanosecond()))
@@ -104,7 +104,7 @@ func (e *encoder) service(s *pods.Service) {
 		e.string(port.Protocol)
 		e.string(port.AppProtocol)
 	}
-	e.labelMap(s.Selector)
+	e.labelList(s.Selector)
 }
 
 func (e *encoder) set(s *pods.Set) {
@@ -119,10 +119,10 @@ func (e *encoder) set(s *pods.Set) {
 }
 
 func (e *encoder) pod(p *pods.Pod, namespace, before string) {
-	uid, packed := packUID(p.UID)
+	named := p.UID != pods.UID{}
 	kind := addressKind(p.Address)
 	flags := flag(p.Ready, flagReady) | flag(p.Serving, flagServing) | flag(p.Terminating, flagTerminating) |
-		flag(packed, flagUID) | flag(p.Namespace == namespace, flagNamespace) | kind*flagAddress
+		flag(named, flagUID) | flag(p.Namespace == namespace, flagNamespace) | kind*flagAddress
 	e.out = append(e.out, flags)
 	if p.Namespace != namespace {
 		e.string(p.Namespace)
@@ -130,13 +130,13 @@ func (e *encoder) pod(p *pods.Pod, namespace, before string) {
 	shared := sharedPrefix(before, p.Name)
 	e.uint(uint64(shared))
 	e.literal(p.Name[shared:])
-	if packed {
-		e.out = append(e.out, uid[:]...)
+	if named {
+		e.out = append(e.out, p.UID[:]...)
 	} else {
-		e.literal(p.UID)
+		e.literal("")
 	}
-	e.string(p.Node)
-	e.string(p.Zone)
+	e.string(p.Node())
+	e.string(p.Zone())
 	switch kind {
 	case address4:
 		bytes := p.Address.As4()
@@ -180,25 +180,4 @@ func sharedPrefix(a, b string) int {
 		}
 	}
 	return n
-}
-
-// packUID returns the bytes of a UID as Kubernetes writes them (RFC 9562 section 4, lower case), and false for any other string.
-func packUID(s string) (uid [16]byte, ok bool) {
-	if len(s) != 36 || s[8] != '-' || s[13] != '-' || s[18] != '-' || s[23] != '-' {
-		return uid, false
-	}
-	var digits [32]byte
-	at := 0
-	for i := range len(s) {
-		if i == 8 || i == 13 || i == 18 || i == 23 {
-			continue
-		}
-		if c := s[i]; c >= 'A' && c <= 'F' { // hex.Decode takes them, and would make them lower case
-			return uid, false
-		}
-		digits[at] = s[i]
-		at++
-	}
-	_, err := hex.Decode(uid[:], digits[:])
-	return uid, err == nil
 }

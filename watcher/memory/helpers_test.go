@@ -24,15 +24,16 @@ func service(namespace, name string) *pods.Service {
 	return &pods.Service{
 		Key:      pods.ServiceKey{Cluster: "east", Namespace: namespace, Name: name},
 		Ports:    []pods.ServicePort{{Name: "http", Port: 80, Protocol: "TCP", AppProtocol: "kubernetes.io/h2c"}, {Name: "grpc", Port: 65535, Protocol: "TCP"}},
-		Selector: map[string]string{"app": name},
+		Selector: []pods.Label{{Name: "app", Value: name}},
 	}
 }
 
 // small is a Cluster with one of everything.
 func small() *Cluster {
 	ports := []pods.Port{{Name: "http", Number: 8080}, {Name: "grpc", Number: 65535}}
+	group := &pods.Group{Namespace: "default", Ports: ports}
 	external := &pods.Service{Key: pods.ServiceKey{Cluster: "east", Namespace: "default", Name: "elsewhere"}, ExternalName: true}
-	bare := &pods.Service{Key: pods.ServiceKey{Cluster: "east", Namespace: "edge", Name: "bare"}, Ports: []pods.ServicePort{}, Selector: map[string]string{}}
+	bare := &pods.Service{Key: pods.ServiceKey{Cluster: "east", Namespace: "edge", Name: "bare"}, Ports: []pods.ServicePort{}, Selector: []pods.Label{}}
 	return &Cluster{
 		Name: "east", UID: "0b7f5b0e-0e7c-4b7a-9a53-3b9d3a0f2c11", Source: "sha256:5a", Saved: someTime,
 		Scope:    &snapshot.Scope{Namespaces: []string{"default", "edge"}},
@@ -40,11 +41,11 @@ func small() *Cluster {
 		Sets: []*pods.Set{
 			{Key: external.Key},
 			{Key: service("default", "httpbin").Key, Pods: []pods.Pod{
-				{Namespace: "default", Name: "httpbin-7d4b9c6f5-2x8kp", UID: "7b1f3c52-9f0e-4d7c-8a43-c0ffee000001", Node: "node-1", Zone: "a", Address: netip.MustParseAddr("10.0.0.1"), Ports: ports, Ready: true, Serving: true},
-				{Namespace: "default", Name: "httpbin-7d4b9c6f5-9w2zq", UID: "not a UUID", Node: "node-2", Zone: "b", Address: netip.MustParseAddr("2001:db8::1"), Ports: ports, Serving: true, Terminating: true, Labels: map[string]string{"version": "v2", "a": ""}},
-				{Namespace: "default", Name: "httpbin", UID: "7B1F3C52-9F0E-4D7C-8A43-C0FFEE000001", Address: netip.MustParseAddr("::ffff:10.0.0.3"), Ports: []pods.Port{}, Labels: map[string]string{}},
-				{Namespace: "other", UID: "7b1f3c52-9f0e-4d7c-8a43-c0ffee00000g", Address: netip.MustParseAddr("fe80::1%eth0"), Ports: ports, Labels: map[string]string{"a": "", "version": "v2"}},
-				{},
+				{Group: group, Name: "httpbin-7d4b9c6f5-2x8kp", UID: pods.UIDOf("7b1f3c52-9f0e-4d7c-8a43-c0ffee000001"), Place: pods.PlaceOf("node-1", "a"), Address: netip.MustParseAddr("10.0.0.1"), Ready: true, Serving: true},
+				{Group: group, Name: "httpbin-7d4b9c6f5-9w2zq", UID: pods.UIDOf("not a UUID"), Place: pods.PlaceOf("node-2", "b"), Address: netip.MustParseAddr("2001:db8::1"), Serving: true, Terminating: true, Labels: map[string]string{"version": "v2", "a": ""}},
+				{Group: &pods.Group{Namespace: "default", Ports: []pods.Port{}}, Name: "httpbin", UID: pods.UIDOf("7B1F3C52-9F0E-4D7C-8A43-C0FFEE000001"), Address: netip.MustParseAddr("::ffff:10.0.0.3"), Labels: map[string]string{}},
+				{Group: &pods.Group{Namespace: "other", Ports: ports}, Place: pods.PlaceOf("", "c"), Address: netip.MustParseAddr("fe80::1%eth0"), Labels: map[string]string{"a": "", "version": "v2"}},
+				{Group: &pods.Group{}},
 			}},
 			{Key: bare.Key, Pods: []pods.Pod{}},
 		},
@@ -57,16 +58,16 @@ func large(services, podsEach int, seed uint64, labels bool) *Cluster {
 	c := &Cluster{Name: "east", UID: uid(random), Source: "sha256:5a", Saved: someTime, Scope: snapshot.Everything}
 	for i := range services {
 		s := service(fmt.Sprintf("team-%03d", i%50), fmt.Sprintf("service-%04d", i))
-		ports := []pods.Port{{Name: "http", Number: 8080}, {Name: "grpc", Number: 9090}}
+		group := &pods.Group{Namespace: s.Key.Namespace, Ports: []pods.Port{{Name: "http", Number: 8080}, {Name: "grpc", Number: 9090}}}
 		set := &pods.Set{Key: s.Key, Pods: make([]pods.Pod, podsEach)}
 		hash := random.Uint64() % 1e10
 		for j := range set.Pods {
 			n := i*podsEach + j
 			node := n % 200
 			set.Pods[j] = pods.Pod{
-				Namespace: s.Key.Namespace, Name: fmt.Sprintf("%s-%010d-%05x", s.Key.Name, hash, j<<16|int(random.Uint32()&0xffff)), UID: uid(random),
-				Node: fmt.Sprintf("ip-10-0-%d-%d.internal", node/100, node%100), Zone: fmt.Sprintf("zone-%d", node%3),
-				Address: netip.AddrFrom4([4]byte{10, byte(n >> 16), byte(n >> 8), byte(n)}), Ports: ports, Ready: true, Serving: true,
+				Group: group, Name: fmt.Sprintf("%s-%010d-%05x", s.Key.Name, hash, j<<16|int(random.Uint32()&0xffff)), UID: pods.UIDOf(uid(random)),
+				Place:   pods.PlaceOf(fmt.Sprintf("ip-10-0-%d-%d.internal", node/100, node%100), fmt.Sprintf("zone-%d", node%3)),
+				Address: netip.AddrFrom4([4]byte{10, byte(n >> 16), byte(n >> 8), byte(n)}), Ready: true, Serving: true,
 			}
 			if labels {
 				set.Pods[j].Labels = map[string]string{"app": s.Key.Name, "version": fmt.Sprint("v", j%2), "pod-template-hash": fmt.Sprint(hash)}

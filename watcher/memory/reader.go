@@ -15,9 +15,16 @@ type decoder struct {
 	strings []string
 	ports   [][]pods.Port
 	labels  []map[string]string
+	groups  map[groupOf]*pods.Group
 	cluster string
 	pods    int
-	text    []byte // scratch: the name and UID of a Pod
+	text    []byte // scratch: the name of a Pod
+}
+
+// groupOf is what makes two Groups one: a namespace, and the number of a list of ports.
+type groupOf struct {
+	namespace string
+	ports     uint64
 }
 
 func (d *decoder) fail(format string, arguments ...any) {
@@ -117,25 +124,38 @@ func (d *decoder) string() string {
 	return d.strings[ref-1]
 }
 
-func (d *decoder) portList() []pods.Port {
-	ref := d.uint()
+// group reads a list of ports, and returns the one Group that has it in the namespace.
+func (d *decoder) group(namespace string) *pods.Group {
+	ports, ref := d.portList()
+	of := groupOf{namespace, ref}
+	group := d.groups[of]
+	if group == nil {
+		group = &pods.Group{Namespace: namespace, Ports: ports}
+		d.groups[of] = group
+	}
+	return group
+}
+
+// portList reads a list of ports, and the number by which it is known from then on.
+func (d *decoder) portList() (ports []pods.Port, ref uint64) {
+	ref = d.uint()
 	if ref > 1 {
 		if ref-2 >= uint64(len(d.ports)) {
 			d.fail("list of ports %d is not there", ref)
-			return nil
+			return nil, 0
 		}
-		return d.ports[ref-2]
+		return d.ports[ref-2], ref
 	}
 	if ref == 0 {
-		return nil
+		return nil, 0
 	}
 	const portSize = 2
-	ports := make([]pods.Port, d.count(portSize))
+	ports = make([]pods.Port, d.count(portSize))
 	for i := range ports {
 		ports[i] = pods.Port{Name: d.string(), Number: d.int()}
 	}
 	d.ports = append(d.ports, ports)
-	return ports
+	return ports, uint64(len(d.ports) + 1)
 }
 
 func (d *decoder) labelMap() map[string]string {

@@ -14,7 +14,8 @@ type encoder struct {
 	strings map[string]uint64
 	ports   map[string]uint64
 	labels  map[string]uint64
-	key     []byte // scratch
+	key     []byte       // scratch
+	pairs   []pods.Label // scratch
 
 	// lastPorts and lastRef save looking up the ports of the Pods of one slice again and again.
 	lastPorts []pods.Port
@@ -81,16 +82,28 @@ func (e *encoder) portList(ports []pods.Port) {
 	e.lastPorts, e.lastRef = ports, ref
 }
 
-// labelMap writes 0 for nil, 1 and the map the first time, and its number from then on.
+// labelMap writes a map of labels as the list of them, sorted by name.
 func (e *encoder) labelMap(labels map[string]string) {
 	if labels == nil {
 		e.uint(0)
 		return
 	}
-	names := slices.Sorted(maps.Keys(labels))
+	e.pairs = e.pairs[:0]
+	for _, name := range slices.Sorted(maps.Keys(labels)) {
+		e.pairs = append(e.pairs, pods.Label{Name: name, Value: labels[name]})
+	}
+	e.labelList(e.pairs)
+}
+
+// labelList writes 0 for nil, 1 and the list the first time, and its number from then on.
+func (e *encoder) labelList(labels []pods.Label) {
+	if labels == nil {
+		e.uint(0)
+		return
+	}
 	e.key = e.key[:0]
-	for _, name := range names {
-		for _, s := range [...]string{name, labels[name]} {
+	for i := range labels {
+		for _, s := range [...]string{labels[i].Name, labels[i].Value} {
 			e.key = binary.AppendUvarint(e.key, uint64(len(s)))
 			e.key = append(e.key, s...)
 		}
@@ -102,9 +115,9 @@ func (e *encoder) labelMap(labels map[string]string) {
 	}
 	e.labels[string(e.key)] = uint64(len(e.labels) + 2)
 	e.uint(1)
-	e.uint(uint64(len(names)))
-	for _, name := range names {
-		e.string(name)
-		e.string(labels[name])
+	e.uint(uint64(len(labels)))
+	for i := range labels {
+		e.string(labels[i].Name)
+		e.string(labels[i].Value)
 	}
 }

@@ -82,7 +82,7 @@ func draftEndpointOf(from *discoveryv1.Endpoint) draftEndpoint {
 // slice makes a Slice of the draft.
 func (d *draft) slice() *Slice {
 	out := &Slice{
-		Namespace: shared(d.namespace), Name: strings.Clone(d.name), Service: shared(d.service),
+		Group: pods.Group{Namespace: shared(d.namespace)}, Name: strings.Clone(d.name), Service: shared(d.service),
 		IPv6:    d.addressType == string(discoveryv1.AddressTypeIPv6),
 		Changed: triggerTime(d.changed),
 	}
@@ -90,15 +90,18 @@ func (d *draft) slice() *Slice {
 	if len(ports) == 0 || !out.IPv6 && d.addressType != string(discoveryv1.AddressTypeIPv4) {
 		return out
 	}
+	out.Ports = ports
 	found := make([]pods.Pod, 0, len(d.endpoints))
+	group := &out.Group
 	for i := range d.endpoints {
-		if pod, ok := d.endpoints[i].pod(out.Namespace); ok {
-			pod.Ports = ports
+		if pod, ok := d.endpoints[i].pod(); ok {
+			group = d.endpoints[i].group(&out.Group, group)
+			pod.Group = group
 			found = append(found, pod)
 		}
 	}
 	out.Pods = inSetOrder(found)
-	packStrings(out.Pods)
+	packNames(out.Pods)
 	return out
 }
 
@@ -114,22 +117,37 @@ func (d *draft) usablePorts() []pods.Port {
 	return slices.Clip(slices.Compact(ports))
 }
 
-// pod makes a Pod of an endpoint, and says whether anything can be sent to it. Its Name and UID are still parts of the draft.
-func (e *draftEndpoint) pod(namespace string) (pods.Pod, bool) {
+// group is the Group of an endpoint's Pod: that of the slice, or that of the Pod before where both are in another namespace.
+func (e *draftEndpoint) group(slice, before *pods.Group) *pods.Group {
+	namespace := slice.Namespace
+	if e.kind == podKind && e.namespace != "" {
+		namespace = e.namespace
+	}
+	switch namespace {
+	case slice.Namespace:
+		return slice
+	case before.Namespace:
+		return before
+	}
+	return &pods.Group{Namespace: shared(namespace), Ports: slice.Ports}
+}
+
+// podKind is the kind of a targetRef that names a Pod.
+const podKind = "Pod"
+
+// pod makes a Pod of an endpoint, but for its Group, and says whether anything can be sent to it. Its Name is still a part of the draft.
+func (e *draftEndpoint) pod() (pods.Pod, bool) {
 	address, err := netip.ParseAddr(e.address)
 	if err != nil || address.Zone() != "" || address.IsUnspecified() {
 		return pods.Pod{}, false
 	}
 	ready := e.ready.or(true)
 	pod := pods.Pod{
-		Namespace: namespace, Node: shared(e.node), Zone: shared(e.zone), Address: address.Unmap(),
+		Place: pods.PlaceOf(e.node, e.zone), Address: address.Unmap(),
 		Ready: ready, Serving: e.serving.or(ready), Terminating: e.terminating.or(false),
 	}
-	if e.kind == "Pod" {
-		pod.Name, pod.UID = e.name, e.uid
-		if e.namespace != "" {
-			pod.Namespace = shared(e.namespace)
-		}
+	if e.kind == podKind {
+		pod.Name, pod.UID = e.name, pods.UIDOf(e.uid)
 	}
 	return pod, true
 }

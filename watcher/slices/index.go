@@ -25,16 +25,17 @@ type Index struct {
 	entries map[types.NamespacedName]*entry
 	slices  map[types.NamespacedName]*Slice
 	// pods are those of namespaces whose labels are followed.
-	pods    map[types.NamespacedName]*podLabels
+	pods    map[types.NamespacedName]podLabels
 	labeled map[string]bool // namespaces whose labels are followed; true once they are known
 	// allLabels is true where the labels of all namespaces are followed and known.
 	allLabels bool
-	sets      map[string]*sharedLabels
+	sets      map[LabelSet]*sharedLabels
 	dirty     map[types.NamespacedName]struct{}
 }
 
 // entry is what is known of a Service, and of slices of that name.
 type entry struct {
+	name    types.NamespacedName
 	service *pods.Service
 	// told is the Service as a Join told of it last.
 	told    *pods.Service
@@ -48,19 +49,6 @@ type leaving struct {
 	pod   pods.Pod
 	ipv6  bool
 	until time.Time
-}
-
-// podLabels are the labels of a Pod, nil where they are not known, and the Services whose slices name it.
-type podLabels struct {
-	shared *sharedLabels
-	users  []types.NamespacedName
-}
-
-// sharedLabels are the labels of all Pods that have the same.
-type sharedLabels struct {
-	labels map[string]string
-	key    string
-	users  int
 }
 
 // Changes are what a Join found.
@@ -78,7 +66,7 @@ type Changes struct {
 func NewIndex(cluster string) *Index {
 	return &Index{
 		cluster: cluster, entries: map[types.NamespacedName]*entry{}, slices: map[types.NamespacedName]*Slice{},
-		pods: map[types.NamespacedName]*podLabels{}, labeled: map[string]bool{}, sets: map[string]*sharedLabels{},
+		pods: map[types.NamespacedName]podLabels{}, labeled: map[string]bool{}, sets: map[LabelSet]*sharedLabels{},
 		dirty: map[types.NamespacedName]struct{}{},
 	}
 }
@@ -111,7 +99,7 @@ func (x *Index) PutSlice(name types.NamespacedName, slice *Slice, now time.Time)
 		if !now.IsZero() && len(e.slices) > 0 {
 			e.leave(before, slice, now.Add(moving))
 		}
-		x.forget(was, before)
+		x.forget(e, before)
 		x.dirty[was] = struct{}{}
 	}
 	if slice == nil {
@@ -122,7 +110,7 @@ func (x *Index) PutSlice(name types.NamespacedName, slice *Slice, now time.Time)
 	if is, ok := slice.Of(); ok {
 		e := x.entry(is)
 		e.slices = append(e.slices, slice)
-		x.learn(is, slice)
+		x.learn(e, slice)
 		x.dirty[is] = struct{}{}
 	}
 	if was, ok := before.Of(); ok {
@@ -179,7 +167,7 @@ func (e *entry) endpoints(now time.Time) (endpoints []*Slice, again time.Time) {
 	}
 	endpoints = slices.Clone(e.slices)
 	for _, l := range e.leaving {
-		endpoints = append(endpoints, &Slice{IPv6: l.ipv6, Pods: []pods.Pod{l.pod}})
+		endpoints = append(endpoints, &Slice{Group: *l.pod.Group, IPv6: l.ipv6, Pods: []pods.Pod{l.pod}})
 		if again.IsZero() || l.until.Before(again) {
 			again = l.until
 		}
@@ -190,7 +178,7 @@ func (e *entry) endpoints(now time.Time) (endpoints []*Slice, again time.Time) {
 func (x *Index) entry(name types.NamespacedName) *entry {
 	e := x.entries[name]
 	if e == nil {
-		e = &entry{}
+		e = &entry{name: name}
 		x.entries[name] = e
 	}
 	return e
@@ -258,12 +246,12 @@ func (x *Index) IsEmpty() bool {
 	return len(x.entries)+len(x.slices)+len(x.pods)+len(x.sets)+len(x.dirty) == 0
 }
 
-// Services returns those of the namespaces that are joined. The map is the caller's own.
-func (x *Index) Services(joined func(namespace string) bool) map[pods.ServiceKey]*pods.Service {
-	out := make(map[pods.ServiceKey]*pods.Service, len(x.entries))
+// Services returns those of the namespaces that are joined, in no order. The slice is the caller's own.
+func (x *Index) Services(joined func(namespace string) bool) []*pods.Service {
+	out := make([]*pods.Service, 0, len(x.entries))
 	for name, e := range x.entries {
 		if e.service != nil && joined(name.Namespace) {
-			out[e.service.Key] = e.service
+			out = append(out, e.service)
 		}
 	}
 	return out

@@ -145,7 +145,7 @@ func TestServiceThatChangesButForItsPods(t *testing.T) {
 	changes := s.join()
 	require.Empty(t, changes.Sets, "the Pods are the same")
 	require.True(t, changes.Services)
-	require.Same(t, changed, s.Services(func(string) bool { return true })[httpbinKey])
+	require.Same(t, changed, s.Services(func(string) bool { return true })[0])
 	require.False(t, s.join().Services)
 
 	kept := *changed
@@ -177,21 +177,21 @@ func TestLabelsAreUnknownUntilAllWereSeen(t *testing.T) {
 	s.FollowLabels("default", true)
 	require.True(t, s.join().Sets[httpbinKey].Unlabeled)
 	one, two := types.NamespacedName{Namespace: "default", Name: "a"}, types.NamespacedName{Namespace: "default", Name: "b"}
-	s.PutLabels(one, map[string]string{"version": "v2"})
+	s.PutLabels(one, LabelSetOf(map[string]string{"version": "v2"}))
 	s.LabelsKnown("default")
 	set := s.join().Sets[httpbinKey]
 	require.False(t, set.Unlabeled)
 	require.Equal(t, map[string]string{"version": "v2"}, set.Pods[0].Labels)
 	require.Nil(t, set.Pods[1].Labels)
 
-	s.PutLabels(two, map[string]string{"version": "v2"})
+	s.PutLabels(two, LabelSetOf(map[string]string{"version": "v2"}))
 	set = s.join().Sets[httpbinKey]
 	require.Equal(t, fmt.Sprintf("%p", set.Pods[0].Labels), fmt.Sprintf("%p", set.Pods[1].Labels), "equal labels are there once")
-	s.PutLabels(two, map[string]string{"version": "v2"})
+	s.PutLabels(two, LabelSetOf(map[string]string{"version": "v2"}))
 	require.Empty(t, s.join().Sets, "a Pod's update that changes no label is nobody's concern")
-	s.PutLabels(one, nil)
+	s.PutLabels(one, NoLabels)
 	require.Nil(t, s.join().Sets[httpbinKey].Pods[0].Labels)
-	s.PutLabels(types.NamespacedName{Namespace: "elsewhere", Name: "a"}, map[string]string{"version": "v2"})
+	s.PutLabels(types.NamespacedName{Namespace: "elsewhere", Name: "a"}, LabelSetOf(map[string]string{"version": "v2"}))
 	require.Equal(t, []types.NamespacedName{two}, s.PodNames("default"))
 
 	s.FollowLabels("default", false)
@@ -218,7 +218,7 @@ func TestIndexAgreesWithOneMadeAnew(t *testing.T) {
 			case 1:
 				podName := fmt.Sprint("p", random.IntN(5))
 				labels[podName] = map[string]string{"v": fmt.Sprint(random.IntN(2))}
-				s.PutLabels(types.NamespacedName{Namespace: "default", Name: podName}, labels[podName])
+				s.PutLabels(types.NamespacedName{Namespace: "default", Name: podName}, LabelSetOf(labels[podName]))
 			default:
 				made := slice(name)
 				for i := range random.IntN(5) {
@@ -241,7 +241,7 @@ func TestIndexAgreesWithOneMadeAnew(t *testing.T) {
 		fresh.FollowLabels("default", true)
 		fresh.LabelsKnown("default")
 		for name, value := range labels {
-			fresh.PutLabels(types.NamespacedName{Namespace: "default", Name: name}, value)
+			fresh.PutLabels(types.NamespacedName{Namespace: "default", Name: name}, LabelSetOf(value))
 		}
 		for _, made := range slices {
 			fresh.put(made)

@@ -18,9 +18,9 @@ type Labels func(types.NamespacedName) map[string]string
 type Joiner struct {
 	found []candidate
 	// order and kept point into found: a candidate is too large to be moved about by a sort.
-	order []*candidate
-	kept  []*candidate
-	ports [][]pods.Port
+	order  []*candidate
+	kept   []*candidate
+	groups []*pods.Group
 }
 
 // candidate is one endpoint on its way into a Set.
@@ -50,7 +50,7 @@ func (j *Joiner) Join(service *pods.Service, endpoints []*Slice, labels Labels) 
 	for i := range j.kept {
 		set.Pods[i] = *j.kept[i].Pod
 		pod := &set.Pods[i]
-		pod.Ports = j.sharedPorts(pod.Ports)
+		pod.Group = j.sharedGroup(pod.Group)
 		if labels != nil && pod.Name != "" {
 			pod.Labels = labels(types.NamespacedName{Namespace: pod.Namespace, Name: pod.Name})
 		}
@@ -60,20 +60,20 @@ func (j *Joiner) Join(service *pods.Service, endpoints []*Slice, labels Labels) 
 	clear(j.found)
 	clear(j.order)
 	clear(j.kept)
-	clear(j.ports)
-	j.ports = j.ports[:0]
+	clear(j.groups)
+	j.groups = j.groups[:0]
 	return set
 }
 
-// sharedPorts is the first of equal ports of the Slices of one Service.
-func (j *Joiner) sharedPorts(ports []pods.Port) []pods.Port {
-	for _, known := range j.ports {
-		if slices.Equal(known, ports) {
+// sharedGroup is the first of equal Groups of the Slices of one Service.
+func (j *Joiner) sharedGroup(group *pods.Group) *pods.Group {
+	for _, known := range j.groups {
+		if known.Equal(group) {
 			return known
 		}
 	}
-	j.ports = append(j.ports, ports)
-	return ports
+	j.groups = append(j.groups, group)
+	return group
 }
 
 func (j *Joiner) collect(endpoints []*Slice, ipv6 bool) {
@@ -121,13 +121,20 @@ func compareCandidates(a, b *candidate) int {
 		trueFirst(a.preferred, b.preferred),
 		compareUse(a.Pod, b.Pod),
 		strings.Compare(a.slice, b.slice),
-		strings.Compare(a.Node, b.Node), strings.Compare(a.Zone, b.Zone),
+		comparePlaces(a.Place, b.Place),
 	)
 }
 
 // compareBest puts the Pods of one backend in one slice together, the best first.
 func compareBest(a, b pods.Pod) int {
-	return cmp.Or(compareIdentity(&a, &b), compareUse(&a, &b), strings.Compare(a.Node, b.Node), strings.Compare(a.Zone, b.Zone))
+	return cmp.Or(compareIdentity(&a, &b), compareUse(&a, &b), comparePlaces(a.Place, b.Place))
+}
+
+func comparePlaces(a, b pods.Place) int {
+	if a == b {
+		return 0
+	}
+	return cmp.Or(strings.Compare(a.Node(), b.Node()), strings.Compare(a.Zone(), b.Zone()))
 }
 
 // compareUse puts what is of more use first.
@@ -140,7 +147,7 @@ func compareUse(a, b *pods.Pod) int {
 
 // compareIdentity compares by Pod and UID; an endpoint that is no Pod is its address.
 func compareIdentity(a, b *pods.Pod) int {
-	order := cmp.Or(strings.Compare(a.Namespace, b.Namespace), strings.Compare(a.Name, b.Name), strings.Compare(a.UID, b.UID))
+	order := cmp.Or(strings.Compare(a.Namespace, b.Namespace), strings.Compare(a.Name, b.Name), a.UID.Compare(b.UID))
 	if order == 0 && a.Name == "" {
 		return a.Address.Compare(b.Address)
 	}
@@ -159,7 +166,7 @@ func sharePort(a, b []pods.Port) bool {
 func comparePods(a, b pods.Pod) int {
 	return cmp.Or(
 		strings.Compare(a.Namespace, b.Namespace), strings.Compare(a.Name, b.Name), a.Address.Compare(b.Address),
-		slices.CompareFunc(a.Ports, b.Ports, comparePorts), strings.Compare(a.UID, b.UID),
+		slices.CompareFunc(a.Ports, b.Ports, comparePorts), a.UID.Compare(b.UID),
 	)
 }
 

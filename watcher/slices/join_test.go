@@ -234,8 +234,8 @@ func TestJoinFillsInAllOfAPod(t *testing.T) {
 	got := j.Join(Service("east", service()), compact(slice("1", endpoint, discoveryv1.Endpoint{Addresses: []string{"192.0.2.1"}})), labels)
 	require.Equal(t, pods.ServiceKey{Cluster: "east", Namespace: "default", Name: "httpbin"}, got.Key)
 	require.Equal(t, pods.Pod{
-		Namespace: "default", Name: "a", UID: "uid-a", Node: "node-1", Zone: "zone-1", Address: netip.MustParseAddr("10.0.0.1"),
-		Ports: []pods.Port{{Name: "http", Number: 8080}}, Ready: true, Serving: true, Labels: map[string]string{"version": "v2"},
+		Group: &pods.Group{Namespace: "default", Ports: []pods.Port{{Name: "http", Number: 8080}}},
+		Name:  "a", UID: pods.UIDOf("uid-a"), Place: pods.PlaceOf("node-1", "zone-1"), Address: netip.MustParseAddr("10.0.0.1"), Ready: true, Serving: true, Labels: map[string]string{"version": "v2"},
 	}, got.Pods[1])
 	require.Nil(t, got.Pods[0].Labels)
 }
@@ -258,7 +258,7 @@ func TestService(t *testing.T) {
 	in.Spec.Ports = []corev1.ServicePort{{Name: "http", Port: 80, AppProtocol: ptr("kubernetes.io/h2c")}, {Name: "dns", Port: 53, Protocol: corev1.ProtocolUDP}}
 	got := Service("east", in)
 	require.Equal(t, &pods.Service{
-		Key: pods.ServiceKey{Cluster: "east", Namespace: "default", Name: "httpbin"}, Selector: map[string]string{"app": "httpbin"},
+		Key: pods.ServiceKey{Cluster: "east", Namespace: "default", Name: "httpbin"}, Selector: []pods.Label{{Name: "app", Value: "httpbin"}},
 		Ports: []pods.ServicePort{{Name: "http", Port: 80, Protocol: "TCP", AppProtocol: "kubernetes.io/h2c"}, {Name: "dns", Port: 53, Protocol: "UDP"}},
 	}, got)
 	require.True(t, EqualServices(got, Service("east", in)))

@@ -1,9 +1,7 @@
 package slices
 
 import (
-	"maps"
 	"slices"
-	"strings"
 
 	"k8s.io/apimachinery/pkg/types"
 )
@@ -30,14 +28,14 @@ func (x *Index) FollowLabels(namespace string, follow bool) {
 		x.labeled[namespace] = false
 		for _, slice := range x.slices {
 			if name, ok := slice.Of(); ok && slice.Namespace == namespace {
-				x.learn(name, slice)
+				x.learn(x.entry(name), slice)
 			}
 		}
 	} else {
 		delete(x.labeled, namespace)
 		for name, pod := range x.pods {
 			if name.Namespace == namespace {
-				x.release(pod)
+				x.release(pod.shared)
 				delete(x.pods, name)
 			}
 		}
@@ -61,32 +59,32 @@ func (x *Index) touchNamespace(namespace string) {
 	}
 }
 
-// PutLabels takes up a Pod's labels; nil says that there is no such Pod any more. Pods of namespaces whose labels are not followed are left out.
-func (x *Index) PutLabels(name types.NamespacedName, labels map[string]string) {
+// PutLabels takes up a Pod's labels; NoLabels says that there is no such Pod any more. Pods of namespaces whose labels are not followed are left out.
+func (x *Index) PutLabels(name types.NamespacedName, labels LabelSet) {
 	if followed, _ := x.follows(name.Namespace); !followed {
 		return
 	}
 	pod := x.pods[name]
-	if labels == nil && (pod == nil || pod.shared == nil) {
+	if pod.labels() == labels {
 		return
 	}
-	if pod != nil && pod.shared != nil && labels != nil && maps.Equal(pod.shared.labels, labels) {
-		return
-	}
-	if pod == nil {
-		pod = &podLabels{}
-		x.pods[name] = pod
-	}
-	x.release(pod)
-	if labels != nil {
+	x.release(pod.shared)
+	if pod.shared = nil; labels != NoLabels {
 		pod.shared = x.share(labels)
 	}
-	for _, user := range pod.users {
-		x.dirty[user] = struct{}{}
+	for user := range pod.users() {
+		x.dirty[user.name] = struct{}{}
 	}
-	if pod.shared == nil && len(pod.users) == 0 {
+	x.keep(name, pod)
+}
+
+// keep notes what is known of a Pod, or forgets it where that is nothing.
+func (x *Index) keep(name types.NamespacedName, pod podLabels) {
+	if pod.shared == nil && pod.user == nil {
 		delete(x.pods, name)
+		return
 	}
+	x.pods[name] = pod
 }
 
 // PodNames are the names of the Pods of a namespace whose labels are known.
@@ -101,14 +99,14 @@ func (x *Index) PodNames(namespace string) []types.NamespacedName {
 }
 
 func (x *Index) labels(name types.NamespacedName) map[string]string {
-	if pod := x.pods[name]; pod != nil && pod.shared != nil {
-		return pod.shared.labels
+	if shared := x.pods[name].shared; shared != nil {
+		return shared.labels
 	}
 	return nil
 }
 
 // learn notes that a Service's slice names Pods whose labels are followed.
-func (x *Index) learn(service types.NamespacedName, slice *Slice) {
+func (x *Index) learn(service *entry, slice *Slice) {
 	if followed, _ := x.follows(slice.Namespace); !followed {
 		return
 	}
@@ -118,62 +116,44 @@ func (x *Index) learn(service types.NamespacedName, slice *Slice) {
 		}
 		name := types.NamespacedName{Namespace: slice.Pods[i].Namespace, Name: slice.Pods[i].Name}
 		pod := x.pods[name]
-		if pod == nil {
-			pod = &podLabels{}
+		if pod.use(service) {
 			x.pods[name] = pod
-		}
-		if !slices.Contains(pod.users, service) {
-			pod.users = append(pod.users, service)
 		}
 	}
 }
 
 // forget lets go of the Pods of a slice that went, unless another slice of the Service names them.
-func (x *Index) forget(service types.NamespacedName, slice *Slice) {
+func (x *Index) forget(service *entry, slice *Slice) {
 	if followed, _ := x.follows(slice.Namespace); !followed {
 		return
 	}
-	rest := x.entry(service).slices
 	for i := range slice.Pods {
 		name := types.NamespacedName{Namespace: slice.Pods[i].Namespace, Name: slice.Pods[i].Name}
-		pod := x.pods[name]
-		if pod == nil || slices.ContainsFunc(rest, func(s *Slice) bool { return s.has(&slice.Pods[i]) }) {
+		pod, known := x.pods[name]
+		if !known || slices.ContainsFunc(service.slices, func(s *Slice) bool { return s.has(&slice.Pods[i]) }) {
 			continue
 		}
-		pod.users = slices.DeleteFunc(pod.users, func(user types.NamespacedName) bool { return user == service })
-		if len(pod.users) == 0 && pod.shared == nil {
-			delete(x.pods, name)
-		}
+		pod.leave(service)
+		x.keep(name, pod)
 	}
 }
 
 // share returns the one copy of labels that many Pods have: those of a Deployment differ in nothing.
-func (x *Index) share(labels map[string]string) *sharedLabels {
-	var b strings.Builder
-	for _, key := range slices.Sorted(maps.Keys(labels)) {
-		b.WriteString(key)
-		b.WriteByte('=')
-		b.WriteString(labels[key])
-		b.WriteByte(',')
-	}
-	found := x.sets[b.String()]
+func (x *Index) share(labels LabelSet) *sharedLabels {
+	found := x.sets[labels]
 	if found == nil {
-		found = &sharedLabels{key: b.String(), labels: make(map[string]string, len(labels))}
-		for key, value := range labels {
-			found.labels[shared(key)] = shared(value)
-		}
-		x.sets[found.key] = found
+		found = &sharedLabels{of: labels, labels: labels.unpack()}
+		x.sets[labels] = found
 	}
 	found.users++
 	return found
 }
 
-func (x *Index) release(pod *podLabels) {
-	if pod.shared == nil {
+func (x *Index) release(shared *sharedLabels) {
+	if shared == nil {
 		return
 	}
-	if pod.shared.users--; pod.shared.users == 0 {
-		delete(x.sets, pod.shared.key)
+	if shared.users--; shared.users == 0 {
+		delete(x.sets, shared.of)
 	}
-	pod.shared = nil
 }

@@ -1,6 +1,7 @@
 package slices
 
 import (
+	"cmp"
 	"maps"
 	"slices"
 
@@ -9,23 +10,27 @@ import (
 	"github.com/podway/podway/api/pods"
 )
 
-// Service is what podway needs of a Service of a cluster.
+// Service is what podway needs of a Service of a cluster. It shares strings that repeat, and keeps no part of what it is made of.
 func Service(cluster string, service *corev1.Service) *pods.Service {
 	out := &pods.Service{
-		Key:          pods.ServiceKey{Cluster: cluster, Namespace: service.Namespace, Name: service.Name},
-		Selector:     service.Spec.Selector,
+		Key:          pods.ServiceKey{Cluster: cluster, Namespace: shared(service.Namespace), Name: shared(service.Name)},
+		Selector:     pods.LabelsOf(service.Spec.Selector),
 		ExternalName: service.Spec.Type == corev1.ServiceTypeExternalName,
 		IPv6:         len(service.Spec.IPFamilies) > 0 && service.Spec.IPFamilies[0] == corev1.IPv6Protocol,
 	}
-	for _, port := range service.Spec.Ports {
-		p := pods.ServicePort{Name: port.Name, Port: port.Port, Protocol: string(port.Protocol)}
-		if p.Protocol == "" {
-			p.Protocol = string(corev1.ProtocolTCP)
+	for i := range out.Selector {
+		label := &out.Selector[i]
+		label.Name, label.Value = shared(label.Name), shared(label.Value)
+	}
+	if len(service.Spec.Ports) > 0 {
+		out.Ports = make([]pods.ServicePort, len(service.Spec.Ports))
+	}
+	for i := range service.Spec.Ports {
+		port := &service.Spec.Ports[i]
+		out.Ports[i] = pods.ServicePort{
+			Name: shared(port.Name), Port: port.Port, Protocol: cmp.Or(shared(string(port.Protocol)), string(corev1.ProtocolTCP)),
+			AppProtocol: shared(value(port.AppProtocol)),
 		}
-		if port.AppProtocol != nil {
-			p.AppProtocol = *port.AppProtocol
-		}
-		out.Ports = append(out.Ports, p)
 	}
 	return out
 }
@@ -36,7 +41,7 @@ func EqualServices(a, b *pods.Service) bool {
 		return a == b
 	}
 	return a.Key == b.Key && a.ExternalName == b.ExternalName && a.IPv6 == b.IPv6 &&
-		slices.Equal(a.Ports, b.Ports) && maps.Equal(a.Selector, b.Selector)
+		slices.Equal(a.Ports, b.Ports) && slices.Equal(a.Selector, b.Selector)
 }
 
 // EqualSets says whether two sets have the same content.
@@ -48,8 +53,7 @@ func EqualSets(a, b *pods.Set) bool {
 }
 
 func equalPods(a, b pods.Pod) bool {
-	return a.Address == b.Address && a.Name == b.Name && a.Namespace == b.Namespace && a.UID == b.UID &&
+	return a.Address == b.Address && a.Name == b.Name && a.UID == b.UID && a.Place == b.Place &&
 		a.Ready == b.Ready && a.Serving == b.Serving && a.Terminating == b.Terminating &&
-		a.Node == b.Node && a.Zone == b.Zone &&
-		slices.Equal(a.Ports, b.Ports) && maps.Equal(a.Labels, b.Labels) && (a.Labels == nil) == (b.Labels == nil)
+		a.Group.Equal(b.Group) && maps.Equal(a.Labels, b.Labels) && (a.Labels == nil) == (b.Labels == nil)
 }

@@ -15,12 +15,14 @@ import (
 
 // Slice is what podway reads of an EndpointSlice, in a tenth of its memory. It is immutable.
 type Slice struct {
-	Namespace, Name string
+	// Group is that of its Pods, but for those in another namespace. Where nothing can be sent to any, there are no Ports.
+	pods.Group
+	Name string
 	// Service is the name of the Service that it belongs to, by the label kubernetes.io/service-name; "" for none.
 	Service string
 	// IPv6 is true for a slice of IPv6 addresses.
 	IPv6 bool
-	// Pods to which something can be sent, in the order of a Set, each once. All have the same Ports.
+	// Pods to which something can be sent, in the order of a Set, each once. All have its Ports.
 	Pods []pods.Pod
 	// Changed is when the last change of a Pod or Service was seen that led to this slice, by the annotation
 	// endpoints.kubernetes.io/last-change-trigger-time; zero where it is missing.
@@ -46,24 +48,22 @@ func NewSlice(from *discoveryv1.EndpointSlice) *Slice {
 	return d.slice()
 }
 
-// packStrings puts the names and UIDs of Pods into one piece of memory. They come one by one, between all that is not kept of an object, and would
+// packNames puts the names of Pods into one piece of memory. They come one by one, between all that is not kept of an object, and would
 // each keep a part of that place.
-func packStrings(all []pods.Pod) {
+func packNames(all []pods.Pod) {
 	size := 0
 	for i := range all {
-		size += len(all[i].Name) + len(all[i].UID)
+		size += len(all[i].Name)
 	}
 	var b strings.Builder
 	b.Grow(size)
 	for i := range all {
 		b.WriteString(all[i].Name)
-		b.WriteString(all[i].UID)
 	}
 	rest := b.String()
 	for i := range all {
 		pod := &all[i]
 		pod.Name, rest = rest[:len(pod.Name)], rest[len(pod.Name):]
-		pod.UID, rest = rest[:len(pod.UID)], rest[len(pod.UID):]
 	}
 }
 

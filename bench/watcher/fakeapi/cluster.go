@@ -113,6 +113,9 @@ func (c *Cluster) slice(service int) *discoveryv1.EndpointSlice {
 	return out
 }
 
+// wholePods is the resource pods where it is asked for as a whole, and not only for the metadata.
+const wholePods = "pods as a whole"
+
 // objects are all of a resource. c.mu is held.
 func (c *Cluster) objects(resource string) (each []runtime.Object, list func() runtime.Object) {
 	meta := metav1.ListMeta{ResourceVersion: text(c.version)}
@@ -138,6 +141,21 @@ func (c *Cluster) objects(resource string) (each []runtime.Object, list func() r
 		return each, func() runtime.Object {
 			for _, o := range each {
 				all.Items = append(all.Items, *o.(*discoveryv1.EndpointSlice))
+			}
+			return all
+		}
+	case wholePods:
+		all := &corev1.PodList{TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "PodList"}, ListMeta: meta}
+		for i, generations := range c.services {
+			for pod, generation := range generations {
+				o := scene.WholePod(c.number, i, pod, generation)
+				o.ResourceVersion = "850"
+				each = append(each, o)
+			}
+		}
+		return each, func() runtime.Object {
+			for _, o := range each {
+				all.Items = append(all.Items, *o.(*corev1.Pod))
 			}
 			return all
 		}

@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"path"
 	"strconv"
+	"strings"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -39,10 +40,13 @@ func (c *Cluster) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		}
 	}
 	resource := path.Base(r.URL.Path)
+	if resource == "pods" && !strings.Contains(r.Header.Get("Accept"), "as=PartialObjectMetadata") {
+		resource = wholePods
+	}
 	switch resource {
 	case "kube-system":
 		answer(w, http.StatusOK, c.system())
-	case "services", "endpointslices", "pods":
+	case "services", "endpointslices", "pods", wholePods:
 		if query := r.URL.Query().Get("watch"); query == "true" || query == "1" {
 			c.watch(w, r, resource)
 			return
@@ -151,6 +155,8 @@ func bookmark(resource string, version int64, initial bool) runtime.Object {
 		return &corev1.Service{TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "Service"}, ObjectMeta: meta}
 	case "endpointslices":
 		return &discoveryv1.EndpointSlice{TypeMeta: metav1.TypeMeta{APIVersion: "discovery.k8s.io/v1", Kind: "EndpointSlice"}, ObjectMeta: meta}
+	case wholePods:
+		return &corev1.Pod{TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "Pod"}, ObjectMeta: meta}
 	}
 	return &metav1.PartialObjectMetadata{TypeMeta: metav1.TypeMeta{APIVersion: "meta.k8s.io/v1", Kind: "PartialObjectMetadata"}, ObjectMeta: meta}
 }

@@ -77,6 +77,9 @@ func Tunnel(size Size, service, weight int) []byte {
 		if cluster == 0 {
 			fmt.Fprintf(&b, ", podWeight: %d", weight)
 		}
+		if size.Selectors {
+			b.WriteString(", podSelector: {matchLabels: {version: v2}}")
+		}
 		b.WriteString("}\n")
 	}
 	fmt.Fprintf(&b, route, ServiceName(service))

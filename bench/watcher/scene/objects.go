@@ -23,6 +23,8 @@ var Made = time.Date(2026, 3, 2, 9, 30, 0, 0, time.UTC)
 type Size struct {
 	// Clusters, the Services of each, and the Pods of each Service.
 	Clusters, Services, Pods int
+	// Selectors has every tunnel take its Pods by their labels: those of all Pods have to be known.
+	Selectors bool `json:",omitempty"`
 }
 
 // ClusterName is the name of a MemberCluster.
@@ -141,8 +143,9 @@ func SliceName(cluster, service int) string {
 
 func endpoint(cluster, service, pod, generation int) discoveryv1.Endpoint {
 	ready, serving, terminating := true, true, false
-	node := fmt.Sprintf("ip-10-%d-%d-%d.eu-west-1.compute.internal", cluster, (service+pod)%40, pod*7)
-	zone := "eu-west-1" + string(rune('a'+(service+pod)%3))
+	rack := (service + pod) % 40
+	node := fmt.Sprintf("ip-10-%d-%d-%d.eu-west-1.compute.internal", cluster, rack, pod*7)
+	zone := "eu-west-1" + string(rune('a'+rack%3)) // a node is in one
 	return discoveryv1.Endpoint{
 		Addresses:  []string{Address(cluster, service, pod, generation).String()},
 		Conditions: discoveryv1.EndpointConditions{Ready: &ready, Serving: &serving, Terminating: &terminating},
