@@ -176,7 +176,7 @@ func (s *stream) take(ctx context.Context, r request) error {
 func (s *stream) accept(r request) (rejections []Rejection, owes bool, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.view.mu.RLock()
+	s.view.rLock()
 	defer s.view.mu.RUnlock()
 	if s.view.known {
 		if err := s.absorb(); err != nil {
@@ -293,7 +293,7 @@ func (s *stream) flush() (wakeAt time.Time, err error) {
 func (s *stream) owed(now time.Time) ([]*response, time.Time, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.view.mu.RLock()
+	s.view.rLock()
 	defer s.view.mu.RUnlock()
 	if !s.view.known {
 		return nil, time.Time{}, nil
