@@ -30,11 +30,13 @@ func (s *stream) answered(st *typeState, r request) {
 func (st *typeState) settle(i int) *response {
 	r := st.flight[i]
 	st.flight = slices.Delete(st.flight, i, i+1)
-	if len(st.flight) == 0 {
+	if len(st.flight) == 0 && cap(st.flight) > fewKept {
 		st.flight = nil
 	}
 	st.flightBytes -= r.size
-	r.own = make([]bool, len(r.items))
+	if r.own = r.onlyOwn[:]; len(r.items) != 1 {
+		r.own = make([]bool, len(r.items))
+	}
 	for n, i := range r.items {
 		if e := st.entries[i.name]; e != nil && e.flight == r {
 			e.flight, e.sent = nil, nil

@@ -81,6 +81,9 @@ type stream struct {
 	sent      uint64
 	// sending is what the peer is charged for names that are being told to be absent, in bytes.
 	sending int
+	// due and responses are room for what a pass finds, empty between two of them.
+	due       []item
+	responses []*response
 	// unwarmed are the ClusterLoadAssignments to send because their Cluster was: a changed Cluster warms until one arrives after it.
 	unwarmed map[string]struct{}
 }
@@ -160,13 +163,19 @@ func (s *stream) take(ctx context.Context, r request) error {
 	if err != nil {
 		// The stream may take long to end, where its client does not read.
 		s.release()
-	}
-	var refused *denial
-	if errors.As(err, &refused) {
-		return s.server.deny(ctx, refused)
+		return s.refusal(ctx, err)
 	}
 	if owes {
 		s.poke()
+	}
+	return nil
+}
+
+// refusal is why the stream ends because of a request.
+func (s *stream) refusal(ctx context.Context, err error) error {
+	var refused *denial
+	if errors.As(err, &refused) {
+		return s.server.deny(ctx, refused)
 	}
 	return err
 }
@@ -286,6 +295,7 @@ func (s *stream) flush() (wakeAt time.Time, err error) {
 	if told {
 		s.sentAbsent()
 	}
+	s.responses = emptied(responses)
 	return wakeAt, nil
 }
 
@@ -301,15 +311,29 @@ func (s *stream) owed(now time.Time) ([]*response, time.Time, error) {
 	if err := s.absorb(); err != nil {
 		return nil, time.Time{}, err
 	}
-	p := &pass{stream: s, view: s.view, now: now}
+	p := &pass{stream: s, view: s.view, now: now, responses: s.responses}
+	s.responses = nil
 	for _, st := range s.types {
 		p.sends(st)
+		s.due = emptied(s.due)
 	}
 	for _, st := range slices.Backward(s.types) {
 		p.removals(st)
 	}
 	_ = s.pay() // mostly it is less than before; more is refused when the client asks for something
 	return p.responses, p.wakeAt, nil
+}
+
+// fewKept is how many elements a slice may have room for that is kept while it is empty.
+const fewKept = 16
+
+// emptied is the slice without its elements, for use again where it is small.
+func emptied[E any](all []E) []E {
+	if cap(all) > fewKept {
+		return nil
+	}
+	clear(all)
+	return all[:0]
 }
 
 func (s *stream) nextNumber() uint64 {
