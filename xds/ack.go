@@ -63,6 +63,7 @@ func (s *stream) accepted(st *typeState, r *response) {
 			e.has, e.maybe = formerly(record), nil
 		}
 	}
+	records := s.view.records(st.url)
 	for n, i := range r.items {
 		e := st.entries[i.name]
 		if e == nil || r.number < e.removed || !r.own[n] && e.flight == nil && e.refused == "" {
@@ -72,7 +73,7 @@ func (s *stream) accepted(st *typeState, r *response) {
 		if i.record == nil {
 			continue
 		}
-		now := s.view.record(st.url, i.name)
+		now := records[i.name]
 		if e.refused != "" && (now == nil || e.refused != now.version || e.refused == i.record.version) {
 			s.server.refusals.forget(s.node, i.record.key)
 			e.refused = ""

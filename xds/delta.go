@@ -44,7 +44,7 @@ func (d *delta) receive() (request, error) {
 
 func (d *delta) accept(s *stream, st *typeState, r request) {
 	if !st.begun {
-		d.begin(st, r)
+		d.begin(st, r, &s.server.names)
 		return
 	}
 	s.answered(st, r)
@@ -72,19 +72,14 @@ func (d *delta) accept(s *stream, st *typeState, r request) {
 	}
 }
 
-func (d *delta) begin(st *typeState, r request) {
+func (d *delta) begin(st *typeState, r request, sets *nameSets) {
 	st.begun = true
 	st.initial = r.initial
 	for name, version := range r.initial {
 		st.claimed += len(name) + len(version)
 	}
-	for _, name := range r.subscribe {
-		if name == wildcardName {
-			st.sub.wildcard = true
-		} else {
-			st.sub.add(name)
-		}
-	}
+	st.sub.wildcard = slices.Contains(r.subscribe, wildcardName)
+	st.sub.start(withoutWildcard(r.subscribe), sets)
 	if len(r.subscribe) == 0 && hasLegacyWildcard(st.url) {
 		st.sub.wildcard, st.sub.legacy = true, true
 	}

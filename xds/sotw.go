@@ -47,7 +47,7 @@ func (w *stateOfTheWorld) accept(s *stream, st *typeState, r request) {
 		st.begun = true
 		st.version = r.version[:min(len(r.version), maxVersionBytes)]
 		st.owesAnswer = isComplete(st.url)
-		w.subscribe(st, r.names)
+		w.subscribe(st, r.names, &s.server.names)
 		return
 	}
 	stale := st.nonce != "" && r.nonce != st.nonce
@@ -59,13 +59,9 @@ func (w *stateOfTheWorld) accept(s *stream, st *typeState, r request) {
 	w.resubscribe(s, st, r.names)
 }
 
-func (w *stateOfTheWorld) subscribe(st *typeState, names []string) {
+func (w *stateOfTheWorld) subscribe(st *typeState, names []string, sets *nameSets) {
 	st.sub.wildcard = slices.Contains(names, wildcardName)
-	for _, name := range names {
-		if name != wildcardName {
-			st.sub.add(name)
-		}
-	}
+	st.sub.start(withoutWildcard(names), sets)
 	if len(names) == 0 && hasLegacyWildcard(st.url) {
 		st.sub.wildcard, st.sub.legacy = true, true
 	}
@@ -76,6 +72,9 @@ func (w *stateOfTheWorld) subscribe(st *typeState, names []string) {
 func (w *stateOfTheWorld) resubscribe(s *stream, st *typeState, names []string) {
 	if len(names) == 0 && st.sub.legacy {
 		return
+	}
+	if !st.sub.wildcard && len(st.sub.changes) == 0 && st.sub.shared.is(names) {
+		return // as nearly always, of which the rest makes more work
 	}
 	wanted := make(map[string]bool, len(names))
 	for _, name := range names {
