@@ -59,6 +59,43 @@ func TestStreamsGetWhatIsPublishedWhileTheirViewIsRead(t *testing.T) {
 	c.quiet()
 }
 
+func TestStreamIsNotWokenForWhatItCannotSendBeforeAnAnswer(t *testing.T) {
+	w := newWorld(t, quick(), endpoints("a", 1), endpoints("b", 1))
+	c := w.delta()
+	c.subscribe(endpointType, "a", "b")
+	c.want(endpointType, "a", "b")
+	w.server.SetEndpoints([]*api.Resource{endpoints("a", 2)}, nil)
+	second := c.see(endpointType, "a")
+	st := w.server.streamsOf(gateway)[0]
+	eventually(t, func() bool { return st.awaited.Load() != nil }, "the stream waits for an answer")
+	w.server.SetEndpoints([]*api.Resource{endpoints("a", 3)}, nil)
+	require.Empty(t, st.wakeup)
+	w.server.SetEndpoints([]*api.Resource{endpoints("b", 2)}, nil)
+	c.want(endpointType, "b")
+	w.server.SetEndpoints([]*api.Resource{endpoints("a", 4), endpoints("b", 3)}, nil)
+	c.want(endpointType, "b")
+	c.ack(second)
+	c.want(endpointType, "a")
+	c.quiet()
+}
+
+func TestLastOfManyVersionsArrivesWhateverTheClientAnswersMeanwhile(t *testing.T) {
+	w := newWorld(t, quick(), endpoints("a", 1))
+	c := w.delta()
+	c.subscribe(endpointType, "a")
+	c.want(endpointType, "a")
+	const last = 3000
+	go func() {
+		for seed := 2; seed <= last; seed++ {
+			w.server.SetEndpoints([]*api.Resource{endpoints("a", seed)}, nil)
+		}
+	}()
+	for version := ""; version != versionOfResource(t, endpoints("a", last)); {
+		version = c.want(endpointType, "a").GetResources()[0].GetVersion()
+	}
+	c.quiet()
+}
+
 func TestNothingIsLeftForLaterWhereNobodyReads(t *testing.T) {
 	w := newWorld(t, quick(), endpoints("a", 1))
 	v := w.server.views[gateway]

@@ -199,18 +199,22 @@ func (s *Server) SetEndpoints(changed []*api.Resource, seen map[string]Seen) {
 	s.publisher.mu.Lock()
 	defer s.publisher.mu.Unlock()
 	now := time.Now()
-	woken := map[*view]bool{}
+	woken := map[*view][]string{}
 	for _, source := range changed {
 		if err := s.setEndpoints(source, seen[source.Name], now, woken); err != nil {
 			s.log.Error("A resource cannot be sent", "error", err)
 		}
 	}
-	for v := range woken {
-		v.wake()
+	for v, names := range woken {
+		if len(names) == 1 {
+			v.wakeFor(names[0])
+		} else {
+			v.wake()
+		}
 	}
 }
 
-func (s *Server) setEndpoints(source *api.Resource, seen Seen, now time.Time, woken map[*view]bool) error {
+func (s *Server) setEndpoints(source *api.Resource, seen Seen, now time.Time, woken map[*view][]string) error {
 	if source.Type != endpointType {
 		return fmt.Errorf("%s %s is not a ClusterLoadAssignment", messageName(source.Type), source.Name)
 	}
@@ -228,7 +232,7 @@ func (s *Server) setEndpoints(source *api.Resource, seen Seen, now time.Time, wo
 		delete(p.sources, u.record.source)
 		u.view.putLater(r, now)
 		if !r.sameAs(u.record) {
-			woken[u.view] = true
+			woken[u.view] = append(woken[u.view], source.Name)
 		}
 		users[i].record = r
 	}

@@ -64,6 +64,9 @@ type stream struct {
 	wakeup    chan struct{}
 	// ended is why the stream ends, nil while it does not. One channel to wait for is cheaper than several.
 	ended atomic.Pointer[error]
+	// awaited is a ClusterLoadAssignment that the client has to acknowledge before it can be sent another version, where it is owed nothing else of
+	// that type: it need not be woken for it. nil where it must.
+	awaited atomic.Pointer[record]
 	// warned is true once it was said that the Gateway is not served; the server's mu guards it.
 	warned bool
 
@@ -185,6 +188,8 @@ func (s *stream) refusal(ctx context.Context, err error) error {
 func (s *stream) accept(r request) (rejections []Rejection, owes bool, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	// What is published before this is taken in now, and the stream is woken for what is published after it.
+	s.awaited.Store(nil)
 	s.view.rLock()
 	defer s.view.mu.RUnlock()
 	if s.view.known {
@@ -320,8 +325,23 @@ func (s *stream) owed(now time.Time) ([]*response, time.Time, error) {
 	for _, st := range slices.Backward(s.types) {
 		p.removals(st)
 	}
+	s.awaited.Store(s.onlyOnItsWay())
 	_ = s.pay() // mostly it is less than before; more is refused when the client asks for something
 	return p.responses, p.wakeAt, nil
+}
+
+// onlyOnItsWay is the ClusterLoadAssignment that is being sent or not acknowledged, where all others are up to date, or nil.
+func (s *stream) onlyOnItsWay() *record {
+	st := s.find(endpointType)
+	if st == nil || !st.synced || len(st.entries) != 1 {
+		return nil
+	}
+	for _, e := range st.entries {
+		if e.flight != nil && e.sent != nil && !e.again {
+			return e.sent
+		}
+	}
+	return nil
 }
 
 // fewKept is how many elements a slice may have room for that is kept while it is empty.

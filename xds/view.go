@@ -202,3 +202,12 @@ func (v *view) prune() {
 
 // wake tells all streams that there is something new. It never blocks.
 func (v *view) wake() { v.listening.each((*stream).poke) }
+
+// wakeFor is wake where all that is new is a version of one ClusterLoadAssignment. Streams that cannot send it are woken when they can.
+func (v *view) wakeFor(name string) {
+	v.listening.each(func(s *stream) {
+		if awaited := s.awaited.Load(); awaited == nil || awaited.key.Name != name {
+			s.poke()
+		}
+	})
+}
