@@ -81,6 +81,7 @@ func (s *stream) sync(st *typeState) {
 		st.version, st.owesAnswer = "", false
 		return
 	}
+	s.expect(st, records)
 	if st.sub.wildcard {
 		for name, r := range records {
 			s.begin(st, name, r)
@@ -101,6 +102,20 @@ func (s *stream) sync(st *typeState) {
 		}
 	}
 	st.initial, st.version, st.pending = nil, "", 0
+	if len(st.entries) == 0 {
+		st.entries, st.many = nil, false
+	}
+}
+
+// expect makes room for the entries of a client that has nothing yet, at once.
+func (s *stream) expect(st *typeState, records map[string]*record) {
+	count := len(records)
+	if !st.sub.wildcard {
+		count = min(count, st.sub.count)
+	}
+	if len(st.initial) == 0 && len(st.entries) == 0 && count > fewEntries {
+		st.entries, st.many = make(map[string]*entry, count), true
+	}
 }
 
 // begin starts one name that the client subscribes to.

@@ -30,11 +30,13 @@ func (s *stream) answered(st *typeState, r request) {
 func (st *typeState) settle(i int) *response {
 	r := st.flight[i]
 	st.flight = slices.Delete(st.flight, i, i+1)
-	if len(st.flight) == 0 {
+	if len(st.flight) == 0 && cap(st.flight) > fewKept {
 		st.flight = nil
 	}
 	st.flightBytes -= r.size
-	r.own = make([]bool, len(r.items))
+	if r.own = r.onlyOwn[:]; len(r.items) != 1 {
+		r.own = make([]bool, len(r.items))
+	}
 	for n, i := range r.items {
 		if e := st.entries[i.name]; e != nil && e.flight == r {
 			e.flight, e.sent = nil, nil
@@ -61,6 +63,7 @@ func (s *stream) accepted(st *typeState, r *response) {
 			e.has, e.maybe = formerly(record), nil
 		}
 	}
+	records := s.view.records(st.url)
 	for n, i := range r.items {
 		e := st.entries[i.name]
 		if e == nil || r.number < e.removed || !r.own[n] && e.flight == nil && e.refused == "" {
@@ -70,7 +73,7 @@ func (s *stream) accepted(st *typeState, r *response) {
 		if i.record == nil {
 			continue
 		}
-		now := s.view.record(st.url, i.name)
+		now := records[i.name]
 		if e.refused != "" && (now == nil || e.refused != now.version || e.refused == i.record.version) {
 			s.server.refusals.forget(s.node, i.record.key)
 			e.refused = ""

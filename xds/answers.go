@@ -69,12 +69,8 @@ func (s *Server) streamsOf(gateway string) []*stream {
 	if v == nil {
 		return nil
 	}
-	v.mu.RLock()
-	defer v.mu.RUnlock()
-	streams := make([]*stream, 0, len(v.streams))
-	for st := range v.streams {
-		streams = append(streams, st)
-	}
+	streams := make([]*stream, 0, v.listening.count())
+	v.listening.each(func(st *stream) { streams = append(streams, st) })
 	slices.SortFunc(streams, compareStreams)
 	return streams
 }

@@ -1,7 +1,6 @@
 package xds
 
 import (
-	"slices"
 	"strconv"
 	"time"
 )
@@ -69,8 +68,17 @@ func split(items []item, count, limit int) [][]item {
 
 // partition returns the items for which is holds, and the others, both in their order.
 func partition(items []item, is func(item) bool) (those, others []item) {
-	if !slices.ContainsFunc(items, is) {
-		return nil, items // as nearly always
+	count := 0
+	for _, i := range items {
+		if is(i) {
+			count++
+		}
+	}
+	switch count { // as nearly always
+	case 0:
+		return nil, items
+	case len(items):
+		return items, nil
 	}
 	for _, i := range items {
 		if is(i) {
@@ -131,7 +139,7 @@ func (p *pass) respond(st *typeState, items []item) {
 			continue
 		}
 		if r.items == nil {
-			r.items = make([]item, 0, len(items)-n)
+			r.items = r.room(len(items) - n)
 		}
 		r.items = append(r.items, item{name: i.name, record: i.record, again: e.again, changed: e.changed, seen: e.seen})
 		e.flight, e.sent = r, i.record
@@ -157,6 +165,14 @@ func (p *pass) respond(st *typeState, items []item) {
 		st.doubt(oldest.number, oldest.items)
 	}
 	p.responses = append(p.responses, r)
+}
+
+// room is that for so many items.
+func (r *response) room(count int) []item {
+	if count <= len(r.only) {
+		return r.only[:0]
+	}
+	return make([]item, 0, count)
 }
 
 // follow notes what the sending of an item asks for: a Cluster warms until its endpoints are sent after it.

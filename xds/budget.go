@@ -158,7 +158,7 @@ func tellCost(name string) int { return 2*len(name) + absenceCost }
 func (s *stream) sentAbsent() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.view.mu.RLock()
+	s.view.rLock()
 	defer s.view.mu.RUnlock()
 	s.sending = 0
 	_ = s.pay() // as in owed

@@ -1,10 +1,12 @@
 package xds
 
 import (
+	"slices"
+
 	"google.golang.org/grpc/encoding"
 	_ "google.golang.org/grpc/encoding/proto" // registers what codec falls back to
 	"google.golang.org/grpc/mem"
-	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/encoding/protowire"
 )
 
 // codec is that of protobuf, and hands on what is encoded already.
@@ -14,26 +16,41 @@ func newCodec() codec { return codec{encoding.GetCodecV2("proto")} }
 
 // Marshal is for encoding.CodecV2.
 func (c codec) Marshal(v any) (mem.BufferSlice, error) {
-	if m, ok := v.(encoded); ok {
-		return mem.BufferSlice(m), nil
+	if m, ok := v.(*encoded); ok {
+		return m.buffers, nil
 	}
 	return c.CodecV2.Marshal(v)
 }
 
 // encoded is a response in pieces, of which those of resources are shared by all streams. It is not to be changed.
-type encoded mem.BufferSlice
+type encoded struct {
+	buffers mem.BufferSlice
+	// few is room for the buffers of a response with one resource.
+	few [3]mem.Buffer
+}
 
-// newEncoded begins a response with all of it but its resources, and has room for so many.
-func newEncoded(response proto.Message, resources int) (encoded, error) {
-	head, err := proto.Marshal(response)
-	if err != nil {
-		return nil, err
+// newEncoded begins a response with what comes before its resources, and has room for so many.
+func newEncoded(head []byte, resources int) *encoded {
+	m := &encoded{}
+	m.buffers = append(slices.Grow(m.few[:0], 1+2*resources), mem.SliceBuffer(head))
+	return m
+}
+
+// newHead begins a DiscoveryResponse or a DeltaDiscoveryResponse, whose fields have the same numbers.
+func newHead(version, typeURL, nonce string) []byte {
+	head := make([]byte, 0, sizeField(len(version))+sizeField(len(typeURL))+sizeField(len(nonce)))
+	if version != "" {
+		head = appendText(head, responseVersion, version)
 	}
-	return append(make(encoded, 0, 1+2*resources), mem.SliceBuffer(head)), nil
+	return appendText(appendText(head, responseType, typeURL), responseNonce, nonce)
+}
+
+func appendText(b []byte, number protowire.Number, text string) []byte {
+	return append(appendHeader(b, number, len(text)), text...)
 }
 
 // addDelta adds a record to a DeltaDiscoveryResponse.
-func (m *encoded) addDelta(r *record) { *m = append(*m, r.deltaHead, r.body) }
+func (m *encoded) addDelta(r *record) { m.buffers = append(m.buffers, r.deltaHead, r.body) }
 
 // addState adds a record to a DiscoveryResponse.
-func (m *encoded) addState(r *record) { *m = append(*m, r.stateHead, r.body) }
+func (m *encoded) addState(r *record) { m.buffers = append(m.buffers, r.stateHead, r.body) }

@@ -7,12 +7,15 @@ import (
 	discoveryv3 "github.com/envoyproxy/go-control-plane/envoy/service/discovery/v3"
 	rpcstatus "google.golang.org/genproto/googleapis/rpc/status"
 	"google.golang.org/grpc/codes"
+	"google.golang.org/protobuf/proto"
 )
 
 // delta is the incremental variant.
 type delta struct {
 	stream discoveryv3.AggregatedDiscoveryService_DeltaAggregatedResourcesServer
 	plane  *corev3.ControlPlane
+	// request is the last one, empty between two of them.
+	request discoveryv3.DeltaDiscoveryRequest
 	// only is the type of a stream for a single one, else empty.
 	only string
 }
@@ -22,8 +25,9 @@ func (d *delta) complete(string) bool { return false }
 func (d *delta) removes(string) bool  { return true }
 
 func (d *delta) receive() (request, error) {
-	m, err := d.stream.Recv()
-	if err != nil {
+	m := &d.request
+	defer m.Reset()
+	if err := d.stream.RecvMsg(m); err != nil {
 		return request{}, err
 	}
 	typeURL, err := typeOf(d.only, m.GetTypeUrl())
@@ -40,7 +44,7 @@ func (d *delta) receive() (request, error) {
 
 func (d *delta) accept(s *stream, st *typeState, r request) (asked []string) {
 	if !st.begun {
-		d.begin(st, r)
+		d.begin(st, r, &s.server.names)
 		return r.subscribe
 	}
 	s.answered(st, r)
@@ -69,19 +73,14 @@ func (d *delta) accept(s *stream, st *typeState, r request) (asked []string) {
 	return r.subscribe
 }
 
-func (d *delta) begin(st *typeState, r request) {
+func (d *delta) begin(st *typeState, r request, sets *nameSets) {
 	st.begun = true
 	st.initial = r.initial
 	for name, version := range r.initial {
 		st.claimed += len(name) + len(version)
 	}
-	for _, name := range r.subscribe {
-		if name == wildcardName {
-			st.sub.wildcard = true
-		} else {
-			st.sub.add(name)
-		}
-	}
+	st.sub.wildcard = slices.Contains(r.subscribe, wildcardName)
+	st.sub.start(withoutWildcard(r.subscribe), sets)
 	if len(r.subscribe) == 0 && hasLegacyWildcard(st.url) {
 		st.sub.wildcard, st.sub.legacy = true, true
 	}
@@ -90,36 +89,47 @@ func (d *delta) begin(st *typeState, r request) {
 }
 
 func (d *delta) send(r *response) error {
-	m := &discoveryv3.DeltaDiscoveryResponse{TypeUrl: r.state.url, Nonce: r.nonce, ControlPlane: d.plane}
-	d.plane = nil // once told, it is known
-	records := make([]*record, 0, len(r.items))
+	records := slices.Grow(make([]*record, 0, 1), len(r.items)) // mostly one, for which nothing is allocated
+	var gone []string
 	for _, i := range r.items {
-		if i.record != nil {
-			records = append(records, i.record)
+		if i.record == nil {
+			gone = append(gone, i.name)
 			continue
 		}
-		m.RemovedResources = append(m.RemovedResources, i.name)
+		records = append(records, i.record)
 	}
 	if len(r.absent) > 0 {
-		m.RemovedResources = append(m.RemovedResources, r.absent...)
-		slices.Sort(m.RemovedResources)
+		gone = append(gone, r.absent...)
+		slices.Sort(gone)
 	}
-	if !isServed(r.state.url) {
-		for _, name := range m.RemovedResources {
-			m.ResourceErrors = append(m.ResourceErrors, unserved(r.state.url, name))
+	version := ""
+	if len(records) > 0 { // of endpoints no Envoy shows it, but other clients do
+		version = setVersion(records)
+	}
+	head := newHead(version, r.state.url, r.nonce)
+	if len(gone) > 0 || d.plane != nil {
+		var err error
+		if head, err = d.more(head, r.state.url, gone); err != nil {
+			return err
 		}
 	}
-	if len(records) > 0 { // of endpoints no Envoy shows it, but other clients do
-		m.SystemVersionInfo = setVersion(records)
-	}
-	response, err := newEncoded(m, len(records))
-	if err != nil {
-		return err
-	}
+	response := newEncoded(head, len(records))
 	for _, record := range records {
 		response.addDelta(record)
 	}
 	return d.stream.SendMsg(response)
+}
+
+// more appends to what is encoded of a response what most have none of.
+func (d *delta) more(head []byte, typeURL string, gone []string) ([]byte, error) {
+	m := &discoveryv3.DeltaDiscoveryResponse{ControlPlane: d.plane, RemovedResources: gone}
+	d.plane = nil // once told, it is known
+	if !isServed(typeURL) {
+		for _, name := range gone {
+			m.ResourceErrors = append(m.ResourceErrors, unserved(typeURL, name))
+		}
+	}
+	return proto.MarshalOptions{}.MarshalAppend(head, m)
 }
 
 func unserved(typeURL, name string) *discoveryv3.ResourceError {

@@ -73,6 +73,9 @@ func (e *entry) mayUse(needs func(*record) bool) bool {
 	return has.record == nil || needs(has.record)
 }
 
+// fewEntries is how many entries a map has room for as it is made.
+const fewEntries = 8
+
 // typeState is one type on one stream.
 type typeState struct {
 	url string
@@ -89,6 +92,9 @@ type typeState struct {
 	owesAnswer bool
 
 	entries map[string]*entry
+	// many is true once there were so many entries that their map is not worth keeping; spare is an entry that may be used again.
+	many  bool
+	spare *entry
 	// absences is true where there was something to remove, or to say the absence of, when the entries were last looked at.
 	absences bool
 	// untold are the names that the view lacks, without an entry, of which that is still to be said. Once it is, nothing of them is remembered
@@ -116,28 +122,43 @@ type typeState struct {
 func (st *typeState) entry(name string, has former) *entry {
 	e := st.entries[name]
 	if e == nil {
-		e = &entry{has: has}
-		if st.entries == nil {
-			st.entries = map[string]*entry{}
-		}
+		e = st.newEntry()
+		e.has = has
 		if _, e.tell = st.untold[name]; e.tell {
 			st.told(name)
 		}
 		st.entries[name] = e
+		st.many = st.many || len(st.entries) > fewEntries
 	}
 	return e
 }
 
+// newEntry returns an empty entry.
+func (st *typeState) newEntry() *entry {
+	if st.entries == nil {
+		st.entries = map[string]*entry{}
+	}
+	if e := st.spare; e != nil {
+		st.spare = nil
+		return e
+	}
+	return &entry{}
+}
+
 // drop forgets an entry: its name is up to date, or not wanted any more.
 func (st *typeState) drop(name string) {
-	if e := st.entries[name]; e != nil && e.strange {
-		st.strange -= strangeCost(name)
+	if e := st.entries[name]; e != nil {
+		if e.strange {
+			st.strange -= strangeCost(name)
+		}
+		delete(st.entries, name)
+		*e = entry{}
+		st.spare = e
 	}
-	delete(st.entries, name)
 	st.told(name)
-	if len(st.entries) == 0 {
+	if len(st.entries) == 0 && st.many {
 		// A map keeps its size; the first sync made it large.
-		st.entries = nil
+		st.entries, st.many = nil, false
 	}
 }
 
@@ -174,6 +195,9 @@ type response struct {
 	number uint64
 	nonce  string
 	items  []item
+	// only and onlyOwn are room for the items and own of a response with one, as most are.
+	only    [1]item
+	onlyOwn [1]bool
 	// absent are names that the client never had and that are told not to be there, until that is sent: nothing depends on their ACK.
 	absent []string
 	// everything is the whole content of a complete SotW answer, of which items are what is new.

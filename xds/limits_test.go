@@ -110,7 +110,7 @@ func TestHundredStreamsLeaveNothingBehind(t *testing.T) {
 	eventually(t, func() bool { return runtime.NumGoroutine() <= before+5 }, "the streams' goroutines end")
 	w.server.mu.Lock()
 	defer w.server.mu.Unlock()
-	require.Len(t, w.server.views[gateway].streams, 1)
+	require.Len(t, w.server.views[gateway].listening.streams, 1)
 	doorman := w.server.doorman
 	eventually(t, func() bool {
 		doorman.mu.Lock()

@@ -8,7 +8,8 @@ import (
 
 // nameSet is an immutable set of names. A nil set is empty.
 type nameSet struct {
-	names map[string]struct{}
+	// names are numbered from 0.
+	names map[string]int
 	hash  [sha256.Size]byte
 	// users is guarded by the mu of nameSets.
 	users int
@@ -22,11 +23,27 @@ func (s *nameSet) has(name string) bool {
 	return ok
 }
 
-func (s *nameSet) all() map[string]struct{} {
+func (s *nameSet) all() map[string]int {
 	if s == nil {
 		return nil
 	}
 	return s.names
+}
+
+// is true where the names are those of the set, each once, in any order.
+func (s *nameSet) is(names []string) bool {
+	if len(names) != len(s.all()) {
+		return false
+	}
+	seen := make([]bool, len(names))
+	for _, name := range names {
+		i, there := s.names[name]
+		if !there || seen[i] {
+			return false
+		}
+		seen[i] = true
+	}
+	return true
 }
 
 // nameSets holds each set that is in use once.
@@ -42,9 +59,9 @@ func (n *nameSets) of(names []string) *nameSet {
 	defer n.mu.Unlock()
 	s := n.byHash[hash]
 	if s == nil {
-		s = &nameSet{names: make(map[string]struct{}, len(names)), hash: hash}
-		for _, name := range names {
-			s.names[name] = struct{}{}
+		s = &nameSet{names: make(map[string]int, len(names)), hash: hash}
+		for i, name := range names {
+			s.names[name] = i
 		}
 		if n.byHash == nil {
 			n.byHash = map[[sha256.Size]byte]*nameSet{}

@@ -89,6 +89,10 @@ func (e *entry) withholds(r *record) bool {
 func (p *pass) due(st *typeState) (due []item, waiting bool) {
 	records := p.view.records(st.url)
 	st.absences = false
+	due = p.stream.due[:0]
+	if len(st.flight) == 0 {
+		due = slices.Grow(due, len(st.entries)) // nearly all of them are due
+	}
 	for name, e := range st.entries {
 		r := records[name]
 		if r != nil && e.flight != nil && e.sent != nil && !e.again && st.url != clusterType {
@@ -108,6 +112,7 @@ func (p *pass) due(st *typeState) (due []item, waiting bool) {
 		}
 	}
 	slices.SortFunc(due, byName)
+	p.stream.due = due
 	return due, waiting
 }
 
@@ -138,6 +143,13 @@ func (p *pass) sends(st *typeState) {
 
 // sendBatches sends what the window allows, and returns how many items were due.
 func (p *pass) sendBatches(st *typeState, due []item) int {
+	if len(due) == 1 {
+		// As mostly: it needs no splitting.
+		if p.window(st, due) {
+			p.respond(st, due)
+		}
+		return 1
+	}
 	for _, batch := range p.batches(st, due) {
 		if !p.window(st, batch) {
 			break

@@ -17,11 +17,17 @@ type publisher struct {
 	// sources are the records of resources that are in use, by pointer; empties, those of assignments that are lacking.
 	sources map[*api.Resource]*record
 	empties map[string]*record
-	// users are the views that have a ClusterLoadAssignment.
-	users map[string][]*view
+	// users are the views that have a ClusterLoadAssignment, by its name.
+	users map[string][]user
 	// prepared are the records of resources that the next SetViews may bring; preparing guards them.
 	preparing sync.Mutex
 	prepared  map[*api.Resource]*record
+}
+
+// user is a view that has a ClusterLoadAssignment, and which.
+type user struct {
+	view   *view
+	record *record
 }
 
 // encoder is one publication: it reuses the records of the last one.
@@ -141,22 +147,22 @@ func (s *Server) SetViews(views map[string][]*api.Resource) {
 // publish makes the encoded views those that are served.
 func (s *Server) publish(encoded map[string]map[api.ResourceKey]*record) {
 	now := time.Now()
-	users := make(map[string][]*view, len(s.publisher.users))
+	users := make(map[string][]user, len(s.publisher.users))
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.ready = true
 	for name, records := range encoded {
 		v := s.view(name)
-		v.mu.Lock()
+		v.lock()
 		appeared := !v.known
 		v.known, v.gone = true, false
 		if v.replace(records, now) || appeared {
 			v.wake()
 		}
 		v.mu.Unlock()
-		for key := range records {
+		for key, r := range records {
 			if key.Type == endpointType {
-				users[key.Name] = append(users[key.Name], v)
+				users[key.Name] = append(users[key.Name], user{v, r})
 			}
 		}
 	}
@@ -171,7 +177,7 @@ func (s *Server) publish(encoded map[string]map[api.ResourceKey]*record) {
 
 // retire takes the listeners of a Gateway that has gone. Its Envoys keep the rest, which serves nobody without them.
 func (s *Server) retire(v *view, now time.Time) {
-	v.mu.Lock()
+	v.lock()
 	defer v.mu.Unlock()
 	if v.known {
 		v.gone = true
@@ -180,12 +186,10 @@ func (s *Server) retire(v *view, now time.Time) {
 		}
 		v.wake()
 	}
-	if len(v.streams) == 0 {
+	if v.listening.count() == 0 {
 		delete(s.views, v.name)
 	}
-	for st := range v.streams {
-		s.warnUnknown(v, st)
-	}
+	v.listening.each(func(st *stream) { s.warnUnknown(v, st) })
 }
 
 // SetEndpoints replaces ClusterLoadAssignments by name in every view that has
@@ -195,20 +199,22 @@ func (s *Server) SetEndpoints(changed []*api.Resource, seen map[string]Seen) {
 	s.publisher.mu.Lock()
 	defer s.publisher.mu.Unlock()
 	now := time.Now()
-	woken := map[*view]bool{}
+	woken := map[*view][]string{}
 	for _, source := range changed {
 		if err := s.setEndpoints(source, seen[source.Name], now, woken); err != nil {
 			s.log.Error("A resource cannot be sent", "error", err)
 		}
 	}
-	for v := range woken {
-		v.mu.RLock()
-		v.wake()
-		v.mu.RUnlock()
+	for v, names := range woken {
+		if len(names) == 1 {
+			v.wakeFor(names[0])
+		} else {
+			v.wake()
+		}
 	}
 }
 
-func (s *Server) setEndpoints(source *api.Resource, seen Seen, now time.Time, woken map[*view]bool) error {
+func (s *Server) setEndpoints(source *api.Resource, seen Seen, now time.Time, woken map[*view][]string) error {
 	if source.Type != endpointType {
 		return fmt.Errorf("%s %s is not a ClusterLoadAssignment", messageName(source.Type), source.Name)
 	}
@@ -222,15 +228,13 @@ func (s *Server) setEndpoints(source *api.Resource, seen Seen, now time.Time, wo
 		return err
 	}
 	r.seen = seen
-	for _, v := range users {
-		v.mu.Lock()
-		if before := v.record(endpointType, source.Name); before != nil {
-			delete(p.sources, before.source)
+	for i, u := range users {
+		delete(p.sources, u.record.source)
+		u.view.putLater(r, now)
+		if !r.sameAs(u.record) {
+			woken[u.view] = append(woken[u.view], source.Name)
 		}
-		if v.put(source.ResourceKey, r, now) {
-			woken[v] = true
-		}
-		v.mu.Unlock()
+		users[i].record = r
 	}
 	p.sources[source] = r
 	return nil

@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -79,6 +80,9 @@ func newRecord(source *api.Resource) (*record, error) {
 
 // The numbers of fields in what is encoded of a response.
 const (
+	responseVersion   = 1 // envoy.service.discovery.v3.DeltaDiscoveryResponse's system_version_info, and DiscoveryResponse's version_info
+	responseType      = 4
+	responseNonce     = 5
 	responseResources = 2 // envoy.service.discovery.v3.DeltaDiscoveryResponse, and DiscoveryResponse
 	resourceVersion   = 1 // envoy.service.discovery.v3.Resource
 	resourceAny       = 2
@@ -176,8 +180,11 @@ func setVersion(records []*record) string {
 		return records[0].version
 	}
 	h := sha256.New()
+	var buffer []byte
 	for _, r := range records {
-		fmt.Fprintf(h, "%d:%s%s", len(r.key.Name), r.key.Name, r.version)
+		buffer = append(strconv.AppendInt(buffer[:0], int64(len(r.key.Name)), 10), ':')
+		buffer = append(append(buffer, r.key.Name...), r.version...)
+		h.Write(buffer)
 	}
 	return versionText(h.Sum(nil))
 }

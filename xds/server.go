@@ -215,7 +215,7 @@ func (s *Server) ended(err error, v *view) error {
 	if v == nil {
 		return nil
 	}
-	v.mu.RLock()
+	v.rLock()
 	defer v.mu.RUnlock()
 	if !v.known || v.gone {
 		return status.Errorf(codes.NotFound, "the Gateway %q, which node.cluster names, is not served here", short(v.name))
@@ -238,8 +238,8 @@ func (s *Server) open(first request, v variant) (*stream, error) {
 		return nil, errShutdown
 	}
 	st.view = s.view(st.node.gateway)
-	st.view.mu.Lock()
-	st.view.streams[st] = struct{}{}
+	st.view.lock()
+	st.view.listening.add(st)
 	st.cursor = st.view.head
 	s.warnUnknown(st.view, st)
 	st.view.mu.Unlock()
@@ -257,9 +257,9 @@ func (s *Server) close(st *stream) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.streams, st)
-	st.view.mu.Lock()
-	delete(st.view.streams, st)
-	if len(st.view.streams) == 0 && (!st.view.known || st.view.gone) {
+	st.view.lock()
+	st.view.listening.remove(st)
+	if st.view.listening.count() == 0 && (!st.view.known || st.view.gone) {
 		delete(s.views, st.view.name)
 	}
 	st.view.mu.Unlock()

@@ -5,6 +5,7 @@ import (
 
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	discoveryv3 "github.com/envoyproxy/go-control-plane/envoy/service/discovery/v3"
+	"google.golang.org/protobuf/proto"
 )
 
 // maxVersionBytes is how much of a version is looked at; podway's own are shorter.
@@ -14,6 +15,8 @@ const maxVersionBytes = 256
 type stateOfTheWorld struct {
 	stream discoveryv3.AggregatedDiscoveryService_StreamAggregatedResourcesServer
 	plane  *corev3.ControlPlane
+	// request is the last one, empty between two of them.
+	request discoveryv3.DiscoveryRequest
 	// only is the type of a stream for a single one, else empty.
 	only string
 }
@@ -23,8 +26,9 @@ func (w *stateOfTheWorld) complete(typeURL string) bool { return isComplete(type
 func (w *stateOfTheWorld) removes(typeURL string) bool  { return isComplete(typeURL) }
 
 func (w *stateOfTheWorld) receive() (request, error) {
-	m, err := w.stream.Recv()
-	if err != nil {
+	m := &w.request
+	defer m.Reset()
+	if err := w.stream.RecvMsg(m); err != nil {
 		return request{}, err
 	}
 	typeURL, err := typeOf(w.only, m.GetTypeUrl())
@@ -43,7 +47,7 @@ func (w *stateOfTheWorld) accept(s *stream, st *typeState, r request) (asked []s
 		st.begun = true
 		st.version = r.version[:min(len(r.version), maxVersionBytes)]
 		st.owesAnswer = isComplete(st.url)
-		w.subscribe(st, r.names)
+		w.subscribe(st, r.names, &s.server.names)
 		return r.names
 	}
 	stale := st.nonce != "" && r.nonce != st.nonce
@@ -55,13 +59,9 @@ func (w *stateOfTheWorld) accept(s *stream, st *typeState, r request) (asked []s
 	return w.resubscribe(s, st, r.names)
 }
 
-func (w *stateOfTheWorld) subscribe(st *typeState, names []string) {
+func (w *stateOfTheWorld) subscribe(st *typeState, names []string, sets *nameSets) {
 	st.sub.wildcard = slices.Contains(names, wildcardName)
-	for _, name := range names {
-		if name != wildcardName {
-			st.sub.add(name)
-		}
-	}
+	st.sub.start(withoutWildcard(names), sets)
 	if len(names) == 0 && hasLegacyWildcard(st.url) {
 		st.sub.wildcard, st.sub.legacy = true, true
 	}
@@ -72,6 +72,9 @@ func (w *stateOfTheWorld) subscribe(st *typeState, names []string) {
 func (w *stateOfTheWorld) resubscribe(s *stream, st *typeState, names []string) (asked []string) {
 	if len(names) == 0 && st.sub.legacy {
 		return nil
+	}
+	if !st.sub.wildcard && len(st.sub.changes) == 0 && st.sub.shared.is(names) {
+		return nil // as nearly always, of which the rest makes more work
 	}
 	wanted := make(map[string]bool, len(names))
 	for _, name := range names {
@@ -118,19 +121,22 @@ func (w *stateOfTheWorld) resubscribe(s *stream, st *typeState, names []string) 
 func (w *stateOfTheWorld) send(r *response) error {
 	records := r.everything
 	if !isComplete(r.state.url) {
+		records = make([]*record, 0, len(r.items))
 		for _, i := range r.items {
 			if i.record != nil {
 				records = append(records, i.record)
 			}
 		}
 	}
-	response, err := newEncoded(&discoveryv3.DiscoveryResponse{
-		TypeUrl: r.state.url, Nonce: r.nonce, ControlPlane: w.plane, VersionInfo: setVersion(records),
-	}, len(records))
-	if err != nil {
-		return err
+	head := newHead(setVersion(records), r.state.url, r.nonce)
+	if w.plane != nil {
+		var err error
+		if head, err = (proto.MarshalOptions{}).MarshalAppend(head, &discoveryv3.DiscoveryResponse{ControlPlane: w.plane}); err != nil {
+			return err
+		}
+		w.plane = nil // once told, it is known
 	}
-	w.plane = nil // once told, it is known
+	response := newEncoded(head, len(records))
 	for _, record := range records {
 		response.addState(record)
 	}

@@ -111,9 +111,9 @@ func compareStreams(a, b *stream) int {
 func (s *Server) countUnknown() {
 	count := 0
 	for _, v := range s.views {
-		v.mu.RLock()
+		v.rLock()
 		if s.ready && (!v.known || v.gone) {
-			count += len(v.streams)
+			count += v.listening.count()
 		}
 		v.mu.RUnlock()
 	}
@@ -124,7 +124,7 @@ func (s *Server) countUnknown() {
 func (s *stream) look(do func(*pass)) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.view.mu.RLock()
+	s.view.rLock()
 	defer s.view.mu.RUnlock()
 	if s.view.known {
 		// An error ends the stream when it looks itself.

@@ -68,6 +68,9 @@ type stream struct {
 	wakeup    chan struct{}
 	// ended is why the stream ends, nil while it does not. One channel to wait for is cheaper than several.
 	ended atomic.Pointer[error]
+	// awaited is a ClusterLoadAssignment that the client has to acknowledge before it can be sent another version, where it is owed nothing else of
+	// that type: it need not be woken for it. nil where it must.
+	awaited atomic.Pointer[record]
 	// warned is true once it was said that the Gateway is not served; the server's mu guards it.
 	warned bool
 
@@ -85,6 +88,9 @@ type stream struct {
 	sent      uint64
 	// sending is what the peer is charged for names that are being told to be absent, in bytes.
 	sending int
+	// due and responses are room for what a pass finds, empty between two of them.
+	due       []item
+	responses []*response
 	// unwarmed are the ClusterLoadAssignments to send because their Cluster was: a changed Cluster warms until one arrives after it.
 	unwarmed map[string]struct{}
 }
@@ -165,13 +171,19 @@ func (s *stream) take(ctx context.Context, r request) error {
 	if err != nil {
 		// The stream may take long to end, where its client does not read.
 		s.release()
-	}
-	var refused *denial
-	if errors.As(err, &refused) {
-		return s.server.deny(ctx, refused)
+		return s.refusal(ctx, err)
 	}
 	if owes {
 		s.poke()
+	}
+	return nil
+}
+
+// refusal is why the stream ends because of a request.
+func (s *stream) refusal(ctx context.Context, err error) error {
+	var refused *denial
+	if errors.As(err, &refused) {
+		return s.server.deny(ctx, refused)
 	}
 	return err
 }
@@ -181,7 +193,9 @@ func (s *stream) take(ctx context.Context, r request) error {
 func (s *stream) accept(r request) (rejections []Rejection, owes bool, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.view.mu.RLock()
+	// What is published before this is taken in now, and the stream is woken for what is published after it.
+	s.awaited.Store(nil)
+	s.view.rLock()
 	defer s.view.mu.RUnlock()
 	if s.view.known {
 		if err := s.absorb(); err != nil {
@@ -291,6 +305,7 @@ func (s *stream) flush() (wakeAt time.Time, err error) {
 	if told {
 		s.sentAbsent()
 	}
+	s.responses = emptied(responses)
 	return wakeAt, nil
 }
 
@@ -298,7 +313,7 @@ func (s *stream) flush() (wakeAt time.Time, err error) {
 func (s *stream) owed(now time.Time) ([]*response, time.Time, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.view.mu.RLock()
+	s.view.rLock()
 	defer s.view.mu.RUnlock()
 	if !s.view.known {
 		return nil, time.Time{}, nil
@@ -306,15 +321,44 @@ func (s *stream) owed(now time.Time) ([]*response, time.Time, error) {
 	if err := s.absorb(); err != nil {
 		return nil, time.Time{}, err
 	}
-	p := &pass{stream: s, view: s.view, now: now}
+	p := &pass{stream: s, view: s.view, now: now, responses: s.responses}
+	s.responses = nil
 	for _, st := range s.types {
 		p.sends(st)
+		s.due = emptied(s.due)
 	}
 	for _, st := range slices.Backward(s.types) {
 		p.removals(st)
 	}
+	s.awaited.Store(s.onlyOnItsWay())
 	_ = s.pay() // mostly it is less than before; more is refused when the client asks for something
 	return p.responses, p.wakeAt, nil
+}
+
+// onlyOnItsWay is the ClusterLoadAssignment that is being sent or not acknowledged, where all others are up to date, or nil.
+func (s *stream) onlyOnItsWay() *record {
+	st := s.find(endpointType)
+	if st == nil || !st.synced || len(st.entries) != 1 {
+		return nil
+	}
+	for _, e := range st.entries {
+		if e.flight != nil && e.sent != nil && !e.again {
+			return e.sent
+		}
+	}
+	return nil
+}
+
+// fewKept is how many elements a slice may have room for that is kept while it is empty.
+const fewKept = 16
+
+// emptied is the slice without its elements, for use again where it is small.
+func emptied[E any](all []E) []E {
+	if cap(all) > fewKept {
+		return nil
+	}
+	clear(all)
+	return all[:0]
 }
 
 func (s *stream) nextNumber() uint64 {

@@ -29,6 +29,14 @@ type subscription struct {
 	bytes int
 }
 
+// withoutWildcard are the names that are not the wildcard's. The slice may be the given one.
+func withoutWildcard(names []string) []string {
+	if !slices.Contains(names, wildcardName) {
+		return names
+	}
+	return slices.DeleteFunc(slices.Clone(names), func(name string) bool { return name == wildcardName })
+}
+
 // covers is true for a name that the client wants.
 func (s *subscription) covers(name string) bool { return s.wildcard || s.named(name) }
 
@@ -44,6 +52,23 @@ func (s *subscription) add(name string) {
 	if !s.named(name) {
 		s.change(name, true)
 		s.count++
+		s.bytes += len(name)
+	}
+}
+
+// start adds all names of a first request to a subscription that has none yet.
+func (s *subscription) start(names []string, sets *nameSets) {
+	if len(names) <= foldAfter {
+		for _, name := range names {
+			s.add(name)
+		}
+		return
+	}
+	sorted := slices.Clone(names)
+	slices.Sort(sorted)
+	sorted = slices.Compact(sorted)
+	s.shared, s.count = sets.of(sorted), len(sorted)
+	for _, name := range sorted {
 		s.bytes += len(name)
 	}
 }

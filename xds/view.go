@@ -68,6 +68,11 @@ type collection struct {
 type view struct {
 	name string
 
+	// backlog and listening have locks of their own, which come after mu.
+	backlog   backlog
+	listening listening
+
+	// mu guards what follows. It is locked by lock and rLock.
 	mu sync.RWMutex
 	// known is false for a name that an Envoy gave and that is no Gateway: nothing is answered.
 	known bool
@@ -81,12 +86,11 @@ type view struct {
 	logBytes int
 	logFrom  uint64
 	// pruned is the last change of any name that was forgotten after its removal.
-	pruned  uint64
-	streams map[*stream]struct{}
+	pruned uint64
 }
 
 func newView(name string) *view {
-	return &view{name: name, types: map[string]*collection{}, streams: map[*stream]struct{}{}}
+	return &view{name: name, types: map[string]*collection{}}
 }
 
 func (v *view) record(typeURL, name string) *record {
@@ -196,9 +200,14 @@ func (v *view) prune() {
 	}
 }
 
-// wake tells all streams that there is something new. It never blocks. v.mu is held.
-func (v *view) wake() {
-	for s := range v.streams {
-		s.poke()
-	}
+// wake tells all streams that there is something new. It never blocks.
+func (v *view) wake() { v.listening.each((*stream).poke) }
+
+// wakeFor is wake where all that is new is a version of one ClusterLoadAssignment. Streams that cannot send it are woken when they can.
+func (v *view) wakeFor(name string) {
+	v.listening.each(func(s *stream) {
+		if awaited := s.awaited.Load(); awaited == nil || awaited.key.Name != name {
+			s.poke()
+		}
+	})
 }

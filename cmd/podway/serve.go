@@ -1,22 +1,18 @@
 package main
 
 import (
+	"context"
 	"log/slog"
-	"os"
-	"runtime/debug"
+	"sync"
 
 	"github.com/spf13/cobra"
 
+	"github.com/podway/podway/cmd/podway/garbage"
 	"github.com/podway/podway/envoy"
 	"github.com/podway/podway/watcher/brake"
 	"github.com/podway/podway/watcher/files"
 	"github.com/podway/podway/xds"
 )
-
-// collectAt is how much may be allocated before the garbage collector runs, in percent of what is kept. Most of what podway keeps are Pods and
-// endpoints, in few and large pieces: to look through them costs little, and Go's default of 100 takes a third more memory. The environment
-// variable GOGC has its way.
-const collectAt = 50
 
 // defaultAdminAddress is where podway serve answers people and scrapers.
 const defaultAdminAddress = "127.0.0.1:19000"
@@ -55,6 +51,16 @@ func checkBrake(settings brake.Settings) error {
 		return usagef("--brake-limit %s: want a time above 0", settings.Limit)
 	}
 	return nil
+}
+
+// servePaced is serve in a process that does nothing else.
+func servePaced(ctx context.Context, cfg serveConfig) error {
+	ctx, cancel := context.WithCancel(ctx)
+	var pacing sync.WaitGroup
+	pacing.Go(func() { garbage.Pace(ctx) })
+	defer pacing.Wait()
+	defer cancel()
+	return serve(ctx, cfg)
 }
 
 func newServeCommand() *cobra.Command {
@@ -122,12 +128,9 @@ go of its Envoys one after the other, and keeps those current whose turn has not
 		if err := checkBrake(cfg.Brake); err != nil {
 			return err
 		}
-		if os.Getenv("GOGC") == "" {
-			debug.SetGCPercent(collectAt)
-		}
 		cfg.Limits = *limits
 		cfg.Log = logs.logger(cmd.ErrOrStderr())
-		return serve(cmd.Context(), cfg)
+		return servePaced(cmd.Context(), cfg)
 	}
 	return cmd
 }

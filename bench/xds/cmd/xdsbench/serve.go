@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"context"
 	"encoding/json"
 	"errors"
 	"io"
@@ -15,6 +16,7 @@ import (
 	"time"
 
 	"github.com/podway/podway/bench/xds/servers"
+	"github.com/podway/podway/cmd/podway/garbage"
 )
 
 // serveArgument makes the program a server that obeys its standard input.
@@ -46,7 +48,7 @@ type report struct {
 	Goroutines             int
 }
 
-// serve is the server's process. It ends with its input.
+// serve is the server's process. It ends with its input. Whatever the kind, garbage is collected as podway serve does.
 func serve(kind, clusters string, in io.Reader, out io.Writer) (err error) {
 	count, err := strconv.Atoi(clusters)
 	if err != nil {
@@ -57,6 +59,9 @@ func serve(kind, clusters string, in io.Reader, out io.Writer) (err error) {
 		return err
 	}
 	defer stop()
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	go garbage.Pace(ctx)
 	system, err := servers.Start(kind, count)
 	if err != nil {
 		return err
