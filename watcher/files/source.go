@@ -36,8 +36,14 @@ func New(config Config) *Source {
 	if config.Logger == nil {
 		config.Logger = slog.Default()
 	}
-	return &Source{config: config, newWatcher: fsnotify.NewWatcher}
+	return &Source{config: config, newWatcher: newWatcher}
 }
+
+// notificationBuffer is how many notifications are at hand at once. What piles up while files are read is drained in one go by that; without a buffer
+// each is handed over on its own, and thousands of files that are written in a second are read over a minute, a few at a time.
+const notificationBuffer = 4096
+
+func newWatcher() (*fsnotify.Watcher, error) { return fsnotify.NewBufferedWatcher(notificationBuffer) }
 
 // Run reads the directory, calls OnState, and follows changes until the context
 // ends, which it returns as nil. Any other end is an error: the directory cannot be

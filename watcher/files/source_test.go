@@ -164,6 +164,37 @@ func TestFollowsTheLinkToTheDirectory(t *testing.T) {
 	f.untilWeight(12)
 }
 
+// TestFilesThatPileUpAreReadTogether and not each on its own, for each time costs as much as there is configuration.
+func TestFilesThatPileUpAreReadTogether(t *testing.T) {
+	const more = 600
+	dir := directory(t, map[string]string{"a.yaml": tunnel("a", "1")})
+	first, goOn, whole := make(chan struct{}), make(chan struct{}), make(chan struct{})
+	states := 0
+	ctx, cancel := context.WithCancel(context.Background())
+	f := &follower{t: t, dir: dir}
+	f.run(ctx, cancel, New(Config{Directory: dir, Rescan: time.Hour, OnState: func(s State) {
+		if states++; states == 1 {
+			close(first)
+			<-goOn
+		}
+		if len(s.Config.Tunnels) == 1+more {
+			close(whole)
+		}
+	}}))
+	<-first
+	for i := range more {
+		name := fmt.Sprintf("b-%d", i)
+		write(t, f.path(name+".yaml"), tunnel(name, "1"))
+	}
+	close(goOn)
+	select {
+	case <-whole:
+	case <-time.After(patience):
+		t.Fatal("the files are not read")
+	}
+	require.Less(t, states, more/10, "States for %d files", more)
+}
+
 func TestHalfWrittenFileIsNotRead(t *testing.T) {
 	text := tunnel("a", "100") + "---\n" + tunnel("b", "100")
 	f := follow(t, directory(t, map[string]string{"a.yaml": text, "z.yaml": tunnel("z", "1")}))
