@@ -35,7 +35,7 @@ func (d *delta) receive() (request, error) {
 		return request{}, err
 	}
 	return request{
-		whole: m, typeURL: typeURL, node: m.GetNode(), nonce: m.GetResponseNonce(),
+		size: proto.Size(m), typeURL: typeURL, node: m.GetNode(), nonce: m.GetResponseNonce(),
 		rejected: m.GetErrorDetail() != nil, message: heard(m.GetErrorDetail().GetMessage()),
 		subscribe: m.GetResourceNamesSubscribe(), unsubscribe: m.GetResourceNamesUnsubscribe(),
 		initial: m.GetInitialResourceVersions(),

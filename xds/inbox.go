@@ -47,7 +47,7 @@ func (in *inbox) receive(ctx context.Context, v variant) {
 			var r request
 			if r, err = v.receive(); err == nil {
 				err = st.take(ctx, r)
-				in.intake.took(r.whole)
+				in.intake.took(r.size)
 			}
 			if err == nil {
 				err = in.pause(ctx, r.count())

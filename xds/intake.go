@@ -12,7 +12,6 @@ import (
 
 	"golang.org/x/net/http2"
 	"golang.org/x/sync/semaphore"
-	"google.golang.org/protobuf/proto"
 )
 
 const (
@@ -232,12 +231,11 @@ func (in *intake) fail(why reason, err error) {
 	}
 }
 
-// took gives back what a request had that has been taken in. A nil intake is allowed.
-func (in *intake) took(request proto.Message) {
-	if in == nil || request == nil || in.whole.Load() == 0 {
+// took gives back what a request of a size had that has been taken in. A nil intake is allowed.
+func (in *intake) took(size int) {
+	if in == nil || in.whole.Load() == 0 {
 		return
 	}
-	size := proto.Size(request)
 	in.mu.Lock()
 	defer in.mu.Unlock()
 	for _, a := range in.streams {

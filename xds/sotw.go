@@ -36,7 +36,7 @@ func (w *stateOfTheWorld) receive() (request, error) {
 		return request{}, err
 	}
 	return request{
-		whole: m, typeURL: typeURL, node: m.GetNode(), nonce: m.GetResponseNonce(),
+		size: proto.Size(m), typeURL: typeURL, node: m.GetNode(), nonce: m.GetResponseNonce(),
 		rejected: m.GetErrorDetail() != nil, message: heard(m.GetErrorDetail().GetMessage()),
 		names: m.GetResourceNames(), version: m.GetVersionInfo(),
 	}, nil

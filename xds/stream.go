@@ -14,7 +14,6 @@ import (
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
-	"google.golang.org/protobuf/proto"
 )
 
 // variant is the protocol of a stream: delta or SotW.
@@ -34,8 +33,8 @@ type variant interface {
 
 // request is what any variant asks, in its own fields.
 type request struct {
-	// whole is the message.
-	whole   proto.Message
+	// size is that of the message, in bytes.
+	size    int
 	typeURL string
 	node    *corev3.Node
 	nonce   string
@@ -121,7 +120,7 @@ func (s *stream) run(ctx context.Context, first request, in *inbox) error {
 	if err := s.take(ctx, first); err != nil {
 		return err
 	}
-	in.intake.took(first.whole)
+	in.intake.took(first.size)
 	in.stream <- s
 	stop := context.AfterFunc(ctx, func() { s.end(ctx.Err()) })
 	defer stop()
