@@ -7,7 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/podway/podway/cmd/podway/garbage"
+	"github.com/podway/podway/api/garbage"
 	"github.com/podway/podway/envoy"
 	"github.com/podway/podway/watcher/brake"
 	"github.com/podway/podway/watcher/files"

@@ -15,8 +15,8 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/podway/podway/api/garbage"
 	"github.com/podway/podway/bench/xds/servers"
-	"github.com/podway/podway/cmd/podway/garbage"
 )
 
 // serveArgument makes the program a server that obeys its standard input.
