@@ -74,7 +74,7 @@ func (w *takeover) heldOf(plane *servePlane, node string) (held ads.Held) {
 	eventually(w.T, node+" has everything", func() (has bool) {
 		var err error
 		held, err = ads.HeldBy(w.Context(), plane.xds, node)
-		return err == nil
+		return err == nil && len(held) >= len(w.held) // one that has just come has not asked for all types yet
 	})
 	return held
 }
