@@ -74,13 +74,18 @@ func (s *Server) newIntake(conn net.Conn, who client) *intake {
 // Read reads what the client sends. It waits while the peer has no room for a request that begins in it.
 func (in *intake) Read(p []byte) (int, error) {
 	n, err := in.Conn.Read(p)
-	in.mu.Lock()
-	defer in.mu.Unlock()
-	in.received.take(p[:n], in.opened, in.arrived)
-	if in.failed != nil {
-		return 0, in.failed
+	if failed := in.follow(p[:n]); failed != nil {
+		return 0, failed
 	}
 	return n, err
+}
+
+// follow reads along. An error ends the connection.
+func (in *intake) follow(p []byte) error {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	in.received.take(p, in.opened, in.arrived)
+	return in.failed
 }
 
 // Write sends what podway answers.

@@ -36,7 +36,7 @@ func (p plain) Clone() credentials.TransportCredentials { return p }
 // ServerHandshake is for grpc.
 func (p plain) ServerHandshake(raw net.Conn) (net.Conn, credentials.AuthInfo, error) {
 	in := p.server.newIntake(raw, client{address: hostOf(raw.RemoteAddr())})
-	return in, plainInfo{CommonAuthInfo: credentials.CommonAuthInfo{SecurityLevel: credentials.NoSecurity}, intake: in}, nil
+	return asReady(in), plainInfo{CommonAuthInfo: credentials.CommonAuthInfo{SecurityLevel: credentials.NoSecurity}, intake: in}, nil
 }
 
 // intakeOf is the intake of a stream's connection, or nil.

@@ -33,8 +33,11 @@ type floor struct {
 // queued is how many publications a stream of the floor may be behind before the publisher waits for it.
 const queued = 16
 
-// receiveWindow is podway's.
-const receiveWindow = 256 << 10
+// streamWindow and connectionWindow are podway's.
+const (
+	streamWindow     = 64 << 10
+	connectionWindow = 256 << 10
+)
 
 func startFloor(listener net.Listener, names []string, byTurns bool) (*System, error) {
 	m := &discoveryv3.DeltaDiscoveryResponse{TypeUrl: resource.EndpointType, Nonce: "first"}
@@ -57,7 +60,7 @@ func startFloor(listener net.Listener, names []string, byTurns bool) (*System, e
 	}
 	f := &floor{everything: everything, world: world, byTurns: byTurns, streams: map[chan []byte]bool{}, turns: map[*turn]bool{}}
 	server := grpc.NewServer(grpc.ForceServerCodecV2(raw.Codec{}),
-		grpc.StaticStreamWindowSize(receiveWindow), grpc.StaticConnWindowSize(receiveWindow), grpc.UnknownServiceHandler(func(_ any, stream grpc.ServerStream) error {
+		grpc.StaticStreamWindowSize(streamWindow), grpc.StaticConnWindowSize(connectionWindow), grpc.UnknownServiceHandler(func(_ any, stream grpc.ServerStream) error {
 			return f.serve(stream)
 		}))
 	return serve(listener, server, f.publish, func() {}), nil
