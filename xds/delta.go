@@ -79,11 +79,7 @@ func (d *delta) begin(st *typeState, r request, sets *nameSets) {
 	for name, version := range r.initial {
 		st.claimed += len(name) + len(version)
 	}
-	st.sub.wildcard = slices.Contains(r.subscribe, wildcardName)
-	st.sub.start(withoutWildcard(r.subscribe), sets)
-	if len(r.subscribe) == 0 && hasLegacyWildcard(st.url) {
-		st.sub.wildcard, st.sub.legacy = true, true
-	}
+	st.subscribe(r.subscribe, sets)
 	// A client that has nothing yet waits for an answer, even an empty one.
 	st.owesAnswer = st.sub.wildcard && len(r.initial) == 0 && isServed(st.url)
 }

@@ -119,15 +119,25 @@ func (d *doorman) sweep() {
 	d.sweepAt = max(sweepAbove, 2*len(d.callers))
 }
 
-// requestsOf are the buckets of a caller for requests.
-func (d *doorman) requestsOf(keys []callerKey) []*rate.Limiter {
+// ofCallers is something that each of the callers has.
+func ofCallers[T any](d *doorman, keys []callerKey, has func(*caller) T) []T {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	buckets := make([]*rate.Limiter, 0, len(keys)+1)
-	for _, key := range keys {
-		buckets = append(buckets, d.caller(key).requests)
+	all := make([]T, len(keys))
+	for i, key := range keys {
+		all[i] = has(d.caller(key))
 	}
-	return buckets
+	return all
+}
+
+// requestsOf are the buckets of a client for requests.
+func (d *doorman) requestsOf(keys []callerKey) []*rate.Limiter {
+	return ofCallers(d, keys, func(c *caller) *rate.Limiter { return c.requests })
+}
+
+// intakesOf are the budgets of a client for requests that are on their way.
+func (d *doorman) intakesOf(keys []callerKey) []*semaphore.Weighted {
+	return ofCallers(d, keys, func(c *caller) *semaphore.Weighted { return c.intake })
 }
 
 func (d *doorman) left(keys []callerKey) {

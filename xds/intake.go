@@ -182,7 +182,7 @@ func (in *intake) begin(a *arrival) {
 	}
 	size := a.left
 	if in.budgets == nil {
-		in.budgets = in.server.doorman.intakes(in.peer.keys())
+		in.budgets = in.server.doorman.intakesOf(in.peer.keys())
 	}
 	in.mu.Unlock()
 	err := in.reserve(size)
@@ -278,15 +278,4 @@ func (in *intake) release(budgets []*semaphore.Weighted, size int) {
 // weigh is what a request takes of a budget: it may be larger than that.
 func (in *intake) weigh(size int) int64 {
 	return int64(min(size, in.server.config.Limits.MaxIntakeBytesPerPeer))
-}
-
-// intakes are the budgets of a caller for requests that are on their way.
-func (d *doorman) intakes(keys []callerKey) []*semaphore.Weighted {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	budgets := make([]*semaphore.Weighted, len(keys))
-	for i, key := range keys {
-		budgets[i] = d.caller(key).intake
-	}
-	return budgets
 }

@@ -1,8 +1,6 @@
 package xds
 
 import (
-	"slices"
-
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	discoveryv3 "github.com/envoyproxy/go-control-plane/envoy/service/discovery/v3"
 	"google.golang.org/protobuf/proto"
@@ -47,7 +45,7 @@ func (w *stateOfTheWorld) accept(s *stream, st *typeState, r request) (asked []s
 		st.begun = true
 		st.version = r.version[:min(len(r.version), maxVersionBytes)]
 		st.owesAnswer = isComplete(st.url)
-		w.subscribe(st, r.names, &s.server.names)
+		st.subscribe(r.names, &s.server.names)
 		return r.names
 	}
 	stale := st.nonce != "" && r.nonce != st.nonce
@@ -57,14 +55,6 @@ func (w *stateOfTheWorld) accept(s *stream, st *typeState, r request) (asked []s
 		return nil
 	}
 	return w.resubscribe(s, st, r.names)
-}
-
-func (w *stateOfTheWorld) subscribe(st *typeState, names []string, sets *nameSets) {
-	st.sub.wildcard = slices.Contains(names, wildcardName)
-	st.sub.start(withoutWildcard(names), sets)
-	if len(names) == 0 && hasLegacyWildcard(st.url) {
-		st.sub.wildcard, st.sub.legacy = true, true
-	}
 }
 
 // resubscribe makes names all that the client wants, and returns those that are new. They get an answer; a request that asks only

@@ -29,6 +29,13 @@ type subscription struct {
 	bytes int
 }
 
+// subscribe takes up the names of a first request.
+func (st *typeState) subscribe(names []string, sets *nameSets) {
+	st.sub.legacy = len(names) == 0 && hasLegacyWildcard(st.url)
+	st.sub.wildcard = st.sub.legacy || slices.Contains(names, wildcardName)
+	st.sub.start(withoutWildcard(names), sets)
+}
+
 // withoutWildcard are the names that are not the wildcard's. The slice may be the given one.
 func withoutWildcard(names []string) []string {
 	if !slices.Contains(names, wildcardName) {
