@@ -43,15 +43,15 @@ func (l Lines) Of(field string) int {
 		path = append(path[:common], rest[:suffix]...)
 		rest = rest[suffix:]
 		line := unzigzag(uvarint(&rest))
-		if len(path) > nearest && isPartOf(field, path) {
+		if len(path) > nearest && IsWithin(field, path) {
 			nearest, at = len(path), line
 		}
 	}
 	return at
 }
 
-// isPartOf says whether a path is another one, or leads into it.
-func isPartOf(field string, of []byte) bool {
+// IsWithin says whether a field's path is another one, or that of a part of it.
+func IsWithin[Path string | []byte](field string, of Path) bool {
 	return len(of) <= len(field) && field[:len(of)] == string(of) && (len(field) == len(of) || field[len(of)] == '.' || field[len(of)] == '[')
 }
 

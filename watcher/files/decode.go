@@ -283,17 +283,12 @@ func (o *object) add(more []api.Problem) {
 	known := len(o.problems)
 	for _, p := range more {
 		follows := slices.ContainsFunc(o.problems[:known], func(first api.Problem) bool {
-			return within(p.Field, first.Field) || within(first.Field, p.Field)
+			return snapshot.IsWithin(p.Field, first.Field) || snapshot.IsWithin(first.Field, p.Field)
 		})
 		if !follows {
 			o.problems = append(o.problems, p)
 		}
 	}
-}
-
-// within says whether a field is another one or a part of it.
-func within(field, of string) bool {
-	return strings.HasPrefix(field, of) && (len(field) == len(of) || field[len(of)] == '.' || field[len(of)] == '[')
 }
 
 // finished names the object in its problems, with the lines of its fields, and refuses it where one is an error.

@@ -81,11 +81,8 @@ func (s *Source) Run(ctx context.Context) error {
 	}
 }
 
-// notify asks the system for notifications, unless it gives them.
+// notify asks the system for notifications, which it does not give yet.
 func (s *Source) notify() error {
-	if s.watcher != nil {
-		return nil
-	}
 	watcher, err := s.newWatcher()
 	if err != nil {
 		return fmt.Errorf("asking the system to notify of file changes: %w", err)
