@@ -55,27 +55,36 @@ func formOf(cfg *snapshot.Config, part api.Part) (form any, generation int64, fi
 // sameForm is true for two forms of one part that say the same. Files have no generation, and one goes up without
 // the part having changed: what counts is what resources are made from.
 func sameForm(a, b any) bool {
+	if a == b {
+		return true
+	}
+	if says := saysOf(a); says != nil {
+		return equality.Semantic.DeepEqual(says, saysOf(b))
+	}
 	switch a := a.(type) {
-	case *v1alpha1.Tunnel:
-		b, ok := b.(*v1alpha1.Tunnel)
-		return ok && (a == b || equality.Semantic.DeepEqual(&a.Spec, &b.Spec))
-	case *v1alpha1.GatewayParameters:
-		b, ok := b.(*v1alpha1.GatewayParameters)
-		return ok && (a == b || equality.Semantic.DeepEqual(&a.Spec, &b.Spec))
-	case *gatewayv1.HTTPRoute:
-		b, ok := b.(*gatewayv1.HTTPRoute)
-		return ok && (a == b || equality.Semantic.DeepEqual(&a.Spec, &b.Spec))
-	case *gatewayv1.Listener:
-		b, ok := b.(*gatewayv1.Listener)
-		return ok && (a == b || equality.Semantic.DeepEqual(a, b))
 	case *corev1.Secret:
 		b, ok := b.(*corev1.Secret)
-		return ok && (a == b || a.Type == b.Type && equality.Semantic.DeepEqual(a.Data, b.Data))
+		return ok && a.Type == b.Type && equality.Semantic.DeepEqual(a.Data, b.Data)
 	case *corev1.ConfigMap:
 		b, ok := b.(*corev1.ConfigMap)
-		return ok && (a == b || equality.Semantic.DeepEqual(a.Data, b.Data))
+		return ok && equality.Semantic.DeepEqual(a.Data, b.Data)
 	}
-	return a == nil && b == nil
+	return false
+}
+
+// saysOf points to what resources are made from of a form; nil for a Secret or ConfigMap, of which nothing is to be remembered.
+func saysOf(form any) any {
+	switch form := form.(type) {
+	case *v1alpha1.Tunnel:
+		return &form.Spec
+	case *v1alpha1.GatewayParameters:
+		return &form.Spec
+	case *gatewayv1.HTTPRoute:
+		return &form.Spec
+	case *gatewayv1.Listener:
+		return form
+	}
+	return nil
 }
 
 // sameSource is true where two sources of one part make the same of a resource.

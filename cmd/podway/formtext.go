@@ -15,17 +15,8 @@ import (
 
 // fingerprint tells a form from those that are not the same (sameForm). There is none of a Secret.
 func fingerprint(form any) (string, error) {
-	var says any
-	switch form := form.(type) {
-	case *v1alpha1.Tunnel:
-		says = &form.Spec
-	case *v1alpha1.GatewayParameters:
-		says = &form.Spec
-	case *gatewayv1.HTTPRoute:
-		says = &form.Spec
-	case *gatewayv1.Listener:
-		says = form
-	default:
+	says := saysOf(form)
+	if says == nil {
 		return "", fmt.Errorf("a %T is not remembered", form)
 	}
 	text, err := json.Marshal(says)
