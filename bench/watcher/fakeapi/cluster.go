@@ -127,23 +127,13 @@ func (c *Cluster) objects(resource string) (each []runtime.Object, list func() r
 			service.TypeMeta, service.ResourceVersion = metav1.TypeMeta{APIVersion: "v1", Kind: "Service"}, "800"
 			each = append(each, service)
 		}
-		return each, func() runtime.Object {
-			for _, o := range each {
-				all.Items = append(all.Items, *o.(*corev1.Service))
-			}
-			return all
-		}
+		return each, filled(all, &all.Items, each)
 	case "endpointslices":
 		all := &discoveryv1.EndpointSliceList{TypeMeta: metav1.TypeMeta{APIVersion: "discovery.k8s.io/v1", Kind: "EndpointSliceList"}, ListMeta: meta}
 		for i := range c.services {
 			each = append(each, c.slice(i))
 		}
-		return each, func() runtime.Object {
-			for _, o := range each {
-				all.Items = append(all.Items, *o.(*discoveryv1.EndpointSlice))
-			}
-			return all
-		}
+		return each, filled(all, &all.Items, each)
 	case wholePods:
 		all := &corev1.PodList{TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "PodList"}, ListMeta: meta}
 		for i, generations := range c.services {
@@ -153,12 +143,7 @@ func (c *Cluster) objects(resource string) (each []runtime.Object, list func() r
 				each = append(each, o)
 			}
 		}
-		return each, func() runtime.Object {
-			for _, o := range each {
-				all.Items = append(all.Items, *o.(*corev1.Pod))
-			}
-			return all
-		}
+		return each, filled(all, &all.Items, each)
 	}
 	all := &metav1.PartialObjectMetadataList{TypeMeta: metav1.TypeMeta{APIVersion: "meta.k8s.io/v1", Kind: "PartialObjectMetadataList"}, ListMeta: meta}
 	for i, generations := range c.services {
@@ -168,11 +153,16 @@ func (c *Cluster) objects(resource string) (each []runtime.Object, list func() r
 			each = append(each, o)
 		}
 	}
-	return each, func() runtime.Object {
+	return each, filled(all, &all.Items, each)
+}
+
+// filled is a list once its items have been put into it.
+func filled[T any](list runtime.Object, items *[]T, each []runtime.Object) func() runtime.Object {
+	return func() runtime.Object {
 		for _, o := range each {
-			all.Items = append(all.Items, *o.(*metav1.PartialObjectMetadata))
+			*items = append(*items, *any(o).(*T))
 		}
-		return all
+		return list
 	}
 }
 

@@ -163,8 +163,7 @@ func (f *floor) publish(cluster, seed int) error {
 		queue <- response
 	}
 	for turn := range f.turns {
-		turn.latest.Store(&response)
-		turn.poke()
+		turn.publish(response)
 	}
 	return nil
 }

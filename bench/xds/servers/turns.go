@@ -9,22 +9,27 @@ import (
 // turn is a stream of the floor that is sent the latest publication once it has acknowledged the one before.
 type turn struct {
 	latest atomic.Pointer[[]byte]
-	wake   chan struct{}
+	// fresh has a value when there may be a publication that was not sent.
+	fresh chan struct{}
 }
 
-func (t *turn) poke() {
+func (t *turn) publish(m []byte) {
+	t.latest.Store(&m)
 	select {
-	case t.wake <- struct{}{}:
-	default: // it is awake, or about to be
+	case t.fresh <- struct{}{}:
+	default: // it knows that already
 	}
 }
 
 func (f *floor) serveByTurns(stream grpc.ServerStream, first []byte) error {
-	t := &turn{wake: make(chan struct{}, 1)}
+	t := &turn{fresh: make(chan struct{}, 1)}
 	f.mu.Lock()
 	f.turns[t] = true
 	if first == nil {
 		first = f.last
+	}
+	if first != nil {
+		t.publish(first)
 	}
 	f.mu.Unlock()
 	defer func() {
@@ -32,37 +37,18 @@ func (f *floor) serveByTurns(stream grpc.ServerStream, first []byte) error {
 		delete(f.turns, t)
 		f.mu.Unlock()
 	}()
-	var acked atomic.Int64
-	go func() {
-		var ack []byte
-		for stream.RecvMsg(&ack) == nil {
-			acked.Add(1)
-			t.poke()
-		}
-	}()
-	sent := int64(0)
-	send := func(m []byte) error {
-		sent++
-		return stream.SendMsg(m)
-	}
-	if first != nil {
-		if err := send(first); err != nil {
-			return err
-		}
-	}
+	var ack []byte
 	for {
 		select {
 		case <-stream.Context().Done():
 			return nil
-		case <-t.wake:
+		case <-t.fresh:
 		}
-		if acked.Load() < sent {
-			continue
+		if err := stream.SendMsg(*t.latest.Load()); err != nil {
+			return err
 		}
-		if m := t.latest.Swap(nil); m != nil {
-			if err := send(*m); err != nil {
-				return err
-			}
+		if err := stream.RecvMsg(&ack); err != nil {
+			return err
 		}
 	}
 }
