@@ -10,8 +10,8 @@ import (
 type Answers struct {
 	// Accepted is how many of the Envoys that subscribe to it have it, and Waiting how many have yet to be sent it or to answer.
 	Accepted, Waiting int
-	// Rejected are the nodes that refused it, sorted.
-	Rejected []string
+	// Rejected are the nodes that refused it, sorted, and Builds the version of each one's Envoy.
+	Rejected, Builds []string
 	// Version is that of the content. Message is what most of them said of it, and Had is what most accepted before, of those of which it is
 	// known, and of several such the first: one that has taken nothing for long is no measure for the others. "" and nil where it is known of none.
 	Version, Message string
@@ -27,6 +27,25 @@ func (s *Server) Answers(gateway string, key api.ResourceKey) Answers {
 		st.answer(key, &all)
 	}
 	return all.finish()
+}
+
+// Asking tells how many Envoys of a Gateway subscribe to a name, also where there is nothing of that name, and whether an Envoy is connected for
+// which is returns true, whatever it subscribes to. is must not block.
+func (s *Server) Asking(gateway string, key api.ResourceKey, is func(node, build string) bool) (envoys int, connected bool) {
+	for _, st := range s.streamsOf(gateway) {
+		if st.asksFor(key) {
+			envoys++
+		}
+		connected = connected || is(st.node.id, st.node.build)
+	}
+	return envoys, connected
+}
+
+func (s *stream) asksFor(key api.ResourceKey) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	st := s.find(key.Type)
+	return st != nil && st.sub.covers(key.Name)
 }
 
 // tally is Answers that are being collected.
@@ -107,6 +126,6 @@ func (s *stream) rejects(r *record, e *entry, all *tally) {
 		all.had = append(all.had, e.has.record)
 	}
 	if !slices.Contains(all.Rejected[max(0, len(all.Rejected)-1):], s.node.id) { // as two streams of one Envoy are, for a moment
-		all.Rejected = append(all.Rejected, s.node.id)
+		all.Rejected, all.Builds = append(all.Rejected, s.node.id), append(all.Builds, s.node.build)
 	}
 }

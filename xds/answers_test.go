@@ -27,16 +27,47 @@ func TestAnswersTellWhoHasWhatAndWhatTheRejectingEnvoyHadBefore(t *testing.T) {
 	w.set(listener("l", 2))
 	one.nack(one.see(listenerType, "l"), "no")
 	one.quiet()
-	require.Equal(t, Answers{Rejected: []string{"envoy-1"}, Version: version, Message: "no", Waiting: 1, Had: before}, w.server.Answers(gateway, key))
+	require.Equal(t, Answers{Rejected: []string{"envoy-1"}, Builds: []string{""}, Version: version, Message: "no", Waiting: 1, Had: before}, w.server.Answers(gateway, key))
 	two.want(listenerType, "l")
 	two.quiet()
-	require.Equal(t, Answers{Accepted: 1, Rejected: []string{"envoy-1"}, Version: version, Message: "no", Had: before}, w.server.Answers(gateway, key))
+	require.Equal(t, Answers{Accepted: 1, Rejected: []string{"envoy-1"}, Builds: []string{""}, Version: version, Message: "no", Had: before}, w.server.Answers(gateway, key))
 	three := w.deltaNode("envoy-0")
 	three.subscribe(listenerType)
 	three.nack(three.see(listenerType, "l"), "no")
 	three.quiet()
-	require.Equal(t, Answers{Accepted: 1, Rejected: []string{"envoy-0", "envoy-1"}, Version: version, Message: "no", Had: before}, w.server.Answers(gateway, key))
+	require.Equal(t, Answers{Accepted: 1, Rejected: []string{"envoy-0", "envoy-1"}, Builds: []string{"", ""}, Version: version, Message: "no", Had: before},
+		w.server.Answers(gateway, key))
 	require.Equal(t, Answers{}, w.server.Answers(gateway, api.ResourceKey{Type: listenerType, Name: "other"}))
+}
+
+func TestWhoAsksForANameIsToldAlsoWhereThereIsNone(t *testing.T) {
+	w := newWorld(t, quick(), listener("l", 1))
+	one, two := w.deltaNode("envoy-1"), w.deltaNode("envoy-2")
+	one.subscribe(listenerType)
+	two.subscribe(routeType, "r")
+	one.want(listenerType, "l")
+	two.want(routeType, "-r")
+	asking := func(of, name, node string) (int, bool) {
+		return w.server.Asking(gateway, api.ResourceKey{Type: of, Name: name}, func(id, build string) bool { return id == node && build == "" })
+	}
+	for _, test := range []struct {
+		of, name, node string
+		envoys         int
+		connected      bool
+	}{
+		{listenerType, "l", "envoy-1", 1, true},
+		{listenerType, "gone", "envoy-2", 1, true},
+		{routeType, "r", "envoy-3", 1, false},
+		{routeType, "other", "envoy-2", 0, true},
+		{clusterType, "c", "envoy-3", 0, false},
+	} {
+		envoys, connected := asking(test.of, test.name, test.node)
+		require.Equal(t, test.envoys, envoys, test)
+		require.Equal(t, test.connected, connected, test)
+	}
+	envoys, connected := w.server.Asking("other/gateway", api.ResourceKey{Type: listenerType, Name: "l"}, func(string, string) bool { return true })
+	require.Zero(t, envoys)
+	require.False(t, connected)
 }
 
 // TestAnEnvoyThatTakesNothingForLongIsNoMeasure for what the others had.

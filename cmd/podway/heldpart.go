@@ -29,10 +29,14 @@ type heldPart struct {
 	key              api.ResourceKey
 	version, message string
 	field            string
-	nodes            []string
+	nodes, builds    []string
 	at               time.Time
 	// voters is how many Envoys there were then.
 	voters int
+	// remembered is true for what was rejected before a restart of podway.
+	remembered bool
+	// gone is since when none of the nodes is there any more, zero while one is.
+	gone time.Time
 }
 
 func (p *heldPart) problem(cfg *snapshot.Config, gateway string, part api.Part) api.Problem {
@@ -74,7 +78,7 @@ func compareHeldBack(a, b xds.HeldBack) int {
 
 // blame notes what a part is held for.
 func (p *heldPart) blame(t *trial, part api.Part) {
-	p.key, p.version, p.message, p.field, p.nodes, p.at, p.voters = t.key, t.version, t.message, "", t.nodes, t.at, t.voters
+	p.key, p.version, p.message, p.field, p.nodes, p.builds, p.at, p.voters = t.key, t.version, t.message, "", t.nodes, t.builds, t.at, t.voters
 	if t.blamed.ObjectRef == part.ObjectRef {
 		p.field = t.field
 	}

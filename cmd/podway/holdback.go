@@ -35,6 +35,8 @@ type holdback struct {
 	before map[api.ResourceKey][]api.Source
 	// standby are the last accepted forms of parts that were held back before a restart and are not any more.
 	standby map[api.Part]standbyForm
+	// pardons are of parts whose form has not changed since.
+	pardons map[api.Part]pardoned
 	// turns are left since turned.
 	turns  int
 	turned time.Time
@@ -49,7 +51,7 @@ type standbyForm struct {
 func newHoldback(gateway string, log *slog.Logger) *holdback {
 	return &holdback{
 		gateway: gateway, log: log, held: map[api.Part]*heldPart{}, before: map[api.ResourceKey][]api.Source{},
-		standby: map[api.Part]standbyForm{}, turns: maxTurns,
+		standby: map[api.Part]standbyForm{}, pardons: map[api.Part]pardoned{}, turns: maxTurns,
 	}
 }
 
@@ -58,6 +60,11 @@ func (h *holdback) letGo(cfg *snapshot.Config) {
 	for part, held := range h.held {
 		if form, _, _ := formOf(cfg, part); form == nil || !sameForm(form, held.rejected) {
 			delete(h.held, part)
+		}
+	}
+	for part, before := range h.pardons {
+		if form, _, _ := formOf(cfg, part); form == nil || !sameForm(form, before.form) {
+			delete(h.pardons, part)
 		}
 	}
 	for _, t := range h.trials {

@@ -163,19 +163,24 @@ func TestClusterThatOneGatewayRejectsIsWhatTheOthersGet(t *testing.T) {
 	require.False(t, had.Equal(c.jury.served[key]))
 }
 
+// routeToNew writes an HTTPRoute, and the Tunnel new that it leads to.
+func (c *court) routeToNew(cfg *snapshot.Config, name, path string) {
+	tunnel := cfg.Tunnels[named("plain")].DeepCopy()
+	tunnel.Name = "new"
+	cfg.Tunnels[named("new")] = tunnel
+	c.route(cfg, name, path)
+	refs := cfg.HTTPRoutes[named(name)].Spec.Rules[0].BackendRefs
+	refs = append(refs[:0:0], refs[0])
+	refs[0].Name = "new"
+	cfg.HTTPRoutes[named(name)].Spec.Rules[0].BackendRefs = refs
+}
+
 func TestTunnelThatIsNewAndRejectedIsAnswered500AndTheRoutesGoOn(t *testing.T) {
 	c := newCourt(t, "a/a1")
 	c.jury.rejects["one"] = func(r *api.Resource) bool { return strings.HasSuffix(r.Type, "Cluster") && r.Name == "tunnel/edge/new" }
 	c.change(func(cfg *snapshot.Config) {
-		tunnel := cfg.Tunnels[named("plain")].DeepCopy()
-		tunnel.Name = "new"
-		cfg.Tunnels[named("new")] = tunnel
 		c.route(cfg, "a", "/a2")
-		c.route(cfg, "b", "/b1")
-		refs := cfg.HTTPRoutes[named("b")].Spec.Rules[0].BackendRefs
-		refs = append(refs[:0:0], refs[0])
-		refs[0].Name = "new"
-		cfg.HTTPRoutes[named("b")].Spec.Rules[0].BackendRefs = refs
+		c.routeToNew(cfg, "b", "/b1")
 	})
 	require.Equal(t, map[string]string{"a": "/a2", "b": "500"}, c.paths("one"))
 	require.Equal(t, []string{"b", "new"}, func() (names []string) {

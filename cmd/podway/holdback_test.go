@@ -42,6 +42,8 @@ type jury struct {
 	rejects map[string]func(*api.Resource) bool
 	// gateway is that of each Envoy, front where it is not said.
 	gateway map[string]string
+	// build is the version of each Envoy.
+	build map[string]string
 	// refused is the last content of each name that an Envoy rejected: it is not sent again.
 	refused map[string]map[api.ResourceKey]*api.Resource
 	served  map[api.ResourceKey]*api.Resource
@@ -136,6 +138,7 @@ func (j *jury) Answers(gateway string, key api.ResourceKey) xds.Answers {
 			had = append(had, has[key])
 		}
 		answers.Rejected, answers.Version, answers.Message = append(answers.Rejected, node), versionOf(served), j.reason(served)
+		answers.Builds = append(answers.Builds, j.build[node])
 	}
 	most := 0
 	for _, one := range had {
@@ -150,6 +153,16 @@ func (j *jury) Answers(gateway string, key api.ResourceKey) xds.Answers {
 		}
 	}
 	return answers
+}
+
+func (j *jury) Asking(gateway string, _ api.ResourceKey, is func(node, build string) bool) (envoys int, connected bool) {
+	for node := range j.has {
+		if j.gatewayOf(node) == gateway {
+			envoys++
+			connected = connected || is(node, j.build[node])
+		}
+	}
+	return envoys, connected
 }
 
 // forget makes what Envoys have unknown to podway, as after a restart.
@@ -168,7 +181,7 @@ func (j *jury) SetHeldBack(back map[string][]xds.HeldBack) { j.back = back }
 func (j *jury) add(node string, rejects func(*api.Resource) bool) {
 	if j.has == nil {
 		j.has, j.rejects = map[string]map[api.ResourceKey]*api.Resource{}, map[string]func(*api.Resource) bool{}
-		j.gateway, j.refused = map[string]string{}, map[string]map[api.ResourceKey]*api.Resource{}
+		j.gateway, j.build, j.refused = map[string]string{}, map[string]string{}, map[string]map[api.ResourceKey]*api.Resource{}
 	}
 	j.has[node], j.refused[node], j.rejects[node] = map[api.ResourceKey]*api.Resource{}, map[api.ResourceKey]*api.Resource{}, rejects
 }
@@ -729,5 +742,9 @@ func TestHoldbackWaitsForSlowEnvoysOnlySoLong(t *testing.T) {
 type fixed xds.Answers
 
 func (f fixed) Answers(string, api.ResourceKey) xds.Answers { return xds.Answers(f) }
+
+func (f fixed) Asking(string, api.ResourceKey, func(string, string) bool) (int, bool) {
+	return 0, false
+}
 
 func (f fixed) SetHeldBack(map[string][]xds.HeldBack) {}

@@ -25,6 +25,7 @@ const (
 // electorate is who is asked: an *xds.Server.
 type electorate interface {
 	Answers(gateway string, key api.ResourceKey) xds.Answers
+	Asking(gateway string, key api.ResourceKey, is func(node, build string) bool) (envoys int, connected bool)
 	SetHeldBack(byGateway map[string][]xds.HeldBack)
 }
 

@@ -85,7 +85,7 @@ func (h *heldAt) kept() (memory.Holdback, bool) {
 	return memory.Holdback{
 		Gateway: h.gateway, Object: h.part.ObjectRef, Listener: h.part.Listener, Podway: readVersion().Version, Rejected: rejected,
 		Form: form, Refused: h.hold.Refused, Everywhere: h.everywhere, Alone: h.alone,
-		Type: h.key.Type, Name: h.key.Name, Version: h.version, Message: h.message, Field: h.field, Nodes: h.nodes, Envoys: h.voters, At: h.at.UTC().Round(0),
+		Type: h.key.Type, Name: h.key.Name, Version: h.version, Message: h.message, Field: h.field, Nodes: h.nodes, Builds: h.builds, Envoys: h.voters, At: h.at.UTC().Round(0),
 	}, true
 }
 
@@ -111,10 +111,10 @@ func (h *holdbacks) restore(cfg *snapshot.Config) {
 			continue
 		}
 		g.held[part] = &heldPart{
-			rejected: form, hold: snapshot.Hold{Form: accepted, Refused: kept.Refused}, guilty: true, restored: true,
+			rejected: form, hold: snapshot.Hold{Form: accepted, Refused: kept.Refused}, guilty: true, restored: true, remembered: true,
 			everywhere: kept.Everywhere, alone: kept.Alone,
 			key: api.ResourceKey{Type: kept.Type, Name: kept.Name}, version: kept.Version, message: kept.Message, field: kept.Field,
-			nodes: kept.Nodes, voters: kept.Envoys, at: kept.At,
+			nodes: kept.Nodes, builds: kept.Builds, voters: kept.Envoys, at: kept.At,
 		}
 		h.log.Info("Held back still what an Envoy rejected before the restart", "object", part.String(), "gateway", kept.Gateway)
 	}

@@ -40,7 +40,7 @@ type trial struct {
 
 	// version was rejected last, by the nodes, at a time; blamed and field are what the message points at.
 	version, message string
-	nodes            []string
+	nodes, builds    []string
 	voters           int // how many Envoys there were
 	at               time.Time
 	blamed           api.Owner
@@ -69,7 +69,7 @@ func (h *holdback) decide(t *trial, v verdict, now time.Time) bool {
 		t.guesses = nil
 		return h.accepted(t)
 	}
-	t.version, t.message, t.nodes, t.voters, t.at = v.Version, v.Message, v.Rejected, voters(v.Answers), now
+	t.version, t.message, t.nodes, t.builds, t.voters, t.at = v.Version, v.Message, v.Rejected, v.Builds, voters(v.Answers), now
 	t.blamed, t.field = translator.Blame(t.resource, t.message, h.cfg)
 	if !t.begun {
 		t.first = v.Version

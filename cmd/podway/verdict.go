@@ -43,17 +43,29 @@ func (h *holdback) verdict(t *trial, now time.Time, envoys electorate) verdict {
 }
 
 // reopen lets in again what so few Envoys rejected that they are less than half of those that are there now, as where one of many was the first to
-// connect after a restart. It returns whether there was any. No search is under way meanwhile.
+// connect after a restart, and what was rejected by Envoys that are not there any more, while others are. It returns whether there was any. No search is
+// under way meanwhile.
 func (h *holdback) reopen(now time.Time, envoys electorate) (reopened bool) {
 	if slices.ContainsFunc(h.trials, func(t *trial) bool { return t.begun && !t.stuck }) || !h.mayTurn(now) {
 		return false
 	}
-	count := map[api.ResourceKey]int{}
 	for part, held := range h.held {
-		if _, counted := count[held.key]; !counted {
-			count[held.key] = voters(envoys.Answers(h.gateway, held.key))
+		if !held.guilty {
+			continue
 		}
-		if held.guilty && count[held.key] > 2*held.voters {
+		asking, present := envoys.Asking(h.gateway, held.key, held.isOf)
+		switch {
+		case present:
+			held.gone = time.Time{}
+		case held.gone.IsZero():
+			held.gone = now
+		}
+		outvoted := asking > 2*held.voters
+		left := !present && asking > 0 && now.Sub(held.gone) >= h.patience(part, held)
+		if left && !outvoted {
+			h.pardon(part, held)
+		}
+		if left || outvoted {
 			delete(h.held, part)
 			reopened = true
 		}
@@ -62,6 +74,41 @@ func (h *holdback) reopen(now time.Time, envoys electorate) (reopened bool) {
 		h.turns--
 	}
 	return reopened
+}
+
+const (
+	// goneFor is how long Envoys that rejected something have to be away until those that are there are asked anew; each time that the same
+	// was rejected again, it is twice as long, so that one that comes and goes does not have the others change each time.
+	goneFor = 5 * time.Second
+	// goneAfterRestart is the least for those of before a restart of podway: as long as an Envoy may take to come back.
+	goneAfterRestart = 40 * time.Second
+	maxPardons       = 6
+)
+
+// pardoned is how often the form that a part has was let in again because those that had rejected it were gone.
+type pardoned struct {
+	form  any
+	times int
+}
+
+// patience is how long those that rejected a part have to be away.
+func (h *holdback) patience(part api.Part, held *heldPart) time.Duration {
+	wait := goneFor << h.pardons[part].times
+	if held.remembered {
+		wait = max(wait, goneAfterRestart)
+	}
+	return wait
+}
+
+func (h *holdback) pardon(part api.Part, held *heldPart) {
+	h.pardons[part] = pardoned{form: held.rejected, times: min(h.pardons[part].times+1, maxPardons)}
+	h.log.Info("Tried again what Envoys rejected that are not there any more", "object", part.String(), "gateway", h.gateway)
+}
+
+// isOf is true for an Envoy that rejected it: of the same name, and of the same version where that is known.
+func (p *heldPart) isOf(node, build string) bool {
+	at := slices.Index(p.nodes, node)
+	return at >= 0 && (at >= len(p.builds) || p.builds[at] == build)
 }
 
 // voters is how many Envoys have a say in a resource.

@@ -26,14 +26,15 @@ type Holdback struct {
 	// Everywhere is true where all Gateways that share the part had held it back, and Alone, once another came that does not.
 	Everywhere bool `json:"everywhere,omitempty"`
 	Alone      bool `json:"alone,omitempty"`
-	// Type and Name are the resource that was rejected, in which Version, by which Nodes of how many Envoys, with which Message, and when. Field is what
-	// the message leads to.
+	// Type and Name are the resource that was rejected, in which Version, by which Nodes, with which Builds of Envoy, of how many Envoys, with which
+	// Message, and when. Field is what the message leads to.
 	Type    string    `json:"type"`
 	Name    string    `json:"name"`
 	Version string    `json:"version"`
 	Message string    `json:"message"`
 	Field   string    `json:"field,omitempty"`
 	Nodes   []string  `json:"nodes"`
+	Builds  []string  `json:"builds,omitempty"`
 	Envoys  int       `json:"envoys"`
 	At      time.Time `json:"at"`
 }
