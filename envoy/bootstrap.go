@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
 
 	bootstrapv3 "github.com/envoyproxy/go-control-plane/envoy/config/bootstrap/v3"
 	clusterv3 "github.com/envoyproxy/go-control-plane/envoy/config/cluster/v3"
@@ -220,6 +221,9 @@ func splitHostPort(address string) (string, uint16, error) {
 	}
 	if host == "" {
 		return "", 0, fmt.Errorf("the host is missing; an Envoy must know whom to ask")
+	}
+	if strings.ContainsFunc(host, func(r rune) bool { return unicode.IsSpace(r) || unicode.IsControl(r) || r == '/' || r == '@' }) {
+		return "", 0, fmt.Errorf("%q cannot be the name or the address of a host", host)
 	}
 	return host, uint16(port), nil
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"strings"
 	"time"
@@ -40,8 +41,9 @@ func askAdmin[T any](ctx context.Context, method, address, path, what string) (T
 	var value T
 	ctx, cancel := context.WithTimeout(ctx, adminTimeout)
 	defer cancel()
+	_, _, malformed := net.SplitHostPort(address)
 	request, err := http.NewRequestWithContext(ctx, method, "http://"+address+path, nil)
-	if err != nil {
+	if malformed != nil || err != nil {
 		return value, usagef("--admin-address %q: want HOST:PORT", address)
 	}
 	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}} // no proxy of the environment: it is our own server

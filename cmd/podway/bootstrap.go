@@ -36,7 +36,7 @@ when it is moved into its directory.`,
 		Args:              noArgs,
 		ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if err := requireFlags(cmd, "gateway"); err != nil {
+			if err := requireFlags(cmd, "gateway", "xds-address"); err != nil {
 				return err
 			}
 			name, err := parseGateway(gateway)

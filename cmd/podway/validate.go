@@ -1,6 +1,8 @@
 package main
 
 import (
+	"slices"
+
 	"github.com/spf13/cobra"
 
 	"github.com/podway/podway/api/snapshot"
@@ -21,6 +23,9 @@ cluster and no Envoy. The exit code is 1 if there are any Problems, warnings inc
 		Args: func(cmd *cobra.Command, args []string) error {
 			if len(args) == 0 {
 				return usagef("name at least one file or directory (see %s --help)", cmd.CommandPath())
+			}
+			if slices.Contains(args, "") {
+				return usagef("a PATH is empty; name a file or a directory (see %s --help)", cmd.CommandPath())
 			}
 			return nil
 		},
