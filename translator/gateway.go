@@ -33,11 +33,10 @@ type front struct {
 }
 
 // planGateways translates every Gateway whose class is podway's. The problems
-// are those of routes and Gateways that belong to no plan.
-func planGateways(in *input, prev *Plan) (map[types.NamespacedName]*gatewayPlan, []api.Problem) {
+// are those of Gateways that belong to no plan.
+func planGateways(in *input) (map[types.NamespacedName]*gatewayPlan, []api.Problem) {
 	plans := map[types.NamespacedName]*gatewayPlan{}
 	var problems []api.Problem
-	routes := routesByGateway(in)
 	for _, name := range sortedNames(in.cfg.Gateways) {
 		gateway := in.cfg.Gateways[name]
 		class := in.cfg.GatewayClasses[string(gateway.Spec.GatewayClassName)]
@@ -53,22 +52,29 @@ func planGateways(in *input, prev *Plan) (map[types.NamespacedName]*gatewayPlan,
 		f := &front{
 			in: in, gateway: in.gatewayAt(name), name: name,
 			resources: map[api.ResourceKey]*api.Resource{}, tunnels: map[types.NamespacedName]bool{},
-			old: map[api.ResourceKey]*api.Resource{}, attached: map[string]int{}, routes: routes[name],
+			old: map[api.ResourceKey]*api.Resource{}, attached: map[string]int{}, routes: in.routes[name],
 		}
-		inputs, old := f.inputs(class), prev.gateways[name]
-		if old != nil && slices.Equal(old.inputs, inputs) {
-			plans[name] = old
-			continue
-		}
-		if old != nil {
-			for _, resource := range old.resources {
-				f.old[resource.ResourceKey] = resource
-			}
-		}
-		plans[name] = f.plan(class)
-		plans[name].inputs = inputs
+		plans[name] = f.planned(class, in.prev.gateways[name])
 	}
-	return plans, append(problems, unattached(in, plans)...)
+	return plans, problems
+}
+
+// planned is the plan of before as far as what it was made from is the same, else a new one.
+func (f *front) planned(class *gatewayv1.GatewayClass, old *gatewayPlan) *gatewayPlan {
+	inputs := f.inputs(class)
+	if old != nil && slices.Equal(old.inputs, inputs) && (f.in.routingStays || slices.Equal(old.routeInputs, f.routeInputs())) {
+		if touched, small := f.touched(old); small {
+			return old.with(touched)
+		}
+	}
+	if old != nil {
+		for _, resource := range old.resources {
+			f.old[resource.ResourceKey] = resource
+		}
+	}
+	plan := f.plan(class)
+	plan.inputs, plan.routeInputs, plan.named = inputs, f.routeInputs(), f.namedTunnels()
+	return plan
 }
 
 func (f *front) plan(class *gatewayv1.GatewayClass) *gatewayPlan {
@@ -82,9 +88,7 @@ func (f *front) plan(class *gatewayv1.GatewayClass) *gatewayPlan {
 	for _, resource := range f.resources {
 		plan.resources = append(plan.resources, resource)
 	}
-	slices.SortFunc(plan.resources, func(a, b *api.Resource) int {
-		return cmp.Or(strings.Compare(a.Type, b.Type), strings.Compare(a.Name, b.Name))
-	})
+	slices.SortFunc(plan.resources, func(a, b *api.Resource) int { return compareResources(a.ResourceKey, b.ResourceKey) })
 	plan.tunnels = sortedNames(f.tunnels)
 	return plan
 }
@@ -150,9 +154,7 @@ func (f *front) problem(code, field, message, remedy string) {
 
 // add keeps the pointer of the translation before where nothing changed.
 func (f *front) add(key api.ResourceKey, message proto.Message, needs []api.ResourceKey, owners []api.Owner, sources []api.Source) {
-	slices.SortFunc(needs, func(a, b api.ResourceKey) int {
-		return cmp.Or(strings.Compare(a.Type, b.Type), strings.Compare(a.Name, b.Name))
-	})
+	slices.SortFunc(needs, compareResources)
 	made := &api.Resource{ResourceKey: key, Message: message, Needs: slices.Compact(needs), Owners: owners, Sources: sources}
 	f.resources[key] = keep(f.old[key], made)
 }
@@ -166,6 +168,10 @@ func (f *front) addTunnels() {
 			f.resources[secret.ResourceKey] = secret
 		}
 	}
+}
+
+func compareResources(a, b api.ResourceKey) int {
+	return cmp.Or(strings.Compare(a.Type, b.Type), strings.Compare(a.Name, b.Name))
 }
 
 func (f *front) owner() api.Owner {

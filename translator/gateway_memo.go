@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/envoyproxy/go-control-plane/pkg/resource/v3"
 	"k8s.io/apimachinery/pkg/types"
 	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
 
@@ -58,8 +59,8 @@ func parentGateway(route *gatewayv1.HTTPRoute, ref gatewayv1.ParentReference) (t
 	return name, orDefault(ref.Group, gatewayv1.GroupName) == gatewayv1.GroupName && orDefault(ref.Kind, "Gateway") == "Gateway"
 }
 
-// inputs is all that the plan of a Gateway is made from, as values to compare:
-// while they are the same ones, so would be the plan.
+// inputs is all that the plan of a Gateway is made from, its routes aside, as values to compare:
+// while they and routeInputs are the same ones, and the tunnels that the routes name, so would be the plan.
 func (f *front) inputs(class *gatewayv1.GatewayClass) []any {
 	in := f.in
 	target, _, _ := f.parametersTarget(class)
@@ -83,8 +84,14 @@ func (f *front) inputs(class *gatewayv1.GatewayClass) []any {
 			values = append(values, file, outdated, f.mayUse(secret))
 		}
 	}
+	return values
+}
+
+// routeInputs is all that is made of the Gateway's routes, but for the plans of tunnels.
+func (f *front) routeInputs() []any {
+	var values []any
 	for _, route := range f.routes {
-		values = append(values, route, f.refused(route), in.cfg.Namespaces[route.Namespace])
+		values = append(values, route, f.refused(route), f.in.cfg.Namespaces[route.Namespace])
 		for i := range route.Spec.Rules {
 			for j := range route.Spec.Rules[i].BackendRefs {
 				values = f.tunnelInputs(values, route, &route.Spec.Rules[i].BackendRefs[j])
@@ -105,7 +112,7 @@ func (f *front) holdInputs(values []any, part api.Part) []any {
 func (f *front) tunnelInputs(values []any, route *gatewayv1.HTTPRoute, ref *gatewayv1.HTTPBackendRef) []any {
 	name := tunnelOf(route, ref)
 	plan := f.in.tunnels[name]
-	values = append(values, plan, f.granted(route, name))
+	values = append(values, plan != nil, f.granted(route, name))
 	if plan == nil {
 		return values
 	}
@@ -114,6 +121,101 @@ func (f *front) tunnelInputs(values []any, route *gatewayv1.HTTPRoute, ref *gate
 		values = append(values, f.in.cfg.MemberClusters[plan.tunnel.Spec.Services[i].Cluster])
 	}
 	return values
+}
+
+// namedTunnels are those that the Gateway's routes name.
+func (f *front) namedTunnels() map[types.NamespacedName]struct{} {
+	named := map[types.NamespacedName]struct{}{}
+	for _, route := range f.routes {
+		for i := range route.Spec.Rules {
+			for j := range route.Spec.Rules[i].BackendRefs {
+				named[tunnelOf(route, &route.Spec.Rules[i].BackendRefs[j])] = struct{}{}
+			}
+		}
+	}
+	return named
+}
+
+// touched are the tunnels that changed in ways of which routes say nothing. small is false where one changed in another way.
+func (f *front) touched(old *gatewayPlan) (touched map[types.NamespacedName]*tunnelPlan, small bool) {
+	for name, plan := range f.in.changed {
+		if _, named := old.named[name]; !named {
+			continue
+		}
+		if !sameToRoutes(f.in.prev.tunnels[name], plan) {
+			return nil, false
+		}
+		if _, held := f.hold(tunnelPart(plan.tunnel)); held {
+			return nil, false
+		}
+		if touched == nil {
+			touched = map[types.NamespacedName]*tunnelPlan{}
+		}
+		touched[name] = plan
+	}
+	return touched, true
+}
+
+// sameToRoutes is true for two plans of one tunnel that make no difference to the routes that lead to it. Either may be nil.
+func sameToRoutes(a, b *tunnelPlan) bool {
+	sameCluster := func(a, b v1alpha1.TunnelService) bool { return a.Cluster == b.Cluster }
+	return a != nil && b != nil && a.refused == b.refused && (a.cluster == nil) == (b.cluster == nil) && slices.Equal(a.secrets, b.secrets) &&
+		routingOf(a.tunnel) == routingOf(b.tunnel) && a.tunnel.Spec.Network == b.tunnel.Spec.Network &&
+		slices.EqualFunc(a.tunnel.Spec.Services, b.tunnel.Spec.Services, sameCluster)
+}
+
+// with is the plan with other plans of tunnels that are the same to its routes.
+func (g *gatewayPlan) with(tunnels map[types.NamespacedName]*tunnelPlan) *gatewayPlan {
+	if len(tunnels) == 0 {
+		return g
+	}
+	next := *g
+	next.resources = slices.Clone(g.resources)
+	for _, plan := range tunnels {
+		if plan.cluster == nil {
+			continue
+		}
+		key := plan.cluster.ResourceKey
+		i, there := slices.BinarySearchFunc(next.resources, key, func(r *api.Resource, key api.ResourceKey) int { return compareResources(r.ResourceKey, key) })
+		if there {
+			next.resources[i] = plan.cluster
+		}
+	}
+	for i, made := range next.resources {
+		if made.Type == resource.RouteType {
+			next.resources[i] = withSources(made, tunnels)
+		}
+	}
+	return &next
+}
+
+// withSources is a RouteConfiguration with the present forms of tunnels in its Sources.
+func withSources(made *api.Resource, tunnels map[types.NamespacedName]*tunnelPlan) *api.Resource {
+	sources := made.Sources
+	for i := range made.Sources {
+		before := &made.Sources[i]
+		if before.Kind != v1alpha1.KindTunnel || before.Form == nil {
+			continue
+		}
+		plan := tunnels[types.NamespacedName{Namespace: before.Namespace, Name: before.Name}]
+		if plan == nil {
+			continue
+		}
+		now := api.Source{Part: before.Part, Form: plan.tunnel, Says: routingOf(plan.tunnel)}
+		if sameSource(*before, now) {
+			continue
+		}
+		if &sources[0] == &made.Sources[0] {
+			sources = slices.Clone(made.Sources)
+		}
+		sources[i] = now
+	}
+	if len(sources) == 0 || &sources[0] == &made.Sources[0] {
+		return made
+	}
+	copied := *made
+	copied.Sources = sources
+	return &copied
 }
 
 // tunnelOf is the name of the tunnel that a backendRef would name.

@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"k8s.io/apimachinery/pkg/types"
+	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
 
 	"github.com/podway/podway/api"
 	"github.com/podway/podway/api/pods"
@@ -16,14 +17,21 @@ import (
 // the next translation incremental. Any number of goroutines may read it.
 type Plan struct {
 	cfg      *snapshot.Config
+	grants   *grants
 	tunnels  map[types.NamespacedName]*tunnelPlan
 	gateways map[types.NamespacedName]*gatewayPlan
+	// names are those of all tunnels, sorted.
+	names []types.NamespacedName
+	// routes are the HTTPRoutes of each Gateway.
+	routes map[types.NamespacedName][]*gatewayv1.HTTPRoute
 	// inForce are the tunnels that are not refused, sorted.
 	inForce []types.NamespacedName
 	// users are the tunnels in force that take Pods of a Service, sorted.
 	users    map[pods.ServiceKey][]types.NamespacedName
 	labeled  []pods.ServiceKey
 	problems []api.Problem
+	// homeless are the problems of Gateways that belong to no plan, unattached those of such routes.
+	homeless, unattached []api.Problem
 	// pems remembers what was parsed of Secrets and ConfigMaps.
 	pems map[pemKey]*pemFile
 }
@@ -111,15 +119,6 @@ func usesOf(entries []entry) []pods.Use {
 	return uses
 }
 
-// input is what all parts of one translation read.
-type input struct {
-	cfg     *snapshot.Config
-	grants  *grants
-	tunnels map[types.NamespacedName]*tunnelPlan
-	// pems is what has been parsed so far in this translation, oldPEMs in the one before.
-	pems, oldPEMs map[pemKey]*pemFile
-}
-
 // tunnelPlan is what one Tunnel became.
 type tunnelPlan struct {
 	tunnel *v1alpha1.Tunnel
@@ -148,8 +147,10 @@ type gatewayPlan struct {
 	problems []api.Problem
 	// attached is the number of routes of each listener that is in force, by its name.
 	attached map[string]int
-	// inputs is what the plan was made from.
-	inputs []any
+	// inputs is what the plan was made from, its routes aside; routeInputs is what they were, the plans of tunnels aside.
+	inputs, routeInputs []any
+	// named are the tunnels that the routes name, whether they are there or not.
+	named map[types.NamespacedName]struct{}
 }
 
 // AttachedRoutes is how many HTTPRoutes each listener of a Gateway that is in

@@ -25,6 +25,7 @@ func (f *front) addRoutes(key api.ResourceKey, listeners []*listener) {
 		ValidateClusters: wrapperspb.Bool(false),
 	}
 	owners := []api.Owner{f.owner()}
+	owning := map[*gatewayv1.HTTPRoute]bool{}
 	var needs []api.ResourceKey
 	var backends []routeBackend
 	for _, l := range listeners {
@@ -43,16 +44,18 @@ func (f *front) addRoutes(key api.ResourceKey, listeners []*listener) {
 				backends = append(backends, compiled.backends...)
 			}
 			for _, route := range l.hosts[hostname] {
-				owner := api.Owner{ObjectRef: routeRef(route), Generation: route.Generation}
-				if !slices.Contains(owners, owner) {
-					owners = append(owners, owner)
+				if !owning[route] {
+					owning[route] = true
+					owners = append(owners, api.Owner{ObjectRef: routeRef(route), Generation: route.Generation})
 				}
 			}
 			config.VirtualHosts = append(config.VirtualHosts, host)
 		}
 	}
 	slices.SortFunc(config.VirtualHosts, func(a, b *routev3.VirtualHost) int { return strings.Compare(a.Name, b.Name) })
-	slices.SortFunc(owners[1:], func(a, b api.Owner) int { return strings.Compare(a.String(), b.String()) })
+	slices.SortFunc(owners[1:], func(a, b api.Owner) int {
+		return cmp.Or(strings.Compare(a.Namespace, b.Namespace), strings.Compare(a.Name, b.Name))
+	})
 	f.add(key, config, needs, owners, f.routeSources(listeners, backends))
 }
 

@@ -8,10 +8,10 @@ import (
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
-	"k8s.io/apimachinery/pkg/types"
 	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
 
 	"github.com/podway/podway/api"
+	"github.com/podway/podway/api/snapshot"
 )
 
 // attachRoutes puts each HTTPRoute under the hostnames of the listeners that it belongs to.
@@ -172,16 +172,16 @@ func routeRef(route *gatewayv1.HTTPRoute) api.ObjectRef {
 }
 
 // unattached tells of routes whose Gateway is not there.
-func unattached(in *input, plans map[types.NamespacedName]*gatewayPlan) []api.Problem {
+func unattached(cfg *snapshot.Config) []api.Problem {
 	var problems []api.Problem
-	for _, route := range in.cfg.HTTPRoutes {
+	for _, route := range cfg.HTTPRoutes {
 		if len(route.Spec.ParentRefs) == 0 {
 			problems = append(problems, problemOf(routeRef(route), route.Generation, api.CodeMissingField, "spec.parentRefs",
 				"the route belongs to no Gateway", "name a Gateway"))
 		}
 		for i, ref := range route.Spec.ParentRefs {
 			name, ok := parentGateway(route, ref)
-			if ok && plans[name] == nil && in.cfg.Gateways[name] == nil {
+			if ok && cfg.Gateways[name] == nil {
 				problems = append(problems, problemOf(routeRef(route), route.Generation, codeMissingGateway, fmt.Sprintf("spec.parentRefs[%d]", i),
 					fmt.Sprintf("there is no Gateway %s", name), "add it, or correct the name"))
 			}

@@ -110,6 +110,9 @@ func (in *input) pem(key pemKey) *pemFile {
 
 // rememberedPEMs are those parsed in this translation, and older ones that are still the same.
 func (in *input) rememberedPEMs() map[pemKey]*pemFile {
+	if in.surroundingsStay && len(in.pems) == 0 {
+		return in.oldPEMs
+	}
 	for key, old := range in.oldPEMs {
 		if _, used := in.pems[key]; !used && old.object != nil && old.object == in.pemObject(key) {
 			in.pems[key] = old

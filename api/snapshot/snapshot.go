@@ -17,7 +17,7 @@ import (
 
 // Config is an immutable picture. An object that did not change is the same
 // pointer in the next picture, so that a translator can tell by comparing
-// pointers. Objects have their defaults set. Older served versions of Gateway API kinds
+// pointers; a map in which nothing changed is best the same map (SameMap). Objects have their defaults set. Older served versions of Gateway API kinds
 // are held as v1.
 type Config struct {
 	Tunnels           map[types.NamespacedName]*v1alpha1.Tunnel
