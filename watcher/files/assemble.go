@@ -20,6 +20,29 @@ type assembly struct {
 	cfg *snapshot.Config
 	// rootOf says under which root each MemberCluster was found.
 	rootOf map[string]*root
+	// duplicates are the problems of objects that are there more than once.
+	duplicates []api.Problem
+}
+
+// reassemble brings the picture of the configuration files up to date: what was edited, where that has nothing to do with other files, else all.
+func (r *reader) reassemble() {
+	var edits []edit
+	for _, root := range r.roots {
+		edits = append(edits, root.edits...)
+		root.edits = nil
+	}
+	next, ok := r.base.edited(edits)
+	if !ok {
+		next = r.assemble()
+	}
+	next.cfg.Problems = slices.Clone(next.duplicates)
+	for _, root := range r.roots {
+		next.cfg.Problems = append(next.cfg.Problems, root.problems...)
+		for _, file := range root.files {
+			next.cfg.Problems = append(next.cfg.Problems, file.content.problems...)
+		}
+	}
+	r.base = next
 }
 
 // assemble puts what the configuration files hold into one picture. Of two objects with one name, the first in path order counts.
@@ -40,9 +63,7 @@ func (r *reader) assemble() *assembly {
 		Origins:           map[api.ObjectRef]*snapshot.Origin{},
 	}}
 	for _, root := range r.roots {
-		a.cfg.Problems = append(a.cfg.Problems, root.problems...)
 		for _, file := range root.sorted() {
-			a.cfg.Problems = append(a.cfg.Problems, file.content.problems...)
 			for _, o := range file.content.objects {
 				a.add(root, file.path, o)
 			}
@@ -53,28 +74,43 @@ func (r *reader) assemble() *assembly {
 
 func (a *assembly) add(root *root, path string, o *placed) {
 	if first := a.cfg.Origins[o.ref]; first != nil {
-		a.cfg.Problems = append(a.cfg.Problems, duplicate(o.ref, path, o.origin.Line, first.File, first.Line))
+		a.duplicates = append(a.duplicates, duplicate(o.ref, path, o.origin.Line, first.File, first.Line))
 		return
 	}
 	a.cfg.Origins[o.ref] = o.origin
-	o.kind.put(a.cfg, o.value)
+	o.kind.objects.put(a.cfg, o.ref, o.value)
 	if o.kind.name == v1alpha1.KindMemberCluster {
 		a.rootOf[o.ref.Name] = root
 	}
 }
 
-// with is the picture of the configuration with what was read of the member clusters.
-func (a *assembly) with(clusters map[string]*cluster) *snapshot.Config {
+// with is the picture of the configuration with what was read of the member clusters. before is the last one, nil for none; with what it has of
+// the clusters where nothing of them changed.
+func (a *assembly) with(clusters map[string]*cluster, before *snapshot.Config, baseBefore *snapshot.Config, clustered bool) *snapshot.Config {
 	cfg := *a.cfg
-	cfg.Services, cfg.Synced = map[pods.ServiceKey]*pods.Service{}, map[string]*snapshot.Scope{}
-	cfg.Origins, cfg.Problems = maps.Clone(cfg.Origins), slices.Clone(cfg.Problems)
-	for name, c := range clusters {
-		if c.synced {
-			cfg.Synced[name] = snapshot.Everything
-		}
+	cfg.Problems = slices.Clone(cfg.Problems)
+	for _, c := range clusters {
 		cfg.Problems = append(cfg.Problems, c.problems...)
-		maps.Copy(cfg.Services, c.index.services)
-		maps.Copy(cfg.Origins, c.index.origins)
+	}
+	if before != nil && !clustered {
+		cfg.Services, cfg.Synced = before.Services, before.Synced
+	} else {
+		cfg.Services, cfg.Synced = map[pods.ServiceKey]*pods.Service{}, map[string]*snapshot.Scope{}
+		for name, c := range clusters {
+			if c.synced {
+				cfg.Synced[name] = snapshot.Everything
+			}
+			maps.Copy(cfg.Services, c.index.services)
+		}
+	}
+	switch {
+	case before != nil && !clustered && snapshot.SameMap(cfg.Origins, baseBefore.Origins):
+		cfg.Origins = before.Origins
+	case len(clusters) > 0:
+		cfg.Origins = maps.Clone(cfg.Origins)
+		for _, c := range clusters {
+			maps.Copy(cfg.Origins, c.index.origins)
+		}
 	}
 	for i := range cfg.Problems {
 		cfg.Problems[i] = cfg.Locate(cfg.Problems[i])
@@ -83,16 +119,31 @@ func (a *assembly) with(clusters map[string]*cluster) *snapshot.Config {
 	return &cfg
 }
 
-// publish makes what was read the State, and says whether it differs from the one before. configured is false where nothing but Pods can have
-// changed.
-func (r *reader) publish(configured bool) bool {
-	next := State{Config: r.state.Config, Pods: map[pods.ServiceKey]*pods.Set{}, Changed: map[pods.ServiceKey]*pods.Set{}}
-	if configured || next.Config == nil {
-		if cfg := r.base.with(r.clusters); next.Config == nil || !sameConfig(next.Config, cfg) {
+// publish makes what was read the State, and says whether it differs from the one before. configured is false where the configuration files, and
+// clustered where the clusters of which the objects are files have nothing new but Pods.
+func (r *reader) publish(configured, clustered bool) bool {
+	next := State{Config: r.state.Config, Pods: r.state.Pods, Changed: map[pods.ServiceKey]*pods.Set{}}
+	if configured || clustered || next.Config == nil {
+		cfg := r.base.with(r.clusters, r.state.Config, r.published, clustered)
+		r.published = r.base.cfg
+		if next.Config == nil || !sameConfig(next.Config, cfg) {
 			cfg.Now = r.Now()
 			next.Config = cfg
 		}
 	}
+	if r.clustersRead || next.Pods == nil {
+		next.Pods = map[pods.ServiceKey]*pods.Set{}
+		r.comparePods(&next)
+	}
+	changed := !r.begun || next.Config != r.state.Config || len(next.Changed)+len(next.Gone) > 0
+	if changed {
+		r.state, r.begun = next, true
+	}
+	return changed
+}
+
+// comparePods collects the Pods of all clusters, and says how they differ from those of the State before.
+func (r *reader) comparePods(next *State) {
 	for _, c := range r.clusters {
 		for key, set := range c.index.sets {
 			next.Pods[key] = set
@@ -107,20 +158,17 @@ func (r *reader) publish(configured bool) bool {
 		}
 	}
 	slices.SortFunc(next.Gone, func(x, y pods.ServiceKey) int { return strings.Compare(x.String(), y.String()) })
-	changed := !r.begun || next.Config != r.state.Config || len(next.Changed)+len(next.Gone) > 0
-	if changed {
-		r.state, r.begun = next, true
-	}
-	return changed
 }
 
 // sameConfig compares two pictures by their pointers, and their problems.
 func sameConfig(a, b *snapshot.Config) bool {
-	return maps.Equal(a.Tunnels, b.Tunnels) && maps.Equal(a.MemberClusters, b.MemberClusters) &&
-		maps.Equal(a.GatewayParameters, b.GatewayParameters) && maps.Equal(a.GatewayClasses, b.GatewayClasses) &&
-		maps.Equal(a.Gateways, b.Gateways) && maps.Equal(a.HTTPRoutes, b.HTTPRoutes) &&
-		maps.Equal(a.ReferenceGrants, b.ReferenceGrants) && maps.Equal(a.Namespaces, b.Namespaces) &&
-		maps.Equal(a.Secrets, b.Secrets) && maps.Equal(a.ConfigMaps, b.ConfigMaps) &&
-		maps.Equal(a.Services, b.Services) && maps.Equal(a.Synced, b.Synced) &&
-		maps.Equal(a.Origins, b.Origins) && slices.Equal(a.Problems, b.Problems)
+	return same(a.Tunnels, b.Tunnels) && same(a.MemberClusters, b.MemberClusters) &&
+		same(a.GatewayParameters, b.GatewayParameters) && same(a.GatewayClasses, b.GatewayClasses) &&
+		same(a.Gateways, b.Gateways) && same(a.HTTPRoutes, b.HTTPRoutes) &&
+		same(a.ReferenceGrants, b.ReferenceGrants) && same(a.Namespaces, b.Namespaces) &&
+		same(a.Secrets, b.Secrets) && same(a.ConfigMaps, b.ConfigMaps) &&
+		same(a.Services, b.Services) && same(a.Synced, b.Synced) &&
+		same(a.Origins, b.Origins) && slices.Equal(a.Problems, b.Problems)
 }
+
+func same[K, V comparable](a, b map[K]V) bool { return snapshot.SameMap(a, b) || maps.Equal(a, b) }

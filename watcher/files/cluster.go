@@ -38,7 +38,7 @@ func (c *cluster) refresh(r *reader, base string, all bool, forced map[string]bo
 	if !all && !c.tree.changed && c.synced {
 		return false
 	}
-	c.tree.changed = false
+	c.tree.changed, r.clustersRead = false, true
 	before, synced := c.problems, c.synced
 	c.problems = nil
 	if walked, err := c.walk(base, all); err != nil {

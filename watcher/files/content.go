@@ -29,6 +29,8 @@ type content struct {
 type placed struct {
 	*object
 	origin *snapshot.Origin
+	// of is what the text said. object is that, but where an earlier form of it is in force.
+	of *object
 }
 
 const stays = "; its last good content stays in force"
@@ -41,14 +43,14 @@ func parse(path string, text []byte, old *content) *content {
 	}
 	c := &content{path: path, good: true, documents: map[digest]*document{}}
 	unnamed := false
-	present := map[api.ObjectRef]bool{}
 	kept := old.byRef()
 	for part := range documents(bytes.TrimPrefix(text, []byte("\ufeff"))) {
-		d, wrong := old.document(part.text)
+		sum := sha256.Sum256(part.text)
+		d, wrong := old.document(sum, part.text)
 		if wrong != nil {
 			return old.frozen(path, notYAML(wrong, part.line))
 		}
-		c.documents[sha256.Sum256(part.text)] = d
+		c.documents[sum] = d
 		unnamed = unnamed || d.unnamed
 		c.directories = append(c.directories, d.directories...)
 		for _, p := range d.problems {
@@ -57,11 +59,10 @@ func parse(path string, text []byte, old *content) *content {
 		}
 		for _, o := range d.objects {
 			c.place(o, part.line-1, kept[o.ref])
-			present[o.ref] = true
 		}
 	}
 	if unnamed && old != nil {
-		c.keepVanished(old, present)
+		c.keepVanished(old)
 	}
 	return c
 }
@@ -76,8 +77,12 @@ func (c *content) place(o *object, shift int, last *placed) {
 		}
 		c.problems = append(c.problems, p)
 	}
+	of := o
 	switch {
 	case o.value == nil && last == nil:
+		return
+	case last != nil && last.of == o && last.origin == origin:
+		c.objects = append(c.objects, last)
 		return
 	case o.value == nil, last != nil && last.content == o.content:
 		// An unchanged object stays the same pointer, also where its text moved.
@@ -85,7 +90,7 @@ func (c *content) place(o *object, shift int, last *placed) {
 		kept.value, kept.content = last.value, last.content
 		o = &kept
 	}
-	c.objects = append(c.objects, &placed{object: o, origin: origin})
+	c.objects = append(c.objects, &placed{object: o, origin: origin, of: of})
 }
 
 func placeAt(path string, o *object, shift int, last *placed) *snapshot.Origin {
@@ -97,7 +102,13 @@ func placeAt(path string, o *object, shift int, last *placed) *snapshot.Origin {
 }
 
 // keepVanished keeps what the file no longer has while something in it has no readable name: that may be it.
-func (c *content) keepVanished(old *content, present map[api.ObjectRef]bool) {
+func (c *content) keepVanished(old *content) {
+	present := map[api.ObjectRef]bool{}
+	for _, d := range c.documents {
+		for _, o := range d.objects {
+			present[o.ref] = true
+		}
+	}
 	for _, o := range old.objects {
 		if !present[o.ref] {
 			c.objects = append(c.objects, o)
@@ -125,6 +136,14 @@ func (c *content) size() int {
 	return len(c.objects)
 }
 
+// placed are the objects in force. c may be nil.
+func (c *content) placed() []*placed {
+	if c == nil {
+		return nil
+	}
+	return c.objects
+}
+
 func (c *content) byRef() map[api.ObjectRef]*placed {
 	if c == nil {
 		return nil
@@ -139,9 +158,9 @@ func (c *content) byRef() map[api.ObjectRef]*placed {
 }
 
 // document decodes a document, or finds it as it was decoded before.
-func (c *content) document(text []byte) (*document, *syntaxError) {
+func (c *content) document(sum digest, text []byte) (*document, *syntaxError) {
 	if c != nil {
-		if known := c.documents[sha256.Sum256(text)]; known != nil {
+		if known := c.documents[sum]; known != nil {
 			return known, nil
 		}
 	}

@@ -1,6 +1,7 @@
 package files
 
 import (
+	"maps"
 	"reflect"
 	"slices"
 
@@ -28,8 +29,40 @@ type kind struct {
 	typ    reflect.Type
 	// finish sets defaults and says what is wrong; nil where there is neither.
 	finish func(metav1.Object) []api.Problem
-	// put adds an object to a picture.
-	put func(*snapshot.Config, metav1.Object)
+	// objects are where a picture has them.
+	objects collection
+}
+
+// collection is where a picture has the objects of a kind.
+type collection interface {
+	put(*snapshot.Config, api.ObjectRef, metav1.Object)
+	remove(*snapshot.Config, api.ObjectRef)
+	// clone gives the picture a map of its own of them.
+	clone(*snapshot.Config)
+}
+
+// mapped are objects in a map of a picture.
+type mapped[K comparable, T any] struct {
+	key func(api.ObjectRef) K
+	of  func(*snapshot.Config) *map[K]*T
+}
+
+func (m mapped[K, T]) put(c *snapshot.Config, ref api.ObjectRef, o metav1.Object) {
+	(*m.of(c))[m.key(ref)] = any(o).(*T)
+}
+
+func (m mapped[K, T]) remove(c *snapshot.Config, ref api.ObjectRef) { delete(*m.of(c), m.key(ref)) }
+
+func (m mapped[K, T]) clone(c *snapshot.Config) { *m.of(c) = maps.Clone(*m.of(c)) }
+
+func byNamespaceAndName[T any](of func(*snapshot.Config) *map[types.NamespacedName]*T) collection {
+	return mapped[types.NamespacedName, T]{of: of, key: func(ref api.ObjectRef) types.NamespacedName {
+		return types.NamespacedName{Namespace: ref.Namespace, Name: ref.Name}
+	}}
+}
+
+func byName[T any](of func(*snapshot.Config) *map[string]*T) collection {
+	return mapped[string, T]{of: of, key: func(ref api.ObjectRef) string { return ref.Name }}
 }
 
 const (
@@ -47,52 +80,48 @@ var (
 var kinds = []*kind{
 	{
 		group: v1alpha1.Group, versions: podwayVersions, name: v1alpha1.KindTunnel, namespaced: true, typ: reflect.TypeFor[v1alpha1.Tunnel](),
-		finish: finish, put: func(c *snapshot.Config, o metav1.Object) { c.Tunnels[nameOf(o)] = o.(*v1alpha1.Tunnel) },
+		finish: finish, objects: byNamespaceAndName(func(c *snapshot.Config) *map[types.NamespacedName]*v1alpha1.Tunnel { return &c.Tunnels }),
 	},
 	{
 		group: v1alpha1.Group, versions: podwayVersions, name: v1alpha1.KindMemberCluster, typ: reflect.TypeFor[v1alpha1.MemberCluster](),
-		finish: finish, put: func(c *snapshot.Config, o metav1.Object) { c.MemberClusters[o.GetName()] = o.(*v1alpha1.MemberCluster) },
+		finish: finish, objects: byName(func(c *snapshot.Config) *map[string]*v1alpha1.MemberCluster { return &c.MemberClusters }),
 	},
 	{
 		group: v1alpha1.Group, versions: podwayVersions, name: v1alpha1.KindGatewayParameters, namespaced: true, typ: reflect.TypeFor[v1alpha1.GatewayParameters](),
-		finish: finish, put: func(c *snapshot.Config, o metav1.Object) {
-			c.GatewayParameters[nameOf(o)] = o.(*v1alpha1.GatewayParameters)
-		},
+		finish: finish, objects: byNamespaceAndName(func(c *snapshot.Config) *map[types.NamespacedName]*v1alpha1.GatewayParameters {
+			return &c.GatewayParameters
+		}),
 	},
 	{
 		group: gatewayGroup, versions: gatewayVersions, name: "GatewayClass", typ: reflect.TypeFor[gatewayv1.GatewayClass](),
-		put: func(c *snapshot.Config, o metav1.Object) { c.GatewayClasses[o.GetName()] = o.(*gatewayv1.GatewayClass) },
+		objects: byName(func(c *snapshot.Config) *map[string]*gatewayv1.GatewayClass { return &c.GatewayClasses }),
 	},
 	{
 		group: gatewayGroup, versions: gatewayVersions, name: "Gateway", namespaced: true, typ: reflect.TypeFor[gatewayv1.Gateway](),
-		put: func(c *snapshot.Config, o metav1.Object) { c.Gateways[nameOf(o)] = o.(*gatewayv1.Gateway) },
+		objects: byNamespaceAndName(func(c *snapshot.Config) *map[types.NamespacedName]*gatewayv1.Gateway { return &c.Gateways }),
 	},
 	{
 		group: gatewayGroup, versions: gatewayVersions, name: "HTTPRoute", namespaced: true, typ: reflect.TypeFor[gatewayv1.HTTPRoute](),
-		put: func(c *snapshot.Config, o metav1.Object) { c.HTTPRoutes[nameOf(o)] = o.(*gatewayv1.HTTPRoute) },
+		objects: byNamespaceAndName(func(c *snapshot.Config) *map[types.NamespacedName]*gatewayv1.HTTPRoute { return &c.HTTPRoutes }),
 	},
 	{
 		group: gatewayGroup, versions: gatewayVersions, name: "ReferenceGrant", namespaced: true, typ: reflect.TypeFor[gatewayv1.ReferenceGrant](),
-		put: func(c *snapshot.Config, o metav1.Object) {
-			c.ReferenceGrants[nameOf(o)] = o.(*gatewayv1.ReferenceGrant)
-		},
+		objects: byNamespaceAndName(func(c *snapshot.Config) *map[types.NamespacedName]*gatewayv1.ReferenceGrant {
+			return &c.ReferenceGrants
+		}),
 	},
 	{
 		versions: coreVersions, name: "Namespace", labelName: true, typ: reflect.TypeFor[corev1.Namespace](),
-		finish: finishNamespace, put: func(c *snapshot.Config, o metav1.Object) { c.Namespaces[o.GetName()] = o.(*corev1.Namespace) },
+		finish: finishNamespace, objects: byName(func(c *snapshot.Config) *map[string]*corev1.Namespace { return &c.Namespaces }),
 	},
 	{
 		versions: coreVersions, name: "Secret", namespaced: true, secret: true, typ: reflect.TypeFor[corev1.Secret](),
-		finish: finishSecret, put: func(c *snapshot.Config, o metav1.Object) { c.Secrets[nameOf(o)] = o.(*corev1.Secret) },
+		finish: finishSecret, objects: byNamespaceAndName(func(c *snapshot.Config) *map[types.NamespacedName]*corev1.Secret { return &c.Secrets }),
 	},
 	{
 		versions: coreVersions, name: "ConfigMap", namespaced: true, typ: reflect.TypeFor[corev1.ConfigMap](),
-		put: func(c *snapshot.Config, o metav1.Object) { c.ConfigMaps[nameOf(o)] = o.(*corev1.ConfigMap) },
+		objects: byNamespaceAndName(func(c *snapshot.Config) *map[types.NamespacedName]*corev1.ConfigMap { return &c.ConfigMaps }),
 	},
-}
-
-func nameOf(o metav1.Object) types.NamespacedName {
-	return types.NamespacedName{Namespace: o.GetNamespace(), Name: o.GetName()}
 }
 
 // apiVersion is that of a group and a version.

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/podway/podway/api/snapshot"
 	"github.com/podway/podway/api/v1alpha1"
 )
 
@@ -21,6 +22,10 @@ type reader struct {
 	// base is what the configuration files hold, without what the clusters have.
 	base  *assembly
 	state State
+	// published is what the configuration files held when the State's Config was made.
+	published *snapshot.Config
+	// clustersRead is true where Pods may differ from those of the State.
+	clustersRead bool
 	// begun is true once there is a State.
 	begun bool
 
@@ -49,6 +54,7 @@ func newReader(paths []string, options Options, watch func(string)) *reader {
 func (r *reader) refresh(all bool, forced map[string]bool) (changed bool, err error) {
 	r.readAgain(forced)
 	configured := r.base == nil
+	r.clustersRead = false
 	seen := map[string]bool{}
 	for _, root := range r.roots {
 		changed, err := root.refresh(r, all, forced, seen)
@@ -58,11 +64,11 @@ func (r *reader) refresh(all bool, forced map[string]bool) (changed bool, err er
 		configured = configured || changed
 	}
 	if configured {
-		r.base = r.assemble()
+		r.reassemble()
 	}
 	clustered := r.refreshClusters(all, forced)
 	maps.DeleteFunc(r.settling, func(path string, _ *settling) bool { return !r.again[path] })
-	return r.publish(configured || clustered), nil
+	return r.publish(configured, clustered), nil
 }
 
 // readAgain has the files read that were not still the last time.
@@ -71,7 +77,9 @@ func (r *reader) readAgain(forced map[string]bool) {
 	for path := range r.again {
 		forced[path] = true
 		for _, t := range r.trees() {
-			t.changed = t.changed || below(path, t.root)
+			if below(path, t.root) {
+				t.changed, t.edited[path] = true, true
+			}
 		}
 	}
 	clear(r.again)
@@ -111,7 +119,7 @@ func (r *reader) refreshClusters(all bool, forced map[string]bool) (changed bool
 	for name := range r.clusters {
 		if !present[name] {
 			delete(r.clusters, name)
-			changed = true
+			changed, r.clustersRead = true, true
 		}
 	}
 	return changed

@@ -22,9 +22,14 @@ type root struct {
 	problems    []api.Problem
 	// size is how many objects the files have.
 	size int
+	// edits are what happened to the files since the picture was assembled.
+	edits []edit
 	// excluded are the directories of clusters' objects.
 	excluded []string
 }
+
+// edit is a file that has another content now. Either is nil where there is none.
+type edit struct{ before, after *content }
 
 // tracked is a file, and what was made of it.
 type tracked[T any] struct {
@@ -45,6 +50,15 @@ func (r *root) refresh(reader *reader, all bool, forced, seen map[string]bool) (
 		return false, nil
 	}
 	r.tree.changed = false
+	if !all {
+		if edited, ok := r.tree.edits(); ok {
+			excluded := r.excluded
+			changed = r.read(reader, edited, forced)
+			if slices.Equal(excluded, r.excluded) {
+				return changed, nil
+			}
+		}
+	}
 	problems := r.problems
 	// What is read can say that some directory is no configuration; what is left is then walked again, from memory. Two files
 	// that exclude each other could go on like that for ever.
@@ -52,19 +66,23 @@ func (r *root) refresh(reader *reader, all bool, forced, seen map[string]bool) (
 		walked, err := r.tree.walk(all)
 		if err != nil {
 			err = r.freeze(reader, errRoot(r.tree.root, reasonOf(err)))
-			return !slices.Equal(problems, r.problems), err
+			return changed || !slices.Equal(problems, r.problems), err
 		}
 		if len(walked.files) == 1 && walked.files[0].path == r.tree.root {
 			r.base = filepath.Dir(r.tree.root)
 		}
 		r.directories, r.problems = walked.directories, walked.problems
 		before := r.excluded
-		read := r.read(reader, slices.DeleteFunc(walked.files, func(f found) bool { return seen[f.resolved] }), forced)
-		changed = changed || read
+		files := slices.DeleteFunc(walked.files, func(f found) bool { return seen[f.resolved] })
+		read := r.read(reader, files, forced)
+		removed := r.remove(files)
+		changed = changed || read || removed
 		again = !slices.Equal(before, r.excluded)
 	}
-	for _, f := range r.files {
-		seen[f.resolved] = true
+	if len(reader.roots) > 1 {
+		for _, f := range r.files {
+			seen[f.resolved] = true
+		}
 	}
 	return changed || !slices.Equal(problems, r.problems), nil
 }
@@ -83,10 +101,8 @@ func (r *root) freeze(reader *reader, err error) error {
 // read reads the files that changed. Those that name the directories of clusters' objects come first: what is in such a directory
 // is no configuration. It says whether any did.
 func (r *root) read(reader *reader, files []found, forced map[string]bool) (changed bool) {
-	present := make(map[string]bool, len(files))
 	later := map[string][]byte{}
 	for _, f := range files {
-		present[f.path] = true
 		known := r.files[f.path]
 		if known != nil && known.stamp.equal(f.stamp) && !forced[f.path] && !forced[f.resolved] || r.isExcluded(f.path) {
 			continue
@@ -114,9 +130,22 @@ func (r *root) read(reader *reader, files []found, forced map[string]bool) (chan
 			r.put(&tracked[content]{found: r.files[path].found, content: parse(path, text, r.files[path].content)}, reader.MaxObjects)
 		}
 	}
-	for path := range r.files {
+	if changed {
+		r.exclude()
+	}
+	return changed
+}
+
+// remove lets go of the files that are no longer there, or no configuration any more, and says whether there are any.
+func (r *root) remove(files []found) (changed bool) {
+	present := make(map[string]bool, len(files))
+	for _, f := range files {
+		present[f.path] = true
+	}
+	for path, file := range r.files {
 		if !present[path] || r.isExcluded(path) {
-			r.size -= r.files[path].content.size()
+			r.size -= file.content.size()
+			r.edits = append(r.edits, edit{before: file.content})
 			delete(r.files, path)
 			changed = true
 		}
@@ -134,6 +163,9 @@ func (r *root) put(next *tracked[content], limit int) {
 		next.content = known.frozen(next.path, tooManyObjects(size, limit))
 	}
 	r.size += next.content.size() - known.size()
+	if known != next.content {
+		r.edits = append(r.edits, edit{known, next.content})
+	}
 	r.files[next.path] = next
 }
 
@@ -158,9 +190,16 @@ func (r *root) sorted() []*tracked[content] {
 
 // exclude takes up which directories hold clusters' objects. A file in such a directory names none.
 func (r *root) exclude() {
+	var naming []*tracked[content]
+	for _, f := range r.files {
+		if f.content != nil && len(f.content.directories) > 0 {
+			naming = append(naming, f)
+		}
+	}
+	slices.SortFunc(naming, func(a, b *tracked[content]) int { return comparePaths(a.path, b.path) })
 	r.excluded = nil
-	for _, f := range r.sorted() {
-		if f.content == nil || r.isExcluded(f.path) {
+	for _, f := range naming {
+		if r.isExcluded(f.path) {
 			continue
 		}
 		for _, directory := range f.content.directories {

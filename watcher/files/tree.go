@@ -30,6 +30,11 @@ type tree struct {
 	dirty    map[string]bool
 	// changed is true where something is dirty, or a listing was brought up to date by a notification.
 	changed bool
+	// edited are files that were there already and are perhaps not what they were. restructured is true where anything else may have changed since
+	// the last walk, whose files are in last.
+	edited       map[string]bool
+	restructured bool
+	last         []found
 	// rootInfo is the directory of the last walk; full is true where it had anything.
 	rootInfo fs.FileInfo
 	full     bool
@@ -84,11 +89,21 @@ type walked struct {
 const maxTreeDepth = 64
 
 func newTree(root string, limit int) *tree {
-	return &tree{root: filepath.Clean(root), limit: limit, listings: map[string]*listing{}, dirty: map[string]bool{}}
+	return &tree{root: filepath.Clean(root), limit: limit, listings: map[string]*listing{}, dirty: map[string]bool{}, edited: map[string]bool{}, restructured: true}
 }
 
 // walk lists what is below the root. An error says that the root itself cannot be read; what was known stays.
 func (t *tree) walk(all bool) (*walked, error) {
+	t.restructured = true // until it has succeeded
+	out, err := t.walkWhole(all)
+	if err == nil {
+		t.last, t.restructured = slices.Clone(out.files), false
+		clear(t.edited)
+	}
+	return out, err
+}
+
+func (t *tree) walkWhole(all bool) (*walked, error) {
 	resolved, err := filepath.EvalSymlinks(t.root)
 	if err != nil {
 		return nil, err
@@ -170,14 +185,40 @@ func (t *tree) touch(resolved string, directories []string) bool {
 			return false // It was a symbolic link, or a directory.
 		case gone && there:
 			known.files = slices.Delete(known.files, i, i+1)
+			t.restructured = true
 		case gone || !isConfigFile(path) || strings.HasPrefix(filepath.Base(path), "."):
 		case there:
 			known.files[i].stamp = stampOf(info)
+			t.edited[path] = true
 		default:
+			t.restructured = true
 			known.files = slices.Insert(known.files, i, found{path: path, resolved: resolved, stamp: stampOf(info)})
 		}
 	}
 	return true
+}
+
+// edits are the files that changed since the last walk, sorted by path, where nothing else did.
+func (t *tree) edits() (files []found, ok bool) {
+	if t.restructured || len(t.dirty) > 0 {
+		return nil, false
+	}
+	for path := range t.edited {
+		i, there := slices.BinarySearchFunc(t.last, path, func(f found, path string) int { return comparePaths(f.path, path) })
+		known := t.listings[filepath.Dir(path)]
+		if !there || known == nil {
+			return nil, false // It is there under another name, or beyond the limit.
+		}
+		j, there := slices.BinarySearchFunc(known.files, path, func(f found, path string) int { return strings.Compare(f.path, path) })
+		if !there || known.files[j].resolved != t.last[i].resolved {
+			return nil, false
+		}
+		t.last[i].stamp = known.files[j].stamp
+		files = append(files, t.last[i])
+	}
+	clear(t.edited)
+	slices.SortFunc(files, func(a, b found) int { return comparePaths(a.path, b.path) })
+	return files, true
 }
 
 func (t *tree) remember(out *walked, path, resolved string) {
@@ -220,7 +261,7 @@ func (w *walk) visit(path string, depth int) {
 		return
 	}
 	known := w.listings[path]
-	if known == nil || w.dirty[path] {
+	if known == nil || w.dirty[path] || known.resolved == "" { // What was gone may be back before its parent has said anything.
 		known = w.list(path, known)
 		w.listings[path] = known
 	}
