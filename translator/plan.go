@@ -79,6 +79,12 @@ func (p *Plan) Tunnels(gateway types.NamespacedName) []types.NamespacedName {
 // AllTunnels are the tunnels in force, whether a Gateway uses them or not, sorted. The slice is not to be changed.
 func (p *Plan) AllTunnels() []types.NamespacedName { return p.inForce }
 
+// InForce says whether a tunnel is among AllTunnels.
+func (p *Plan) InForce(tunnel types.NamespacedName) bool {
+	plan := p.tunnels[tunnel]
+	return plan != nil && !plan.refused
+}
+
 // Services are those whose Pods the tunnels in force take, and what must be known of the Pods.
 // Those of a drained cluster are among them, so that it can be put back at once.
 func (p *Plan) Services() map[pods.ServiceKey]Need {

@@ -19,6 +19,11 @@ type publisher struct {
 	empties map[string]*record
 	// users are the views that have a ClusterLoadAssignment, by its name.
 	users map[string][]user
+	// views are what SetViews was given last, and overtaken, the names of the ClusterLoadAssignments that SetEndpoints has replaced since.
+	views     map[string][]*api.Resource
+	overtaken map[string]struct{}
+	// routes are the records of RouteConfigurations, by name. Each has all routes of a Gateway's port: it is not encoded again for its Sources.
+	routes map[string]*record
 	// prepared are the records of resources that the next SetViews may bring; preparing guards them.
 	preparing sync.Mutex
 	prepared  map[*api.Resource]*record
@@ -36,6 +41,7 @@ type encoder struct {
 	prepared      map[*api.Resource]*record
 	emptiesBefore map[string]*record
 	empties       map[string]*record
+	routes        map[string]*record
 	failed        []error
 }
 
@@ -49,7 +55,7 @@ func (e *encoder) record(source *api.Resource) *record {
 		r = e.prepared[source]
 	}
 	if r == nil {
-		made, err := newRecord(source)
+		made, err := encode(source, e.routes)
 		if err != nil {
 			e.failed = append(e.failed, err)
 			return nil
@@ -58,6 +64,18 @@ func (e *encoder) record(source *api.Resource) *record {
 	}
 	e.after[source] = r
 	return r
+}
+
+// encode makes a record, or copies that of a RouteConfiguration with the same message.
+func encode(source *api.Resource, routes map[string]*record) (*record, error) {
+	if source.Type == routeType {
+		if known := routes[source.Name]; known != nil && known.source.Shares(source) {
+			copied := *known
+			copied.source = source
+			return &copied, nil
+		}
+	}
+	return newRecord(source)
 }
 
 func (e *encoder) empty(name string) *record {
@@ -102,10 +120,11 @@ func (e *encoder) view(resources []*api.Resource) map[api.ResourceKey]*record {
 func (s *Server) Prepare(resources []*api.Resource) {
 	s.publisher.mu.Lock()
 	fresh := slices.DeleteFunc(slices.Clone(resources), func(source *api.Resource) bool { return s.publisher.sources[source] != nil })
+	routes := s.publisher.routes
 	s.publisher.mu.Unlock()
 	prepared := make(map[*api.Resource]*record, len(fresh))
 	for _, source := range fresh {
-		if r, err := newRecord(source); err == nil {
+		if r, err := encode(source, routes); err == nil {
 			prepared[source] = r
 		}
 	}
@@ -129,9 +148,13 @@ func (p *publisher) takePrepared() map[*api.Resource]*record {
 func (s *Server) SetViews(views map[string][]*api.Resource) {
 	s.publisher.mu.Lock()
 	defer s.publisher.mu.Unlock()
+	prepared := s.publisher.takePrepared()
+	if replaced, ok := s.publisher.replacements(views); ok && s.replace(views, replaced, prepared) {
+		return
+	}
 	e := &encoder{
-		before: s.publisher.sources, after: make(map[*api.Resource]*record, len(s.publisher.sources)), prepared: s.publisher.takePrepared(),
-		emptiesBefore: s.publisher.empties, empties: map[string]*record{},
+		before: s.publisher.sources, after: make(map[*api.Resource]*record, len(s.publisher.sources)), prepared: prepared,
+		emptiesBefore: s.publisher.empties, empties: map[string]*record{}, routes: s.publisher.routes,
 	}
 	encoded := make(map[string]map[api.ResourceKey]*record, len(views))
 	for name, resources := range views {
@@ -141,6 +164,7 @@ func (s *Server) SetViews(views map[string][]*api.Resource) {
 		s.log.Error("A resource cannot be sent", "error", err)
 	}
 	s.publisher.sources, s.publisher.empties = e.after, e.empties
+	s.publisher.views, s.publisher.overtaken, s.publisher.routes = cloned(views), map[string]struct{}{}, routesOf(e.after)
 	s.publish(encoded)
 }
 
@@ -237,5 +261,6 @@ func (s *Server) setEndpoints(source *api.Resource, seen Seen, now time.Time, wo
 		users[i].record = r
 	}
 	p.sources[source] = r
+	p.overtaken[source.Name] = struct{}{}
 	return nil
 }

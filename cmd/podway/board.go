@@ -65,6 +65,9 @@ func newProblemBoard(log *slog.Logger) *problemBoard {
 func (b *problemBoard) set(part boardPart, problems []api.Problem) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	if before, known := b.parts[part]; known && slices.Equal(before, problems) {
+		return
+	}
 	b.parts[part] = problems
 	all := make([]api.Problem, 0, len(problems))
 	for _, part := range []boardPart{

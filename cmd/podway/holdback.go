@@ -28,8 +28,10 @@ type holdback struct {
 	held    map[api.Part]*heldPart
 	// trials are in the order of their beginning.
 	trials []*trial
-	served map[api.ResourceKey]*api.Resource
-	// shared are the parts of what is served that other Gateways may have too.
+	// resources are all that is served, and served, those with Sources.
+	resources []*api.Resource
+	served    map[api.ResourceKey]*api.Resource
+	// shared are the parts of what is served that other Gateways may have too; nil where they have to be collected, by isServed.
 	shared map[api.Part]bool
 	// before are the sources of the last content of a resource that was served before the present one and that nobody rejected.
 	before map[api.ResourceKey][]api.Source
@@ -50,7 +52,7 @@ type standbyForm struct {
 
 func newHoldback(gateway string, log *slog.Logger) *holdback {
 	return &holdback{
-		gateway: gateway, log: log, held: map[api.Part]*heldPart{}, before: map[api.ResourceKey][]api.Source{},
+		gateway: gateway, log: log, held: map[api.Part]*heldPart{}, served: map[api.ResourceKey]*api.Resource{}, before: map[api.ResourceKey][]api.Source{},
 		standby: map[api.Part]standbyForm{}, pardons: map[api.Part]pardoned{}, turns: maxTurns,
 	}
 }
@@ -74,38 +76,58 @@ func (h *holdback) letGo(cfg *snapshot.Config) {
 
 // replaced is told what is served from now on. told are the resources of which a rejection has not been looked at yet.
 func (h *holdback) replaced(resources []*api.Resource, told map[api.ResourceKey]bool) {
-	next := make(map[api.ResourceKey]*api.Resource, len(h.served))
-	h.shared = map[api.Part]bool{}
 	for _, held := range h.held {
 		held.restored = false
 	}
-	for _, resource := range resources {
-		if len(resource.Sources) == 0 {
-			continue
-		}
-		next[resource.ResourceKey] = resource
-		for _, source := range resource.Sources {
-			if isShared(source.Part) {
-				h.shared[source.Part] = true
-			}
-		}
+	for _, d := range api.Differences(h.resources, resources) {
+		h.differs(d, told)
 	}
-	for key, resource := range h.served {
-		switch now := next[key]; {
-		case now == nil && h.trial(key) == nil:
-			delete(h.before, key)
-		case now != nil && !now.Shares(resource) && !told[key] && h.trial(key) == nil:
-			h.before[key] = resource.Sources
-		}
-	}
-	h.served = next
+	h.resources, h.shared = resources, nil
 	for _, t := range h.trials {
-		resource := next[t.key]
+		resource := h.served[t.key]
 		if resource == nil || !resource.Shares(t.resource) {
 			t.since, t.stuck = time.Now(), false
 		}
 		t.resource = resource
 	}
+}
+
+// differs takes up a resource that is not served as it was. Those without Sources, which are most, are of no concern.
+func (h *holdback) differs(d api.Difference, told map[api.ResourceKey]bool) {
+	if now := d.After; now != nil && len(now.Sources) > 0 {
+		was := h.served[now.ResourceKey]
+		if was != nil && !now.Shares(was) && !told[now.ResourceKey] && h.trial(now.ResourceKey) == nil {
+			h.before[now.ResourceKey] = was.Sources
+		}
+		h.served[now.ResourceKey] = now
+		return
+	}
+	key := api.ResourceKey{}
+	if d.Before != nil {
+		key = d.Before.ResourceKey
+	}
+	if h.served[key] == nil {
+		return
+	}
+	if h.trial(key) == nil {
+		delete(h.before, key)
+	}
+	delete(h.served, key)
+}
+
+// isServed says whether a part that other Gateways may have too is in what is served.
+func (h *holdback) isServed(shared api.Part) bool {
+	if h.shared == nil { // seldom asked, and long
+		h.shared = map[api.Part]bool{}
+		for _, resource := range h.served {
+			for _, source := range resource.Sources {
+				if isShared(source.Part) {
+					h.shared[source.Part] = true
+				}
+			}
+		}
+	}
+	return h.shared[shared]
 }
 
 func (h *holdback) trial(key api.ResourceKey) *trial {

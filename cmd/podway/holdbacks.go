@@ -137,7 +137,7 @@ func isShared(part api.Part) bool { return part.Kind == v1alpha1.KindTunnel || p
 // agreed is true where each Gateway that has the part holds it back in the same form.
 func (h *holdbacks) agreed(part api.Part, form any) bool {
 	for _, g := range h.byGateway {
-		if !g.shared[part] {
+		if !g.isServed(part) {
 			continue
 		}
 		if held := g.held[part]; held == nil || !held.guilty || !sameForm(held.hold.Form, form) {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"maps"
 	"sync"
 
 	"github.com/podway/podway/api"
@@ -24,6 +25,7 @@ type rejections struct {
 	cfg    *snapshot.Config                             // by mu; tells where objects are
 	served map[string]map[api.ResourceKey]*api.Resource // by mu; by view
 	known  map[rejectionKey]rejected                    // by mu
+	views  map[string][]*api.Resource                   // by mu; as replaced was told last
 }
 
 type rejectionKey struct {
@@ -39,7 +41,7 @@ type rejected struct {
 }
 
 func newRejections(board *problemBoard) *rejections {
-	return &rejections{board: board, known: map[rejectionKey]rejected{}}
+	return &rejections{board: board, served: map[string]map[api.ResourceKey]*api.Resource{}, known: map[rejectionKey]rejected{}}
 }
 
 // add remembers a rejection. It is called by the goroutines of streams.
@@ -90,14 +92,22 @@ func (r *rejections) replaced(cfg *snapshot.Config, views map[string][]*api.Reso
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.cfg = cfg
-	r.served = make(map[string]map[api.ResourceKey]*api.Resource, len(views))
+	maps.DeleteFunc(r.served, func(view string, _ map[api.ResourceKey]*api.Resource) bool { return views[view] == nil })
 	for view, resources := range views {
-		byKey := make(map[api.ResourceKey]*api.Resource, len(resources))
-		for _, resource := range resources {
-			byKey[resource.ResourceKey] = resource
+		byKey := r.served[view]
+		if byKey == nil {
+			byKey = make(map[api.ResourceKey]*api.Resource, len(resources))
+			r.served[view] = byKey
 		}
-		r.served[view] = byKey
+		for _, d := range api.Differences(r.views[view], resources) {
+			if d.After == nil {
+				delete(byKey, d.Before.ResourceKey)
+			} else {
+				byKey[d.After.ResourceKey] = d.After
+			}
+		}
 	}
+	r.views = views
 	r.forget()
 	r.publish() // also where nothing was forgotten: lines move
 }

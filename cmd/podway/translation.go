@@ -227,7 +227,7 @@ func (p *pipeline) translate(t *translation, before *translator.Plan) {
 
 // install puts a plan in force and replaces every view. Endpoints are made for the tunnels that changed, and for those whose Pods did.
 func (p *pipeline) install(ctx context.Context, t *translation, live pods.Live) {
-	before, previous := p.plan, p.endpoints
+	before := p.plan
 	if t.onlyDates {
 		p.back.dated(p.cfg, t.cfg)
 	}
@@ -244,16 +244,18 @@ func (p *pipeline) install(ctx context.Context, t *translation, live pods.Live) 
 	}
 	var changed []*api.Resource
 	later := p.waitingTunnels(p.next)
-	p.endpoints = make(map[types.NamespacedName]translator.Endpoints, len(previous))
 	for _, tunnel := range p.plan.AllTunnels() {
-		old, known := previous[tunnel]
+		old, known := p.endpoints[tunnel]
 		if !known || !later[tunnel] && (stale[tunnel] || !p.plan.SameTunnel(tunnel, before)) {
 			var kept bool
 			if old, kept = keepPointer(old, p.make(tunnel, live)); !kept {
 				changed = append(changed, old.Resource)
 			}
+			p.endpoints[tunnel] = old
 		}
-		p.endpoints[tunnel] = old
+	}
+	if len(p.endpoints) > len(p.plan.AllTunnels()) {
+		maps.DeleteFunc(p.endpoints, func(tunnel types.NamespacedName, _ translator.Endpoints) bool { return !p.plan.InForce(tunnel) })
 	}
 	served := views(p.plan, p.endpoints)
 	p.rejected.replaced(t.cfg, served)

@@ -43,9 +43,10 @@ type Brake struct {
 	// sets are the latest of every Service, of those that no tunnel uses too: a configuration may come later.
 	sets    map[pods.ServiceKey]*pods.Set
 	tunnels map[types.NamespacedName][]*unit
-	// uses is what Configure said last.
-	uses  map[types.NamespacedName][]pods.Use
-	users map[pods.ServiceKey][]*unit
+	// uses and clusters are what Configure said last.
+	uses     map[types.NamespacedName][]pods.Use
+	clusters map[string]Settings
+	users    map[pods.ServiceKey][]*unit
 	// holding are the units that hold Pods.
 	holding map[*unit]struct{}
 	// restored are holds of before a restart whose tunnels have not been configured yet.

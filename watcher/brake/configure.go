@@ -1,6 +1,7 @@
 package brake
 
 import (
+	"maps"
 	"slices"
 
 	"k8s.io/apimachinery/pkg/types"
@@ -18,10 +19,16 @@ func (b *Brake) Configure(uses map[types.NamespacedName][]pods.Use, clusters map
 func (b *Brake) configure(uses map[types.NamespacedName][]pods.Use, clusters map[string]Settings) (changed []pods.ServiceKey) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	settingsStay := maps.Equal(b.clusters, clusters)
+	b.clusters = maps.Clone(clusters)
 	for tunnel, list := range uses {
-		if !b.isAsBefore(tunnel, list, clusters) {
+		if !b.isAsBefore(tunnel, list, settingsStay) {
 			changed = append(changed, b.configureTunnel(tunnel, list, clusters)...)
 		}
+	}
+	if len(b.tunnels) == len(uses) {
+		b.forgetClusters(clusters) // all of them were told of just now
+		return changed
 	}
 	for tunnel := range b.tunnels {
 		if _, stays := uses[tunnel]; !stays {
@@ -34,13 +41,13 @@ func (b *Brake) configure(uses map[types.NamespacedName][]pods.Use, clusters map
 	return changed
 }
 
-// isAsBefore is true where Configure says nothing new of a tunnel.
-func (b *Brake) isAsBefore(tunnel types.NamespacedName, list []pods.Use, clusters map[string]Settings) bool {
+// isAsBefore is true where Configure says nothing new of a tunnel. settingsStay is true where it says nothing new of clusters.
+func (b *Brake) isAsBefore(tunnel types.NamespacedName, list []pods.Use, settingsStay bool) bool {
 	before, known := b.uses[tunnel]
 	if !known || len(before) != len(list) || len(list) > 0 && &before[0] != &list[0] {
 		return false
 	}
-	return !slices.ContainsFunc(b.tunnels[tunnel], func(u *unit) bool { return u.settings != clusters[u.cluster].or(b.config.Defaults) })
+	return settingsStay || !slices.ContainsFunc(b.tunnels[tunnel], func(u *unit) bool { return u.settings != b.clusters[u.cluster].or(b.config.Defaults) })
 }
 
 // configureTunnel replaces what a tunnel takes, and returns the Services of which Pods were held and are not any more.
