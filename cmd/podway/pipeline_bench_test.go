@@ -23,10 +23,11 @@ import (
 
 // large is a pipeline with all that serve gives it, and clusters whose Pods are made up.
 type large struct {
-	size     scene.Size
-	lanes    *watcher.Lanes
-	pipeline *pipeline
-	cfg      *snapshot.Config
+	size      scene.Size
+	directory string
+	lanes     *watcher.Lanes
+	pipeline  *pipeline
+	cfg       *snapshot.Config
 	// generations are those of the Pods, by cluster and Service.
 	generations [][][]int
 }
@@ -40,7 +41,7 @@ func newLarge(tb testing.TB, size scene.Size) *large {
 	require.Empty(tb, state.Config.Problems)
 	log := slog.New(slog.NewTextHandler(io.Discard, nil))
 	board := newProblemBoard(log)
-	l := &large{size: size, cfg: state.Config}
+	l := &large{size: size, directory: directory, cfg: state.Config}
 	guard := brake.New(brake.Config{})
 	l.lanes = watcher.NewLanes(guard.Observe)
 	l.pipeline = newPipeline(xds.New(xds.Config{Logger: log}), board, newRejections(board), log)
