@@ -33,22 +33,19 @@ func (s *stream) touch(c change) {
 		return
 	}
 	e := s.changed(st, c.key.Name, c.prev)
-	if e.changed.IsZero() {
-		e.changed = c.at
-	}
-	if e.seen == nil {
-		e.seen = c.seen
+	if since := e.since.or(c.origin); since != e.since {
+		st.edit(e).since = since
 	}
 }
 
 // changed returns the entry of a name that changed. What the client was sent before the name came into the view says nothing of it.
-func (s *stream) changed(st *typeState, name string, had former) *entry {
-	if e := st.entries[name]; e != nil {
+func (s *stream) changed(st *typeState, name string, had *former) *entry {
+	if e := st.entries.get(name); e != nil {
 		return e
 	}
 	e := st.entry(name, had)
 	if had.version == "" {
-		e.removed = s.sent
+		st.edit(e).removed = s.sent
 	}
 	return e
 }
@@ -64,9 +61,9 @@ func (s *stream) scan() {
 			if span.changed < s.cursor || !st.sub.covers(name) {
 				continue
 			}
-			had := former{version: unknownVersion}
+			had := unknownFormer
 			if span.added >= s.cursor && c.records[name] != nil {
-				had = former{}
+				had = noFormer
 			}
 			s.changed(st, name, had)
 		}
@@ -102,9 +99,6 @@ func (s *stream) sync(st *typeState) {
 		}
 	}
 	st.initial, st.version, st.pending = nil, "", 0
-	if len(st.entries) == 0 {
-		st.entries, st.many = nil, false
-	}
 }
 
 // expect makes room for the entries of a client that has nothing yet, at once.
@@ -113,8 +107,8 @@ func (s *stream) expect(st *typeState, records map[string]*record) {
 	if !st.sub.wildcard {
 		count = min(count, st.sub.count)
 	}
-	if len(st.initial) == 0 && len(st.entries) == 0 && count > fewEntries {
-		st.entries, st.many = make(map[string]*entry, count), true
+	if len(st.initial) == 0 {
+		st.entries.expect(count)
 	}
 }
 
@@ -134,14 +128,16 @@ func (s *stream) begin(st *typeState, name string, r *record) {
 		s.claimed(st, name, version)
 	case version == r.version && !unwarmed:
 	default:
-		e := st.entry(name, former{version: version})
+		e := st.entry(name, formerVersion(version))
 		e.again = unwarmed
 		e.unsure = st.version != ""
 		if version == r.version {
-			e.has.record = r
+			e.has = &former{version: version, record: r}
 		}
 		if len(st.initial) > 0 {
-			e.refused = s.server.refusals.of(s.node, r.key).version
+			if refused := s.server.refusals.of(s.node, r.key).version; refused != "" {
+				st.edit(e).refused = refused
+			}
 		}
 	}
 }

@@ -38,7 +38,7 @@ func (st *typeState) settle(i int) *response {
 		r.own = make([]bool, len(r.items))
 	}
 	for n, i := range r.items {
-		if e := st.entries[i.name]; e != nil && e.flight == r {
+		if e := st.entries.get(i.name); e != nil && e.flight == r {
 			e.flight, e.sent = nil, nil
 			r.own[n] = true
 		}
@@ -49,8 +49,8 @@ func (st *typeState) settle(i int) *response {
 // doubt notes what the client may or may not have taken.
 func (st *typeState) doubt(number uint64, items []item) {
 	for _, i := range items {
-		if e := st.entries[i.name]; e != nil && i.record != nil && number > e.removed {
-			e.maybe = i.record
+		if e := st.entries.get(i.name); e != nil && i.record != nil && number > e.removed {
+			st.edit(e).maybe = i.record
 		}
 	}
 }
@@ -59,27 +59,27 @@ func (st *typeState) doubt(number uint64, items []item) {
 func (s *stream) accepted(st *typeState, r *response) {
 	for _, record := range r.everything {
 		// A SotW Envoy that is stuck at a cluster which it rejected takes it for one that it knows, the next time.
-		if e := st.entries[record.key.Name]; e != nil && r.number > e.removed && !(r.tainted && e.refused == record.version) {
-			e.has, e.maybe = formerly(record), nil
+		if e := st.entries.get(record.key.Name); e != nil && r.number > e.removed && !(r.tainted && e.refused == record.version) {
+			st.took(e, formerly(record))
 		}
 	}
 	records := s.view.records(st.url)
 	for n, i := range r.items {
-		e := st.entries[i.name]
+		e := st.entries.get(i.name)
 		if e == nil || r.number < e.removed || !r.own[n] && e.flight == nil && e.refused == "" {
 			continue // what was sent after it has been accepted already
 		}
-		e.has, e.maybe = formerly(i.record), nil
+		st.took(e, formerly(i.record))
 		if i.record == nil {
 			continue
 		}
 		now := records[i.name]
 		if e.refused != "" && (now == nil || e.refused != now.version || e.refused == i.record.version) {
 			s.server.refusals.forget(s.node, i.record.key)
-			e.refused = ""
+			st.edit(e).refused = ""
 		}
-		if r.own[n] && !i.changed.IsZero() {
-			s.server.metrics.acked(i)
+		if r.own[n] && e.sentSince != nil {
+			s.server.metrics.acked(st.url, e.sentSince)
 		}
 		if e.isCurrent(now) {
 			st.drop(i.name)

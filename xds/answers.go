@@ -101,7 +101,7 @@ func (s *stream) answer(key api.ResourceKey, all *tally) {
 		if !p.view.known || r == nil || st == nil || !st.sub.covers(key.Name) {
 			return
 		}
-		e := st.entries[key.Name]
+		e := st.entries.get(key.Name)
 		switch {
 		case !st.synced:
 			all.Waiting++

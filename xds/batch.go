@@ -24,7 +24,7 @@ func (p *pass) batches(st *typeState, due []item) [][]item {
 	case endpointType:
 		// A SotW client answers each response with all its names: one that comes from another server, and is sent all of them, gets few.
 		first, changed := partition(due, func(i item) bool {
-			e := st.entries[i.name]
+			e := st.entries.get(i.name)
 			return e.has.version == "" || e.unsure && e.has.version == unknownVersion
 		})
 		count := 1
@@ -131,7 +131,7 @@ func (p *pass) respond(st *typeState, items []item) {
 	number := p.stream.nextNumber()
 	r := &response{state: st, number: number, nonce: strconv.FormatUint(number, 10), at: p.now}
 	for n, i := range items {
-		e := st.entries[i.name]
+		e := st.entries.get(i.name)
 		if e == nil {
 			r.absent = append(r.absent, i.name)
 			r.size += i.size()
@@ -141,14 +141,19 @@ func (p *pass) respond(st *typeState, items []item) {
 		if r.items == nil {
 			r.items = r.room(len(items) - n)
 		}
-		r.items = append(r.items, item{name: i.name, record: i.record, again: e.again, changed: e.changed, seen: e.seen})
+		r.items = append(r.items, i)
 		e.flight, e.sent = r, i.record
 		if i.record == nil {
 			// Should it come back before the ACK, it is new to the client.
-			e.leaving, e.has, e.maybe, e.removed = e.has, former{}, nil, number
+			x := st.edit(e)
+			x.leaving, x.maybe, x.removed = e.has, nil, number
+			e.has = noFormer
 		}
-		e.again, e.tell = false, false
-		e.held, e.unused, e.changed, e.awaited, e.seen = time.Time{}, time.Time{}, time.Time{}, nil, nil
+		if e.extra != &noExtra {
+			x := st.edit(e)
+			x.held, x.unused, x.awaited, x.since, x.sentSince = time.Time{}, time.Time{}, nil, nil, x.since
+		}
+		e.again, e.tell, e.sentAgain = false, false, e.again
 		r.size += i.size()
 		p.follow(st, i)
 	}
@@ -212,7 +217,7 @@ func (p *pass) fill(r *response) {
 		if !st.sub.covers(name) {
 			continue
 		}
-		switch e := st.entries[name]; {
+		switch e := st.entries.get(name); {
 		case e == nil:
 			add(record)
 		case e.kept() != nil:
@@ -224,7 +229,7 @@ func (p *pass) fill(r *response) {
 			r.tainted = r.tainted || e.refused == record.version
 		}
 	}
-	for name, e := range st.entries {
+	for name, e := range st.entries.all() {
 		leaving := e.flight != nil && e.sent == nil
 		if p.view.record(st.url, name) != nil || !st.sub.covers(name) || leaving {
 			continue

@@ -43,7 +43,7 @@ func (s *Server) Behind(longer time.Duration) []Behind {
 // an Envoy is just busy.
 func (st *typeState) mayBeLate(before time.Time) bool {
 	var since time.Time
-	for _, e := range st.entries {
+	for _, e := range st.entries.all() {
 		since = earlier(since, e.lateSince())
 	}
 	since = st.lateSince(since)
@@ -52,7 +52,7 @@ func (st *typeState) mayBeLate(before time.Time) bool {
 
 func (p *pass) behind(st *typeState) Behind {
 	b := Behind{Node: p.stream.node.id, Gateway: p.stream.node.gateway, Connected: p.stream.since, Type: st.url}
-	for name, e := range st.entries {
+	for name, e := range st.entries.all() {
 		if p.standingOf(st, name, e) == late {
 			b.Count++
 			b.Since = earlier(b.Since, e.lateSince())

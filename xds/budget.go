@@ -57,7 +57,7 @@ func (s *stream) payForSet(st *typeState) *denial {
 	}
 	if next := st.sub.shared; next != nil {
 		cost := 0
-		for name := range next.all() {
+		for _, name := range next.all() {
 			cost += s.view.costOf(st.url, name)
 		}
 		if refused := s.tab.doorman.hold(s.tab.keys, next, cost); refused != nil {
@@ -125,7 +125,7 @@ func (v *view) costOf(typeURL, name string) int {
 
 // claimed makes an entry of a name that the view lacks and of which the client says that it has a version.
 func (s *stream) claimed(st *typeState, name, version string) {
-	e := st.entry(name, former{version: version})
+	e := st.entry(name, formerVersion(version))
 	if e.strange || s.view.costOf(st.url, name) == 0 {
 		return
 	}
@@ -135,7 +135,7 @@ func (s *stream) claimed(st *typeState, name, version string) {
 
 // tellAbsent sees to it that the client is told that there is no such name.
 func (s *stream) tellAbsent(st *typeState, name string) {
-	if e := st.entries[name]; e != nil {
+	if e := st.entries.get(name); e != nil {
 		e.tell = true
 		return
 	}

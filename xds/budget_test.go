@@ -233,7 +233,7 @@ func TestAnAbsentNameIsNotRememberedBesideItsSubscription(t *testing.T) {
 	c.quiet()
 	w.server.streamsOf(gateway)[0].look(func(p *pass) {
 		st := p.stream.find(endpointType)
-		require.Empty(t, st.entries)
+		require.Zero(t, st.entries.len())
 		require.Empty(t, st.untold)
 		require.Empty(t, st.flight[0].items)
 		require.Empty(t, st.flight[0].absent)

@@ -98,7 +98,7 @@ func (p *pass) held(st *typeState) []held {
 		}
 	}
 	st.sub.each(func(name string) { names[name] = true })
-	for name, e := range st.entries {
+	for name, e := range st.entries.all() {
 		if e.present() && st.sub.covers(name) {
 			names[name] = true
 		}
@@ -113,7 +113,7 @@ func (p *pass) held(st *typeState) []held {
 
 func (p *pass) heldOf(st *typeState, name string, r *record) held {
 	h := held{key: api.ResourceKey{Type: st.url, Name: name}, status: statusv3.ConfigStatus_NOT_SENT}
-	e := st.entries[name]
+	e := st.entries.get(name)
 	switch {
 	case e == nil && r == nil:
 	case e == nil:

@@ -7,37 +7,71 @@ import (
 // entry is one name of which the client does not, or may not, have what the
 // view has now. Names that are up to date have none.
 type entry struct {
-	// has is what the client has acknowledged, or said on connecting that it has.
-	has former
+	name string
+	// has is what the client has acknowledged, or said on connecting that it has. It is nil in the room of an entry that was removed.
+	has *former
 	// flight is the last response with this name that is not acknowledged yet, and sent what it held: nil for a removal.
 	flight *response
 	sent   *record
+	// extra is what few have. It is read like fields of the entry, and written to by typeState.edit only.
+	*extra
+	// again asks for the name to be sent even if the client has it; tell, for its absence to be said. sentAgain is what again was for what is, or
+	// was last, in flight.
+	again, tell, sentAgain bool
+	// unsure is true for a SotW client that was served before: it may have some version, and what a complete answer leaves
+	// out it deletes.
+	unsure bool
+	// strange is true for a name that the view never had and that the client says it has: its peer is charged for it.
+	strange bool
+}
+
+// extra is what few entries have, and what a first sync needs nothing of.
+type extra struct {
 	// maybe is what was in a response that was rejected for something else, or never answered: of clusters and listeners,
 	// Envoy applies the good ones. nil where there is no such doubt.
 	maybe *record
-	// leaving is what the client had when its removal, now in flight, was sent.
-	leaving former
+	// leaving is what the client had when its removal, now in flight, was sent; nil for nothing.
+	leaving *former
 	// removed is the number of the response that last told of the name's absence: what was sent before it no longer counts.
 	removed uint64
 	// refused is the version that the client rejected.
 	refused string
-	// again asks for the name to be sent even if the client has it; tell, for its absence to be said.
-	again, tell bool
-	// changed is when the oldest change was published that the client has not acknowledged; zero on a first sync.
-	changed time.Time
-	// seen is when what led to the oldest such change was first seen; nil where it is not known.
-	seen *Seen
+	// since is the oldest change that was not sent since; nil on a first sync. sentSince is the same of what is, or was last, in flight.
+	since, sentSince *origin
 	// held is when the entry first had to wait for others, zero if it does not.
 	held time.Time
 	// awaited are the clusters that a route has to wait for, and since when.
 	awaited map[string]time.Time
 	// unused is since when nothing refers to a name that has gone, zero while something does.
 	unused time.Time
-	// unsure is true for a SotW client that was served before: it may have some version, and what a complete answer leaves
-	// out it deletes.
-	unsure bool
-	// strange is true for a name that the view never had and that the client says it has: its peer is charged for it.
-	strange bool
+}
+
+// noExtra is that of all entries that have none. It is never written to.
+var noExtra extra
+
+// origin is when a change was published, and when what led to it was first seen; nil where that is not known.
+type origin struct {
+	at   time.Time
+	seen *Seen
+}
+
+// or is the oldest change of two, of which the other comes later, with what was first seen of any.
+func (o *origin) or(later *origin) *origin {
+	switch {
+	case o == nil:
+		return later
+	case o.seen != nil || later == nil || later.seen == nil:
+		return o
+	}
+	return &origin{at: o.at, seen: later.seen}
+}
+
+// published is when that was, zero where there was no change.
+func (o *origin) published() time.Time {
+	if o == nil {
+		return time.Time{}
+	}
+	return o.at
 }
 
 // present is true where the client has, or may soon have, some version of the name.
@@ -66,15 +100,12 @@ func (e *entry) mayUse(needs func(*record) bool) bool {
 	if e.flight != nil && e.sent == nil {
 		has = e.leaving
 	}
-	if has.version == "" {
+	if has == nil || has.version == "" {
 		return false
 	}
 	// Of a version that is not known the worst is assumed.
 	return has.record == nil || needs(has.record)
 }
-
-// fewEntries is how many entries a map has room for as it is made.
-const fewEntries = 8
 
 // typeState is one type on one stream.
 type typeState struct {
@@ -91,10 +122,7 @@ type typeState struct {
 	// owesAnswer is true while the client waits for a first answer even if there is nothing to say.
 	owesAnswer bool
 
-	entries map[string]*entry
-	// many is true once there were so many entries that their map is not worth keeping; spare is an entry that may be used again.
-	many  bool
-	spare *entry
+	entries entries
 	// absences is true where there was something to remove, or to say the absence of, when the entries were last looked at.
 	absences bool
 	// untold are the names that the view lacks, without an entry, of which that is still to be said. Once it is, nothing of them is remembered
@@ -119,47 +147,38 @@ type typeState struct {
 }
 
 // entry returns the name's entry, making one of what the client had where there is none.
-func (st *typeState) entry(name string, has former) *entry {
-	e := st.entries[name]
+func (st *typeState) entry(name string, has *former) *entry {
+	e := st.entries.get(name)
 	if e == nil {
-		e = st.newEntry()
+		e = st.entries.add(name)
 		e.has = has
 		if _, e.tell = st.untold[name]; e.tell {
 			st.told(name)
 		}
-		st.entries[name] = e
-		st.many = st.many || len(st.entries) > fewEntries
 	}
 	return e
 }
 
-// newEntry returns an empty entry.
-func (st *typeState) newEntry() *entry {
-	if st.entries == nil {
-		st.entries = map[string]*entry{}
+// edit returns what is written to of what few entries have.
+func (st *typeState) edit(e *entry) *extra { return st.entries.edit(e) }
+
+// took notes what the client has of a name for certain.
+func (st *typeState) took(e *entry, has *former) {
+	e.has = has
+	if e.maybe != nil {
+		st.edit(e).maybe = nil
 	}
-	if e := st.spare; e != nil {
-		st.spare = nil
-		return e
-	}
-	return &entry{}
 }
 
 // drop forgets an entry: its name is up to date, or not wanted any more.
 func (st *typeState) drop(name string) {
-	if e := st.entries[name]; e != nil {
+	if e := st.entries.get(name); e != nil {
 		if e.strange {
 			st.strange -= strangeCost(name)
 		}
-		delete(st.entries, name)
-		*e = entry{}
-		st.spare = e
+		st.entries.remove(name)
 	}
 	st.told(name)
-	if len(st.entries) == 0 && st.many {
-		// A map keeps its size; the first sync made it large.
-		st.entries, st.many = nil, false
-	}
 }
 
 // told forgets a name that was to be told of, and returns what it was charged.
@@ -182,10 +201,6 @@ func (st *typeState) told(name string) (cost int) {
 type item struct {
 	name   string
 	record *record
-	// again, changed and seen are what the entry said when it was sent.
-	again   bool
-	changed time.Time
-	seen    *Seen
 }
 
 // response is what was sent and waits for its ACK.

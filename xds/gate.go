@@ -25,21 +25,23 @@ func (p *pass) open(st *typeState, name string, e *entry) bool {
 		if !e.present() {
 			bound = p.stream.server.config.FirstRouteBound
 		}
-		if p.clustersWait(r, e, bound) {
+		if p.clustersWait(st, r, e, bound) {
 			return false
 		}
 		closed = p.secretsWait(r)
 	}
 	if !closed {
-		e.held = time.Time{}
+		if !e.held.IsZero() {
+			st.edit(e).held = time.Time{}
+		}
 		return true
 	}
-	return p.overdue(&e.held, bound)
+	return p.overdue(&st.edit(e).held, bound)
 }
 
 // clustersWait is true while the client lacks a cluster that the route needs, and that the route it has does not lead to
 // already. Each cluster has the whole bound, however often the route changes meanwhile.
-func (p *pass) clustersWait(r *record, e *entry, bound time.Duration) (wait bool) {
+func (p *pass) clustersWait(st *typeState, r *record, e *entry, bound time.Duration) (wait bool) {
 	var awaited map[string]time.Time
 	for _, need := range r.needs {
 		if need.Type != clusterType || p.reached(need.Name) || e.has.record != nil && e.has.record.needsAny(need) {
@@ -52,7 +54,9 @@ func (p *pass) clustersWait(r *record, e *entry, bound time.Duration) (wait bool
 		}
 		awaited[need.Name] = since
 	}
-	e.awaited = awaited
+	if awaited != nil || e.awaited != nil {
+		st.edit(e).awaited = awaited
+	}
 	return wait
 }
 
@@ -67,7 +71,7 @@ func (p *pass) secretsWait(r *record) bool {
 		if secrets == nil || !secrets.synced {
 			return false
 		}
-		e, next := secrets.entries[need.Name], p.view.record(secretType, need.Name)
+		e, next := secrets.entries.get(need.Name), p.view.record(secretType, need.Name)
 		if e == nil || next == nil || e.refused == next.version {
 			continue
 		}
@@ -108,7 +112,7 @@ func (p *pass) reached(name string) bool {
 	if !clusters.synced {
 		return false
 	}
-	e := clusters.entries[name]
+	e := clusters.entries.get(name)
 	if e == nil || e.has.version != "" {
 		return true
 	}
@@ -127,7 +131,7 @@ func (p *pass) reached(name string) bool {
 	if _, unwarmed := p.stream.unwarmed[r.assignment]; unwarmed {
 		return false
 	}
-	assignment := endpoints.entries[r.assignment]
+	assignment := endpoints.entries.get(r.assignment)
 	return assignment == nil || assignment.flight == nil && assignment.has.version != ""
 }
 
@@ -161,7 +165,7 @@ func (p *pass) endpointsWithheld(r *record, e *entry) bool {
 		refused := p.stream.server.refusals.of(p.stream.node, assignment.key).version == assignment.version
 		return (assignment.partial || refused) && p.connecting()
 	}
-	held := endpoints.entries[r.assignment]
+	held := endpoints.entries.get(r.assignment)
 	return held != nil && (held.withholds(assignment) || held.refused == assignment.version && held.present())
 }
 
@@ -172,13 +176,15 @@ func (p *pass) removable(st *typeState, name string, e *entry) bool {
 	}
 	key := api.ResourceKey{Type: st.url, Name: name}
 	if st.url == endpointType && p.clusterUses(name) || p.inUse(key, e) {
-		e.unused = time.Time{}
+		if !e.unused.IsZero() {
+			st.edit(e).unused = time.Time{}
+		}
 		return false
 	}
 	if st.url != clusterType || p.stream.server.config.RemovalGrace <= 0 {
 		return true
 	}
-	return p.overdue(&e.unused, p.stream.server.config.RemovalGrace)
+	return p.overdue(&st.edit(e).unused, p.stream.server.config.RemovalGrace)
 }
 
 // inUse looks at the versions that the client has and that are not, or no longer, the view's.
@@ -191,7 +197,7 @@ func (p *pass) inUse(key api.ResourceKey, e *entry) bool {
 			}
 			continue
 		}
-		for _, e := range st.entries {
+		for _, e := range st.entries.all() {
 			if e.mayUse(func(r *record) bool { return r.needsAny(key) }) {
 				return true
 			}
@@ -206,7 +212,7 @@ func (p *pass) clusterUses(name string) bool {
 	if clusters == nil {
 		return false
 	}
-	for clusterName, e := range clusters.entries {
+	for clusterName, e := range clusters.entries.all() {
 		if p.view.record(clusterType, clusterName) == nil && e.present() &&
 			(clusterName == name || e.has.record != nil && e.has.record.assignment == name) {
 			return true

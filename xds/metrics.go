@@ -102,16 +102,16 @@ func (m *metrics) sent(typeURL string, bytes int) {
 }
 
 // acked notes that an Envoy has acknowledged a change.
-func (m *metrics) acked(i item) {
+func (m *metrics) acked(typeURL string, since *origin) {
 	now := time.Now()
-	m.of(i.record.key.Type).current.Observe(now.Sub(i.changed).Seconds())
-	if i.seen == nil {
+	m.of(typeURL).current.Observe(now.Sub(since.at).Seconds())
+	if since.seen == nil {
 		return
 	}
-	if !i.seen.Triggered.IsZero() {
-		m.triggered.Observe(now.Sub(i.seen.Triggered).Seconds())
+	if !since.seen.Triggered.IsZero() {
+		m.triggered.Observe(now.Sub(since.seen.Triggered).Seconds())
 	}
-	if !i.seen.Read.IsZero() {
-		m.read.Observe(now.Sub(i.seen.Read).Seconds())
+	if !since.seen.Read.IsZero() {
+		m.read.Observe(now.Sub(since.seen.Read).Seconds())
 	}
 }

@@ -31,8 +31,8 @@ func (s *stream) rejected(st *typeState, at int, message string) {
 	case tainted:
 		// Envoy applied the others; were they sent again, this would be answered again.
 		for _, i := range suspects {
-			if e := st.entries[i.name]; e != nil && number > e.removed {
-				e.has, e.maybe = formerly(i.record), nil
+			if e := st.entries.get(i.name); e != nil && number > e.removed {
+				st.took(e, formerly(i.record))
 			}
 		}
 		return
@@ -70,17 +70,17 @@ func (s *stream) settleRejected(st *typeState, at int) []*response {
 func (s *stream) reopen(st *typeState, r *response) []item {
 	var suspects []item
 	for n, i := range r.items {
-		e := st.entries[i.name]
+		e := st.entries.get(i.name)
 		switch {
 		case i.record == nil && e != nil && r.own[n]:
 			// Nothing can be wrong with an absence; it is not told twice.
-			e.has, e.maybe = former{}, nil
+			st.took(e, noFormer)
 		case i.record == nil:
 		default:
 			if e != nil && r.own[n] {
-				e.again = e.again || i.again
-				if e.changed.IsZero() {
-					e.changed, e.seen = i.changed, i.seen
+				e.again = e.again || e.sentAgain
+				if e.since == nil && e.sentSince != nil {
+					st.edit(e).since = e.sentSince
 				}
 			}
 			suspects = append(suspects, i)
@@ -118,10 +118,11 @@ func halves(items []item) [][]string {
 
 // refuse keeps a rejected content from being sent again, and tells of it.
 func (s *stream) refuse(st *typeState, i item, message string) {
-	if e := st.entries[i.name]; e != nil {
-		e.refused = i.record.version
-		if e.maybe != nil && e.maybe.version == e.refused {
-			e.maybe = nil
+	if e := st.entries.get(i.name); e != nil {
+		x := st.edit(e)
+		x.refused = i.record.version
+		if x.maybe != nil && x.maybe.version == x.refused {
+			x.maybe = nil
 		}
 		// A Cluster that warms may be waiting for it: whatever comes next is sent, even what the client had before. A rejected Cluster may
 		// warm for ever, see cure; its absence is told, too.

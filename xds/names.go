@@ -10,7 +10,9 @@ import (
 type nameSet struct {
 	// names are numbered from 0.
 	names map[string]int
-	hash  [sha256.Size]byte
+	// sorted are the same.
+	sorted []string
+	hash   [sha256.Size]byte
 	// users is guarded by the mu of nameSets.
 	users int
 }
@@ -23,11 +25,12 @@ func (s *nameSet) has(name string) bool {
 	return ok
 }
 
-func (s *nameSet) all() map[string]int {
+// all are the names, sorted.
+func (s *nameSet) all() []string {
 	if s == nil {
 		return nil
 	}
-	return s.names
+	return s.sorted
 }
 
 // is true where the names are those of the set, each once, in any order.
@@ -52,14 +55,14 @@ type nameSets struct {
 	byHash map[[sha256.Size]byte]*nameSet
 }
 
-// of returns the set of the given names, which are sorted. The caller releases it.
+// of returns the set of the given names, which are sorted, and not changed any more. The caller releases it.
 func (n *nameSets) of(names []string) *nameSet {
 	hash := hashNames(names)
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	s := n.byHash[hash]
 	if s == nil {
-		s = &nameSet{names: make(map[string]int, len(names)), hash: hash}
+		s = &nameSet{names: make(map[string]int, len(names)), sorted: names, hash: hash}
 		for i, name := range names {
 			s.names[name] = i
 		}

@@ -91,9 +91,9 @@ func (p *pass) due(st *typeState) (due []item, waiting bool) {
 	st.absences = false
 	due = p.stream.due[:0]
 	if len(st.flight) == 0 {
-		due = slices.Grow(due, len(st.entries)) // nearly all of them are due
+		due = slices.Grow(due, st.entries.len()) // nearly all of them are due
 	}
-	for name, e := range st.entries {
+	for name, e := range st.entries.all() {
 		r := records[name]
 		if r != nil && e.flight != nil && e.sent != nil && !e.again && st.url != clusterType {
 			continue // as decide says too, of most entries of a busy stream
@@ -192,7 +192,7 @@ func (p *pass) removals(st *typeState) {
 		return
 	}
 	var gone []item
-	for name, e := range st.entries {
+	for name, e := range st.entries.all() {
 		switch p.decide(st, name, e) {
 		case current:
 			st.drop(name)

@@ -34,6 +34,8 @@ type record struct {
 	owners  []api.Owner
 	partial bool
 	source  *api.Resource
+	// former is what there is of it once clients have it.
+	former *former
 	// assignment is the name of the ClusterLoadAssignment that a Cluster takes its endpoints from; empty for other
 	// types and clusters.
 	assignment string
@@ -71,6 +73,7 @@ func newRecord(source *api.Resource) (*record, error) {
 		partial: source.Partial,
 		source:  source,
 	}
+	r.former = newFormer(r)
 	r.encodeHead()
 	if c, ok := source.Message.(*clusterv3.Cluster); ok {
 		r.describe(c)

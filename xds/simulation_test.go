@@ -140,7 +140,7 @@ func (m *model) handle(r *response) {
 func (m *model) tail() []string {
 	tail := slices.Clone(m.history[max(0, len(m.history)-40):])
 	for _, st := range m.stream.types {
-		for name, e := range st.entries {
+		for name, e := range st.entries.all() {
 			tail = append(tail, fmt.Sprintf("\n%s %s has %s in flight %t refused %q", shortType(st.url), name, e.has.version, e.flight != nil, e.refused))
 		}
 	}

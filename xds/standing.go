@@ -45,9 +45,9 @@ func (p *pass) standingOf(st *typeState, name string, e *entry) standing {
 // lateSince is when the change was published, or else sent, that the Envoy has not acknowledged; zero where neither has happened.
 func (e *entry) lateSince() time.Time {
 	if e.flight == nil {
-		return e.changed
+		return e.since.published()
 	}
-	return earlier(e.changed, e.flight.at)
+	return earlier(e.since.published(), e.flight.at)
 }
 
 // lateSince is the same for a type, of which some name is late since the given time. An Envoy that answers nothing at all is

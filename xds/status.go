@@ -158,7 +158,7 @@ func (s *stream) status(rejections int, count counter) StreamStatus {
 func (p *pass) typeStatus(st *typeState, rejections int, count counter) TypeStatus {
 	t := TypeStatus{Type: st.url, Wildcard: st.sub.wildcard, LastACK: st.lastACK, Wanted: count.wanted(p.view, st)}
 	records := p.view.records(st.url)
-	for name, e := range st.entries {
+	for name, e := range st.entries.all() {
 		r := records[name]
 		switch p.standingOf(st, name, e) {
 		case upToDate:
@@ -208,7 +208,7 @@ func (c counter) wanted(v *view, st *typeState) int {
 	key := countKey{view: v, head: v.head, typeURL: st.url, names: st.sub.shared}
 	count, known := c[key]
 	if !known {
-		for name := range st.sub.shared.all() {
+		for _, name := range st.sub.shared.all() {
 			if records[name] != nil {
 				count++
 			}

@@ -246,10 +246,10 @@ func (r *request) check(limits Limits) error {
 // mayOwe is false where there is surely nothing to send before something else happens: all that is not current is endpoints on their way.
 func (s *stream) mayOwe() bool {
 	for _, st := range s.types {
-		if st.owesAnswer || !st.synced || len(st.retry) > 0 || len(st.untold) > 0 || st.url != endpointType && len(st.entries) > 0 {
+		if st.owesAnswer || !st.synced || len(st.retry) > 0 || len(st.untold) > 0 || st.url != endpointType && st.entries.len() > 0 {
 			return true
 		}
-		for _, e := range st.entries {
+		for _, e := range st.entries.all() {
 			if e.flight == nil || e.again {
 				return true
 			}
@@ -337,10 +337,10 @@ func (s *stream) owed(now time.Time) ([]*response, time.Time, error) {
 // onlyOnItsWay is the ClusterLoadAssignment that is being sent or not acknowledged, where all others are up to date, or nil.
 func (s *stream) onlyOnItsWay() *record {
 	st := s.find(endpointType)
-	if st == nil || !st.synced || len(st.entries) != 1 {
+	if st == nil || !st.synced || st.entries.len() != 1 {
 		return nil
 	}
-	for _, e := range st.entries {
+	for _, e := range st.entries.all() {
 		if e.flight != nil && e.sent != nil && !e.again {
 			return e.sent
 		}

@@ -77,7 +77,7 @@ const (
 func (p *pass) suspects(st *typeState, rank int) []item {
 	var found []item
 	if rank == rejectedBefore {
-		for name, e := range st.entries {
+		for name, e := range st.entries.all() {
 			if r := p.view.record(st.url, name); r != nil && e.refused == r.version && e.flight == nil {
 				found = append(found, item{name: name, record: r})
 			}
@@ -87,7 +87,7 @@ func (p *pass) suspects(st *typeState, rank int) []item {
 	}
 	for _, r := range st.flight {
 		for _, i := range r.items {
-			e := st.entries[i.name]
+			e := st.entries.get(i.name)
 			if i.record == nil || e == nil || e.flight != r || e.sent != i.record || e.refused != "" || i.record.assignment == "" {
 				continue
 			}
@@ -122,7 +122,7 @@ func (p *pass) rank(e *entry, r *record) int {
 		return -1
 	}
 	_, unwarmed := p.stream.unwarmed[r.assignment]
-	if held := endpoints.entries[r.assignment]; unwarmed || held != nil && held.flight != nil {
+	if held := endpoints.entries.get(r.assignment); unwarmed || held != nil && held.flight != nil {
 		return -1
 	}
 	if isNew {
@@ -134,7 +134,7 @@ func (p *pass) rank(e *entry, r *record) int {
 // treat sends what the Envoy had before the cluster that it may be stuck at.
 func (p *pass) treat(st *typeState, suspect item, rejected bool) bool {
 	name, stuck := suspect.name, suspect.record
-	e := st.entries[name]
+	e := st.entries.get(name)
 	before := item{name: name, record: e.has.record}
 	if st.cure != nil && st.cure.tried[name] == stuck.version || e.has.version != "" && e.has.record == nil || !p.window(st, []item{before}) {
 		return false // of what the Envoy brought from an earlier stream only the version is known
@@ -142,7 +142,7 @@ func (p *pass) treat(st *typeState, suspect item, rejected bool) bool {
 	if st.cure == nil {
 		st.cure = &cure{tried: map[string]string{}}
 	}
-	e.refused = stuck.version
+	st.edit(e).refused = stuck.version
 	p.respond(st, []item{before})
 	c := st.cure
 	c.name, c.record, c.rejected, c.at, c.number = name, stuck, rejected, p.now, p.stream.sent
@@ -153,8 +153,8 @@ func (p *pass) treat(st *typeState, suspect item, rejected bool) bool {
 // acquit lets a cluster have its way again, that it was not.
 func (p *pass) acquit(st *typeState, c *cure) {
 	c.tried[c.name] = c.record.version
-	if e := st.entries[c.name]; e != nil && e.refused == c.record.version && !c.rejected {
-		e.refused = ""
+	if e := st.entries.get(c.name); e != nil && e.refused == c.record.version && !c.rejected {
+		st.edit(e).refused = ""
 	}
 	c.name = ""
 }
@@ -165,7 +165,7 @@ func (s *stream) cured(st *typeState, r *response) {
 	if c == nil || c.name == "" || r.number < c.number {
 		return
 	}
-	e := st.entries[c.name]
+	e := st.entries.get(c.name)
 	c.tried[c.name], c.name = c.record.version, ""
 	if e == nil || e.refused != c.record.version {
 		return

@@ -22,7 +22,7 @@ func (s *stream) ask(st *typeState, name string, covered bool) {
 		s.tellAbsent(st, name)
 		return
 	}
-	had := former{}
+	had := noFormer
 	if covered {
 		had = formerly(r)
 	}
@@ -55,7 +55,7 @@ func (s *stream) wantAll(st *typeState) {
 	}
 	for name, r := range s.view.records(st.url) {
 		if !st.sub.named(name) {
-			st.entry(r.key.Name, former{})
+			st.entry(r.key.Name, noFormer)
 		}
 	}
 }
@@ -63,7 +63,7 @@ func (s *stream) wantAll(st *typeState) {
 // unwantAll ends the wildcard. Names asked for one by one stay.
 func (s *stream) unwantAll(st *typeState) {
 	st.sub.wildcard, st.sub.legacy = false, false
-	for name := range st.entries {
+	for name := range st.entries.all() {
 		if !st.sub.covers(name) {
 			st.drop(name)
 		}

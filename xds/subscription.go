@@ -99,14 +99,14 @@ func (s *subscription) change(name string, added bool) {
 	s.changes[name] = added
 }
 
-// each calls do with all explicit names, in no order.
+// each calls do with all explicit names, first the changes in no order and then the others, sorted.
 func (s *subscription) each(do func(name string)) {
 	for name, added := range s.changes {
 		if added {
 			do(name)
 		}
 	}
-	for name := range s.shared.all() {
+	for _, name := range s.shared.all() {
 		if _, changed := s.changes[name]; !changed {
 			do(name)
 		}

@@ -16,15 +16,13 @@ const maxLogBytes = 4 << 20
 
 // change is one entry of a view's log: what a name was before.
 type change struct {
-	key  api.ResourceKey
-	prev former
-	at   time.Time
-	// seen is that of the new record, nil for none.
-	seen *Seen
+	key    api.ResourceKey
+	prev   *former
+	origin *origin
 }
 
 // former is what a client had of a name: its version, and the record where it
-// is still known. The zero value is nothing.
+// is still known. It does not change, and all streams share it.
 type former struct {
 	version string
 	// record is nil where it is not known, and for ClusterLoadAssignments, the bulk of all bytes, of which nobody asks more than the version.
@@ -36,21 +34,47 @@ type former struct {
 // unknownVersion stands for a version that a client has and that is not known.
 const unknownVersion = "?"
 
-func formerly(r *record) former {
+var (
+	// noFormer is nothing.
+	noFormer      = &former{}
+	unknownFormer = &former{version: unknownVersion}
+)
+
+// formerly is a record, or nil, as what a client had.
+func formerly(r *record) *former {
 	if r == nil {
-		return former{}
+		return noFormer
 	}
-	f := former{version: r.version, partial: r.partial}
+	return r.former
+}
+
+// formerVersion is a version of which no more is known, or "".
+func formerVersion(version string) *former {
+	switch version {
+	case "":
+		return noFormer
+	case unknownVersion:
+		return unknownFormer
+	}
+	return &former{version: version}
+}
+
+// newFormer is what there is of a new record once clients have it.
+func newFormer(r *record) *former {
+	f := &former{version: r.version, partial: r.partial}
 	if r.key.Type != endpointType {
 		f.record = r
 	}
 	return f
 }
 
+// withoutRecord is the rest.
+func (f *former) withoutRecord() *former { return &former{version: f.version, partial: f.partial} }
+
 // span says when a name came into a view, and when it last changed or left.
 type span struct{ added, changed uint64 }
 
-func (f former) bytes() int {
+func (f *former) bytes() int {
 	if f.record == nil {
 		return 0
 	}
@@ -132,9 +156,9 @@ func (v *view) put(key api.ResourceKey, next *record, at time.Time) bool {
 	}
 	s.changed = v.head
 	c.spans[key.Name] = s
-	entry := change{key: key, prev: formerly(prev), at: at}
+	entry := change{key: key, prev: formerly(prev), origin: &origin{at: at}}
 	if next != nil && next.seen != (Seen{}) {
-		entry.seen = &next.seen
+		entry.origin.seen = &next.seen
 	}
 	v.append(entry)
 	return true
@@ -160,7 +184,7 @@ func (v *view) append(c change) {
 func (v *view) shorten() {
 	oldest := &v.log[v.logFrom%logLength]
 	v.logBytes -= oldest.prev.bytes()
-	oldest.prev.record = nil
+	oldest.prev = oldest.prev.withoutRecord()
 	v.logFrom++
 }
 
