@@ -22,6 +22,14 @@ func (c codec) Marshal(v any) (mem.BufferSlice, error) {
 	return c.CodecV2.Marshal(v)
 }
 
+// Unmarshal is for encoding.CodecV2.
+func (c codec) Unmarshal(data mem.BufferSlice, v any) error {
+	if in, ok := v.(decoder); ok {
+		return in.decode(data)
+	}
+	return c.CodecV2.Unmarshal(data, v)
+}
+
 // encoded is a response in pieces, of which those of resources are shared by all streams. It is not to be changed.
 type encoded struct {
 	buffers mem.BufferSlice

@@ -15,7 +15,7 @@ type delta struct {
 	stream discoveryv3.AggregatedDiscoveryService_DeltaAggregatedResourcesServer
 	plane  *corev3.ControlPlane
 	// request is the last one, empty between two of them.
-	request discoveryv3.DeltaDiscoveryRequest
+	request incoming[discoveryv3.DeltaDiscoveryRequest]
 	// only is the type of a stream for a single one, else empty.
 	only string
 }
@@ -25,9 +25,9 @@ func (d *delta) complete(string) bool { return false }
 func (d *delta) removes(string) bool  { return true }
 
 func (d *delta) receive() (request, error) {
-	m := &d.request
-	defer m.Reset()
-	if err := d.stream.RecvMsg(m); err != nil {
+	in, m := &d.request, &d.request.message
+	defer in.reset()
+	if err := d.stream.RecvMsg(in); err != nil {
 		return request{}, err
 	}
 	typeURL, err := typeOf(d.only, m.GetTypeUrl())
@@ -35,10 +35,10 @@ func (d *delta) receive() (request, error) {
 		return request{}, err
 	}
 	return request{
-		size: proto.Size(m), typeURL: typeURL, node: m.GetNode(), nonce: m.GetResponseNonce(),
+		size: in.size, typeURL: typeURL, node: m.GetNode(), nonce: m.GetResponseNonce(),
 		rejected: m.GetErrorDetail() != nil, message: heard(m.GetErrorDetail().GetMessage()),
 		subscribe: m.GetResourceNamesSubscribe(), unsubscribe: m.GetResourceNamesUnsubscribe(),
-		initial: m.GetInitialResourceVersions(),
+		manySubscribe: in.names, initial: m.GetInitialResourceVersions(),
 	}, nil
 }
 

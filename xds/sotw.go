@@ -14,7 +14,7 @@ type stateOfTheWorld struct {
 	stream discoveryv3.AggregatedDiscoveryService_StreamAggregatedResourcesServer
 	plane  *corev3.ControlPlane
 	// request is the last one, empty between two of them.
-	request discoveryv3.DiscoveryRequest
+	request incoming[discoveryv3.DiscoveryRequest]
 	// only is the type of a stream for a single one, else empty.
 	only string
 }
@@ -24,9 +24,9 @@ func (w *stateOfTheWorld) complete(typeURL string) bool { return isComplete(type
 func (w *stateOfTheWorld) removes(typeURL string) bool  { return isComplete(typeURL) }
 
 func (w *stateOfTheWorld) receive() (request, error) {
-	m := &w.request
-	defer m.Reset()
-	if err := w.stream.RecvMsg(m); err != nil {
+	in, m := &w.request, &w.request.message
+	defer in.reset()
+	if err := w.stream.RecvMsg(in); err != nil {
 		return request{}, err
 	}
 	typeURL, err := typeOf(w.only, m.GetTypeUrl())
@@ -34,9 +34,9 @@ func (w *stateOfTheWorld) receive() (request, error) {
 		return request{}, err
 	}
 	return request{
-		size: proto.Size(m), typeURL: typeURL, node: m.GetNode(), nonce: m.GetResponseNonce(),
+		size: in.size, typeURL: typeURL, node: m.GetNode(), nonce: m.GetResponseNonce(),
 		rejected: m.GetErrorDetail() != nil, message: heard(m.GetErrorDetail().GetMessage()),
-		names: m.GetResourceNames(), version: m.GetVersionInfo(),
+		names: m.GetResourceNames(), manyNames: in.names, version: m.GetVersionInfo(),
 	}, nil
 }
 

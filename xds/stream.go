@@ -47,6 +47,9 @@ type request struct {
 
 	names   []string
 	version string
+
+	// manySubscribe and manyNames stand for subscribe and names, until they are decoded.
+	manySubscribe, manyNames encodedNames
 }
 
 // maxHeard is how much of a NACK's message is looked at, in bytes. Envoy cuts its own at 4 KiB.
@@ -201,6 +204,7 @@ func (s *stream) accept(r request) (rejections []Rejection, owes bool, err error
 			return nil, false, err
 		}
 	}
+	r.decode(s.view)
 	if err := r.check(s.server.config.Limits); err != nil {
 		return nil, false, err
 	}
@@ -227,7 +231,7 @@ func (s *stream) accept(r request) (rejections []Rejection, owes bool, err error
 
 // count is how many names are in a request.
 func (r *request) count() int {
-	return len(r.subscribe) + len(r.unsubscribe) + len(r.initial) + len(r.names)
+	return r.manySubscribe.count + r.manyNames.count + len(r.subscribe) + len(r.unsubscribe) + len(r.initial) + len(r.names)
 }
 
 // check refuses what a request may not name.
