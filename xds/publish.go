@@ -71,7 +71,8 @@ func encode(source *api.Resource, routes map[string]*record) (*record, error) {
 	if source.Type == routeType {
 		if known := routes[source.Name]; known != nil && known.source.Shares(source) {
 			copied := *known
-			copied.source = source
+			copied.source, copied.needs, copied.owners, copied.partial = source, source.Needs, source.Owners, source.Partial
+			copied.former = newFormer(&copied)
 			return &copied, nil
 		}
 	}
