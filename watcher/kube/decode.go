@@ -1,7 +1,6 @@
 package kube
 
 import (
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
@@ -31,13 +30,7 @@ func (d leanDecoder) Decode(data []byte, defaults *schema.GroupVersionKind, into
 	return d.Decoder.Decode(data, defaults, into)
 }
 
-// itemOf makes an item of a message. A reflector reads the annotation.
+// itemOf makes an item of a message.
 func itemOf(message join.Message) *item {
-	i := &item{slice: message.Slice, ObjectMeta: metav1.ObjectMeta{
-		Namespace: message.Slice.Namespace, Name: message.Slice.Name, ResourceVersion: message.ResourceVersion,
-	}}
-	if message.ListEnd {
-		i.Annotations = map[string]string{metav1.InitialEventsAnnotationKey: "true"}
-	}
-	return i
+	return &item{name: message.Slice.Key(), version: message.ResourceVersion, listEnd: message.ListEnd, slice: message.Slice}
 }

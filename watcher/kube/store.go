@@ -35,7 +35,7 @@ func (s *Session) runs(from *source) bool {
 
 // apply takes up an object, or that it has gone.
 func (s *Session) apply(from *source, i *item, gone bool, read time.Time, event bool) {
-	name := i.key()
+	name := i.name
 	switch from.resource {
 	case services:
 		service := i.service
@@ -88,12 +88,12 @@ func (s *Session) replace(from *source, items []*item) {
 	now := time.Now()
 	present := make(map[types.NamespacedName]struct{}, len(items))
 	for _, i := range items {
-		present[i.key()] = struct{}{}
+		present[i.name] = struct{}{}
 		s.apply(from, i, false, now, false)
 	}
 	for _, name := range s.names(from) {
 		if _, there := present[name]; !there {
-			s.apply(from, &item{ObjectMeta: objectMeta(name)}, true, now, false)
+			s.apply(from, &item{name: name}, true, now, false)
 		}
 	}
 	if from.resource == podMetadata {
