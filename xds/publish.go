@@ -116,22 +116,26 @@ func (e *encoder) view(resources []*api.Resource) map[api.ResourceKey]*record {
 	return records
 }
 
-// Prepare encodes resources that the next SetViews is going to bring, so that it need not, and SetEndpoints need not wait for it. Those that are
-// served already cost next to nothing. One that cannot be encoded is for SetViews to tell.
+// Prepare encodes resources that the next SetViews is going to bring, so that it need not, and SetEndpoints need not wait for it. It may be
+// called for each view. Those that are served already cost next to nothing. One that cannot be encoded is for SetViews to tell.
 func (s *Server) Prepare(resources []*api.Resource) {
-	s.publisher.mu.Lock()
-	fresh := slices.DeleteFunc(slices.Clone(resources), func(source *api.Resource) bool { return s.publisher.sources[source] != nil })
-	routes := s.publisher.routes
-	s.publisher.mu.Unlock()
+	p := &s.publisher
+	p.mu.Lock()
+	p.preparing.Lock()
+	fresh := slices.DeleteFunc(slices.Clone(resources), func(source *api.Resource) bool { return p.sources[source] != nil || p.prepared[source] != nil })
+	p.preparing.Unlock()
+	routes := p.routes
+	p.mu.Unlock()
 	prepared := make(map[*api.Resource]*record, len(fresh))
 	for _, source := range fresh {
 		if r, err := encode(source, routes); err == nil {
 			prepared[source] = r
 		}
 	}
-	s.publisher.preparing.Lock()
-	defer s.publisher.preparing.Unlock()
-	s.publisher.prepared = prepared
+	p.preparing.Lock()
+	defer p.preparing.Unlock()
+	maps.Copy(prepared, p.prepared)
+	p.prepared = prepared
 }
 
 // takePrepared returns what was prepared, once.
