@@ -59,10 +59,10 @@ $`, out)
 	require.NoError(t, err)
 	w.write("gateway.yaml", w.gatewayYAML("  - {name: taken, protocol: HTTP, port: "+port+"}\n"))
 	name := "gateway/edge/front/" + port
-	eventually(t, "the rejection", func() bool {
+	eventually(t, "the rejection, and what is to blame", func() bool {
 		var code int
 		out, code = podway("envoys", "test")
-		return code == exitFailed && strings.Contains(out, "rejected lds")
+		return code == exitFailed && strings.Contains(out, "rejected lds") && strings.Contains(out, "spec.listeners")
 	})
 	assert.Regexp(t, `(?s)^node +test
 Gateway +edge/front
@@ -74,7 +74,10 @@ cds .*
 lds +2 +1 +0 +0 +1 +0 .*
 rejected lds `+name+`, version [\w-]{10}, at \S+Z: Gateway edge/front spec\.listeners: Error adding/updating listener.*[Aa]ddress already in use
 $`, out)
-	out, _ = podway("problems")
+	eventually(t, "the Problem of what is to blame", func() bool {
+		out, _ = podway("problems")
+		return strings.Contains(out, "spec.listeners")
+	})
 	assert.Regexp(t, `gateway\.yaml:\d+: error RejectedByEnvoy: Gateway edge/front spec\.listeners: an Envoy of the Gateway edge/front \(test\) rejects `+name+`: .*; change what the message names`, out)
 	eventually(t, "the second picture", func() bool { return strings.Contains(watched.String(), "1 Envoy, 1 with rejections") })
 	stop()
