@@ -22,7 +22,8 @@ func TestEditsMakeWhatReadingEverythingMakes(t *testing.T) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			random := rand.New(rand.NewPCG(seed, 7))
 			dir := directory(t, map[string]string{"gateway.yaml": gatewayText, "sub/empty.yaml": ""})
-			edited, whole := newReader([]string{dir}, Options{}, nil), newReader([]string{dir}, Options{}, nil)
+			roots := [][]string{{dir}, {dir, filepath.Join(dir, "sub")}, {filepath.Join(dir, "sub"), dir}}[seed%3] // those in two belong to the first
+			edited, whole := newReader(roots, Options{}, nil), newReader(roots, Options{}, nil)
 			for _, r := range []*reader{edited, whole} {
 				_, err := r.refresh(true, map[string]bool{})
 				require.NoError(t, err)

@@ -55,13 +55,17 @@ func (r *reader) refresh(all bool, forced map[string]bool) (changed bool, err er
 	r.readAgain(forced)
 	configured := r.base == nil
 	r.clustersRead = false
-	seen := map[string]bool{}
+	regrouped := false
 	for _, root := range r.roots {
-		changed, err := root.refresh(r, all, forced, seen)
+		if regrouped { // what an earlier root has no more, or has now, is this one's to take or to leave
+			root.tree.changed, root.tree.restructured = true, true
+		}
+		changed, err := root.refresh(r, all, forced)
 		if err != nil {
 			return false, err
 		}
 		configured = configured || changed
+		regrouped = regrouped || root.regrouped()
 	}
 	if configured {
 		r.reassemble()
@@ -69,6 +73,20 @@ func (r *reader) refresh(all bool, forced map[string]bool) (changed bool, err er
 	clustered := r.refreshClusters(all, forced)
 	maps.DeleteFunc(r.settling, func(path string, _ *settling) bool { return !r.again[path] })
 	return r.publish(configured, clustered), nil
+}
+
+// filesBefore are the real files that the roots before one have.
+func (r *reader) filesBefore(one *root) map[string]bool {
+	files := map[string]bool{}
+	for _, root := range r.roots {
+		if root == one {
+			break
+		}
+		for _, f := range root.files {
+			files[f.resolved] = true
+		}
+	}
+	return files
 }
 
 // readAgain has the files read that were not still the last time.

@@ -44,16 +44,18 @@ func newRoot(path string, limit int, watch func(string)) *root {
 	return r
 }
 
-// refresh reads what changed below the root, and says whether that is anything. seen are the real files that an earlier root has.
-func (r *root) refresh(reader *reader, all bool, forced, seen map[string]bool) (changed bool, err error) {
+// refresh reads what changed below the root, and says whether that is anything. What an earlier root has is left to that.
+func (r *root) refresh(reader *reader, all bool, forced map[string]bool) (changed bool, err error) {
 	if !all && !r.tree.changed {
 		return false, nil
 	}
 	r.tree.changed = false
+	taken := reader.filesBefore(r)
+	isTaken := func(f found) bool { return taken[f.resolved] }
 	if !all {
 		if edited, ok := r.tree.edits(); ok {
 			excluded := r.excluded
-			changed = r.read(reader, edited, forced)
+			changed = r.read(reader, slices.DeleteFunc(edited, isTaken), forced)
 			if slices.Equal(excluded, r.excluded) {
 				return changed, nil
 			}
@@ -73,16 +75,11 @@ func (r *root) refresh(reader *reader, all bool, forced, seen map[string]bool) (
 		}
 		r.directories, r.problems = walked.directories, walked.problems
 		before := r.excluded
-		files := slices.DeleteFunc(walked.files, func(f found) bool { return seen[f.resolved] })
+		files := slices.DeleteFunc(walked.files, isTaken)
 		read := r.read(reader, files, forced)
 		removed := r.remove(files)
 		changed = changed || read || removed
 		again = !slices.Equal(before, r.excluded)
-	}
-	if len(reader.roots) > 1 {
-		for _, f := range r.files {
-			seen[f.resolved] = true
-		}
 	}
 	return changed || !slices.Equal(problems, r.problems), nil
 }
@@ -154,6 +151,11 @@ func (r *root) remove(files []found) (changed bool) {
 		r.exclude()
 	}
 	return changed
+}
+
+// regrouped says whether a file came or went since the picture was assembled.
+func (r *root) regrouped() bool {
+	return slices.ContainsFunc(r.edits, func(e edit) bool { return e.before == nil || e.after == nil })
 }
 
 // put takes up a file. One that brings too many objects keeps its last good content.
