@@ -3,6 +3,14 @@ package api
 // Difference is a resource that is not what it was: Before is nil where it is new, After where it has gone.
 type Difference struct{ Before, After *Resource }
 
+// Key is that of the resource.
+func (d Difference) Key() ResourceKey {
+	if d.After != nil {
+		return d.After.ResourceKey
+	}
+	return d.Before.ResourceKey
+}
+
 // Differences are how two lists of resources differ, by key and pointer; a key is there once in each. Where both have the same keys in the same
 // order, no more is done than to compare pointers. They are in the order of after, and then of before.
 func Differences(before, after []*Resource) []Difference {

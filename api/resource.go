@@ -2,8 +2,10 @@ package api
 
 import (
 	"bytes"
+	"cmp"
 	"fmt"
 	"slices"
+	"strings"
 
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoregistry"
@@ -13,6 +15,11 @@ import (
 type ResourceKey struct {
 	Type string
 	Name string
+}
+
+// Compare orders keys by type, and then by name.
+func (k ResourceKey) Compare(other ResourceKey) int {
+	return cmp.Or(strings.Compare(k.Type, other.Type), strings.Compare(k.Name, other.Name))
 }
 
 // Resource is one Envoy resource, as the translator made it. It is immutable:

@@ -1,11 +1,10 @@
 package translator
 
 import (
-	"cmp"
 	"fmt"
 	"maps"
 	"slices"
-	"strings"
+	"sync"
 
 	"google.golang.org/protobuf/proto"
 	"k8s.io/apimachinery/pkg/types"
@@ -61,8 +60,8 @@ func planGateways(in *input) (map[types.NamespacedName]*gatewayPlan, []api.Probl
 
 // planned is the plan of before as far as what it was made from is the same, else a new one.
 func (f *front) planned(class *gatewayv1.GatewayClass, old *gatewayPlan) *gatewayPlan {
-	inputs := f.inputs(class)
-	if old != nil && slices.Equal(old.inputs, inputs) && (f.in.routingStays || slices.Equal(old.routeInputs, f.routeInputs())) {
+	inputs, routeInputs := f.inputs(class), sync.OnceValue(f.routeInputs)
+	if old != nil && slices.Equal(old.inputs, inputs) && (f.in.routingStays || slices.Equal(old.routeInputs, routeInputs())) {
 		if touched, small := f.touched(old); small {
 			return old.with(touched)
 		}
@@ -73,7 +72,7 @@ func (f *front) planned(class *gatewayv1.GatewayClass, old *gatewayPlan) *gatewa
 		}
 	}
 	plan := f.plan(class)
-	plan.inputs, plan.routeInputs, plan.named = inputs, f.routeInputs(), f.namedTunnels()
+	plan.inputs, plan.routeInputs, plan.named = inputs, routeInputs(), f.namedTunnels()
 	return plan
 }
 
@@ -88,7 +87,7 @@ func (f *front) plan(class *gatewayv1.GatewayClass) *gatewayPlan {
 	for _, resource := range f.resources {
 		plan.resources = append(plan.resources, resource)
 	}
-	slices.SortFunc(plan.resources, func(a, b *api.Resource) int { return compareResources(a.ResourceKey, b.ResourceKey) })
+	slices.SortFunc(plan.resources, func(a, b *api.Resource) int { return a.Compare(b.ResourceKey) })
 	plan.tunnels = sortedNames(f.tunnels)
 	return plan
 }
@@ -154,7 +153,7 @@ func (f *front) problem(code, field, message, remedy string) {
 
 // add keeps the pointer of the translation before where nothing changed.
 func (f *front) add(key api.ResourceKey, message proto.Message, needs []api.ResourceKey, owners []api.Owner, sources []api.Source) {
-	slices.SortFunc(needs, compareResources)
+	slices.SortFunc(needs, api.ResourceKey.Compare)
 	made := &api.Resource{ResourceKey: key, Message: message, Needs: slices.Compact(needs), Owners: owners, Sources: sources}
 	f.resources[key] = keep(f.old[key], made)
 }
@@ -168,10 +167,6 @@ func (f *front) addTunnels() {
 			f.resources[secret.ResourceKey] = secret
 		}
 	}
-}
-
-func compareResources(a, b api.ResourceKey) int {
-	return cmp.Or(strings.Compare(a.Type, b.Type), strings.Compare(a.Name, b.Name))
 }
 
 func (f *front) owner() api.Owner {

@@ -1,6 +1,7 @@
 package translator
 
 import (
+	"iter"
 	"slices"
 	"strings"
 
@@ -92,10 +93,8 @@ func (f *front) routeInputs() []any {
 	var values []any
 	for _, route := range f.routes {
 		values = append(values, route, f.refused(route), f.in.cfg.Namespaces[route.Namespace])
-		for i := range route.Spec.Rules {
-			for j := range route.Spec.Rules[i].BackendRefs {
-				values = f.tunnelInputs(values, route, &route.Spec.Rules[i].BackendRefs[j])
-			}
+		for ref := range backendRefs(route) {
+			values = f.tunnelInputs(values, route, ref)
 		}
 	}
 	return values
@@ -127,10 +126,8 @@ func (f *front) tunnelInputs(values []any, route *gatewayv1.HTTPRoute, ref *gate
 func (f *front) namedTunnels() map[types.NamespacedName]struct{} {
 	named := map[types.NamespacedName]struct{}{}
 	for _, route := range f.routes {
-		for i := range route.Spec.Rules {
-			for j := range route.Spec.Rules[i].BackendRefs {
-				named[tunnelOf(route, &route.Spec.Rules[i].BackendRefs[j])] = struct{}{}
-			}
+		for ref := range backendRefs(route) {
+			named[tunnelOf(route, ref)] = struct{}{}
 		}
 	}
 	return named
@@ -176,7 +173,7 @@ func (g *gatewayPlan) with(tunnels map[types.NamespacedName]*tunnelPlan) *gatewa
 			continue
 		}
 		key := plan.cluster.ResourceKey
-		i, there := slices.BinarySearchFunc(next.resources, key, func(r *api.Resource, key api.ResourceKey) int { return compareResources(r.ResourceKey, key) })
+		i, there := slices.BinarySearchFunc(next.resources, key, func(r *api.Resource, key api.ResourceKey) int { return r.Compare(key) })
 		if there {
 			next.resources[i] = plan.cluster
 		}
@@ -216,6 +213,20 @@ func withSources(made *api.Resource, tunnels map[types.NamespacedName]*tunnelPla
 	copied := *made
 	copied.Sources = sources
 	return &copied
+}
+
+// backendRefs are those of all rules of a route.
+func backendRefs(route *gatewayv1.HTTPRoute) iter.Seq[*gatewayv1.HTTPBackendRef] {
+	return func(yield func(*gatewayv1.HTTPBackendRef) bool) {
+		for i := range route.Spec.Rules {
+			refs := route.Spec.Rules[i].BackendRefs
+			for j := range refs {
+				if !yield(&refs[j]) {
+					return
+				}
+			}
+		}
+	}
 }
 
 // tunnelOf is the name of the tunnel that a backendRef would name.

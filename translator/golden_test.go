@@ -3,7 +3,6 @@ package translator
 import (
 	"bufio"
 	"bytes"
-	"cmp"
 	"context"
 	"crypto"
 	"crypto/ecdsa"
@@ -225,7 +224,7 @@ func allResources(plan *Plan) []*api.Resource {
 		all = append(all, plan.tunnels[name].secrets...)
 	}
 	slices.SortStableFunc(all, func(a, b *api.Resource) int {
-		return cmp.Or(strings.Compare(a.Type, b.Type), strings.Compare(a.Name, b.Name))
+		return a.Compare(b.ResourceKey)
 	})
 	return slices.CompactFunc(all, func(a, b *api.Resource) bool { return a.ResourceKey == b.ResourceKey })
 }

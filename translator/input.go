@@ -37,23 +37,18 @@ func newInput(cfg *snapshot.Config, prev *Plan) *input {
 		pems: map[pemKey]*pemFile{}, oldPEMs: prev.pems,
 	}
 	old := prev.cfg
-	grantsStay, membersStay := stays(cfg.ReferenceGrants, old.ReferenceGrants), stays(cfg.MemberClusters, old.MemberClusters)
+	grantsStay, membersStay := snapshot.EqualMaps(cfg.ReferenceGrants, old.ReferenceGrants), snapshot.EqualMaps(cfg.MemberClusters, old.MemberClusters)
 	if in.grants == nil || !grantsStay {
 		in.grants = newGrants(cfg)
 	}
-	in.surroundingsStay = grantsStay && membersStay && stays(cfg.Secrets, old.Secrets) && stays(cfg.ConfigMaps, old.ConfigMaps) &&
+	in.surroundingsStay = grantsStay && membersStay && snapshot.EqualMaps(cfg.Secrets, old.Secrets) && snapshot.EqualMaps(cfg.ConfigMaps, old.ConfigMaps) &&
 		snapshot.SameMap(cfg.Services, old.Services) && snapshot.SameMap(cfg.Synced, old.Synced) // they are many, and seldom equal without being one
-	routesStay := stays(cfg.HTTPRoutes, old.HTTPRoutes) && maps.Equal(cfg.Holds, old.Holds)
+	routesStay := snapshot.EqualMaps(cfg.HTTPRoutes, old.HTTPRoutes) && maps.Equal(cfg.Holds, old.Holds)
 	if in.routes == nil || !routesStay {
 		in.routes = routesByGateway(in)
 	}
-	in.routingStays = routesStay && grantsStay && membersStay && stays(cfg.Namespaces, old.Namespaces)
+	in.routingStays = routesStay && grantsStay && membersStay && snapshot.EqualMaps(cfg.Namespaces, old.Namespaces)
 	return in
-}
-
-// stays says whether nothing in a map changed.
-func stays[K, V comparable](now, before map[K]V) bool {
-	return snapshot.SameMap(now, before) || maps.Equal(now, before)
 }
 
 // planTunnels makes the plans of the tunnels that changed, in the order of names, so that what two tunnels share is always made by the same one.
@@ -137,7 +132,7 @@ func usersOf(names []types.NamespacedName, tunnels map[types.NamespacedName]*tun
 // unattached tells of routes whose Gateway is not there.
 func (in *input) unattached() []api.Problem {
 	old := in.prev.cfg
-	if stays(in.cfg.HTTPRoutes, old.HTTPRoutes) && stays(in.cfg.Gateways, old.Gateways) {
+	if snapshot.EqualMaps(in.cfg.HTTPRoutes, old.HTTPRoutes) && snapshot.EqualMaps(in.cfg.Gateways, old.Gateways) {
 		return in.prev.unattached
 	}
 	return unattached(in.cfg)

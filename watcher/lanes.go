@@ -247,15 +247,13 @@ func (l *Lanes) merged() *snapshot.Config {
 			used[name] = facts // otherwise it has gone, or its source is another one now: it will be removed in a moment
 		}
 	}
-	if last := l.last; last == nil || !maps.Equal(last.used, used) || !same(last.baseServices, l.base.Services) || !same(last.baseSynced, l.base.Synced) {
+	if last := l.last; last == nil || !maps.Equal(last.used, used) || !snapshot.EqualMaps(last.baseServices, l.base.Services) || !snapshot.EqualMaps(last.baseSynced, l.base.Synced) {
 		l.last = join(l.base, used)
 	}
 	out := *l.base
 	out.Services, out.Synced = l.last.services, l.last.synced
 	return &out
 }
-
-func same[K, V comparable](a, b map[K]V) bool { return snapshot.SameMap(a, b) || maps.Equal(a, b) }
 
 // joined is what a configuration and facts make together, kept for the next time: most changes are of neither.
 type joined struct {

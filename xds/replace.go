@@ -8,13 +8,13 @@ import (
 	"github.com/podway/podway/api"
 )
 
-// replacements are how views differ from those before, by name, where each has the same keys in the same order: the usual change is of few
-// resources. ok is false where it is another one, or Clusters take their endpoints from elsewhere.
-func (p *publisher) replacements(views map[string][]*api.Resource) (replaced map[string][]api.Difference, ok bool) {
+// replacements are what views have instead of what they had, by view, where each has the same keys in the same order: the usual change is of few
+// resources. ok is false where it is another one.
+func (p *publisher) replacements(views map[string][]*api.Resource) (replaced map[string][]*api.Resource, ok bool) {
 	if len(views) != len(p.views) {
 		return nil, false
 	}
-	replaced = make(map[string][]api.Difference, len(views))
+	replaced = make(map[string][]*api.Resource, len(views))
 	for name, now := range views {
 		before, known := p.views[name]
 		if !known || len(before) != len(now) {
@@ -27,7 +27,7 @@ func (p *publisher) replacements(views map[string][]*api.Resource) (replaced map
 			if before[i].ResourceKey != now[i].ResourceKey {
 				return nil, false
 			}
-			replaced[name] = append(replaced[name], api.Difference{Before: before[i], After: now[i]})
+			replaced[name] = append(replaced[name], now[i])
 		}
 	}
 	return replaced, true
@@ -44,12 +44,12 @@ func (p *publisher) isOvertaken(source *api.Resource) bool {
 
 // replace puts other resources in the places of some. It does nothing, and returns false, where one cannot be encoded, or a Cluster takes its
 // endpoints from elsewhere now.
-func (s *Server) replace(views map[string][]*api.Resource, replaced map[string][]api.Difference, prepared map[*api.Resource]*record) bool {
+func (s *Server) replace(views map[string][]*api.Resource, replaced map[string][]*api.Resource, prepared map[*api.Resource]*record) bool {
 	p := &s.publisher
 	e := &encoder{before: p.sources, after: map[*api.Resource]*record{}, prepared: prepared, routes: p.routes}
-	for _, differences := range replaced {
-		for _, d := range differences {
-			if e.record(d.After) == nil {
+	for _, resources := range replaced {
+		for _, source := range resources {
+			if e.record(source) == nil {
 				return false
 			}
 		}
@@ -57,20 +57,20 @@ func (s *Server) replace(views map[string][]*api.Resource, replaced map[string][
 	now := time.Now()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for name, differences := range replaced {
-		if v := s.views[name]; v == nil || !v.hasPlaces(differences, e.after) {
+	for name, resources := range replaced {
+		if v := s.views[name]; v == nil || !v.hasPlaces(resources, e.after) {
 			return false
 		}
 	}
 	var old []*api.Resource
-	for name, differences := range replaced {
+	for name, resources := range replaced {
 		v := s.views[name]
 		changed := false
 		v.lock()
-		for _, d := range differences {
-			r := e.after[d.After]
-			old = append(old, v.record(d.After.Type, d.After.Name).source)
-			changed = v.put(d.After.ResourceKey, r, now) || changed
+		for _, source := range resources {
+			r := e.after[source]
+			old = append(old, v.record(source.Type, source.Name).source)
+			changed = v.put(source.ResourceKey, r, now) || changed
 			p.use(v, r)
 		}
 		v.mu.Unlock()
@@ -92,11 +92,11 @@ func (s *Server) replace(views map[string][]*api.Resource, replaced map[string][
 }
 
 // hasPlaces is true for a view that has all names, and Clusters that take their endpoints from where the new ones do.
-func (v *view) hasPlaces(differences []api.Difference, records map[*api.Resource]*record) bool {
+func (v *view) hasPlaces(resources []*api.Resource, records map[*api.Resource]*record) bool {
 	v.rLock()
 	defer v.mu.RUnlock()
-	for _, d := range differences {
-		if before := v.record(d.After.Type, d.After.Name); before == nil || before.assignment != records[d.After].assignment {
+	for _, source := range resources {
+		if before := v.record(source.Type, source.Name); before == nil || before.assignment != records[source].assignment {
 			return false
 		}
 	}

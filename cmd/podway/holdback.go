@@ -1,11 +1,9 @@
 package main
 
 import (
-	"cmp"
 	"log/slog"
 	"maps"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/podway/podway/api"
@@ -94,25 +92,20 @@ func (h *holdback) replaced(resources []*api.Resource, told map[api.ResourceKey]
 
 // differs takes up a resource that is not served as it was. Those without Sources, which are most, are of no concern.
 func (h *holdback) differs(d api.Difference, told map[api.ResourceKey]bool) {
-	if now := d.After; now != nil && len(now.Sources) > 0 {
-		was := h.served[now.ResourceKey]
-		if was != nil && !now.Shares(was) && !told[now.ResourceKey] && h.trial(now.ResourceKey) == nil {
-			h.before[now.ResourceKey] = was.Sources
+	key, now := d.Key(), d.After
+	was, tried := h.served[key], h.trial(key) != nil
+	switch {
+	case now != nil && len(now.Sources) > 0:
+		if was != nil && !now.Shares(was) && !told[key] && !tried {
+			h.before[key] = was.Sources
 		}
-		h.served[now.ResourceKey] = now
-		return
+		h.served[key] = now
+	case was != nil:
+		if !tried {
+			delete(h.before, key)
+		}
+		delete(h.served, key)
 	}
-	key := api.ResourceKey{}
-	if d.Before != nil {
-		key = d.Before.ResourceKey
-	}
-	if h.served[key] == nil {
-		return
-	}
-	if h.trial(key) == nil {
-		delete(h.before, key)
-	}
-	delete(h.served, key)
 }
 
 // isServed says whether a part that other Gateways may have too is in what is served.
@@ -141,7 +134,7 @@ func (h *holdback) trial(key api.ResourceKey) *trial {
 
 // hear begins trials, and takes out of told what it has heard.
 func (h *holdback) hear(told map[api.ResourceKey]bool, now time.Time) {
-	for _, key := range slices.SortedFunc(maps.Keys(told), compareKeys) {
+	for _, key := range slices.SortedFunc(maps.Keys(told), api.ResourceKey.Compare) {
 		t, resource := h.trial(key), h.served[key]
 		switch {
 		case resource == nil:
@@ -158,10 +151,6 @@ func (h *holdback) hear(told map[api.ResourceKey]bool, now time.Time) {
 		}
 		delete(told, key)
 	}
-}
-
-func compareKeys(a, b api.ResourceKey) int {
-	return cmp.Or(strings.Compare(a.Type, b.Type), strings.Compare(a.Name, b.Name))
 }
 
 // forgetStuck makes room: nothing can be done about those until somebody rejects them again, or they change.

@@ -101,9 +101,9 @@ func (r *rejections) replaced(cfg *snapshot.Config, views map[string][]*api.Reso
 		}
 		for _, d := range api.Differences(r.views[view], resources) {
 			if d.After == nil {
-				delete(byKey, d.Before.ResourceKey)
+				delete(byKey, d.Key())
 			} else {
-				byKey[d.After.ResourceKey] = d.After
+				byKey[d.Key()] = d.After
 			}
 		}
 	}

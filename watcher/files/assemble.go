@@ -84,19 +84,16 @@ func (a *assembly) add(root *root, path string, o *placed) {
 	}
 }
 
-// with is the picture of the configuration with what was read of the member clusters. before is the last one, nil for none; with what it has of
-// the clusters where nothing of them changed.
-func (a *assembly) with(clusters map[string]*cluster, before *snapshot.Config, baseBefore *snapshot.Config, clustered bool) *snapshot.Config {
-	cfg := *a.cfg
-	cfg.Problems = slices.Clone(cfg.Problems)
-	for _, c := range clusters {
-		cfg.Problems = append(cfg.Problems, c.problems...)
-	}
-	if before != nil && !clustered {
+// join is the picture of the configuration with what was read of the member clusters. Where clustered is false they have nothing new but Pods, and
+// it shares what the State's Config has of them.
+func (r *reader) join(clustered bool) *snapshot.Config {
+	cfg, before := *r.base.cfg, r.state.Config
+	stay := before != nil && !clustered
+	if stay {
 		cfg.Services, cfg.Synced = before.Services, before.Synced
 	} else {
 		cfg.Services, cfg.Synced = map[pods.ServiceKey]*pods.Service{}, map[string]*snapshot.Scope{}
-		for name, c := range clusters {
+		for name, c := range r.clusters {
 			if c.synced {
 				cfg.Synced[name] = snapshot.Everything
 			}
@@ -104,13 +101,18 @@ func (a *assembly) with(clusters map[string]*cluster, before *snapshot.Config, b
 		}
 	}
 	switch {
-	case before != nil && !clustered && snapshot.SameMap(cfg.Origins, baseBefore.Origins):
+	case stay && snapshot.SameMap(cfg.Origins, r.joined.Origins):
 		cfg.Origins = before.Origins
-	case len(clusters) > 0:
+	case len(r.clusters) > 0:
 		cfg.Origins = maps.Clone(cfg.Origins)
-		for _, c := range clusters {
+		for _, c := range r.clusters {
 			maps.Copy(cfg.Origins, c.index.origins)
 		}
+	}
+	r.joined = r.base.cfg
+	cfg.Problems = slices.Clone(cfg.Problems)
+	for _, c := range r.clusters {
+		cfg.Problems = append(cfg.Problems, c.problems...)
 	}
 	for i := range cfg.Problems {
 		cfg.Problems[i] = cfg.Locate(cfg.Problems[i])
@@ -124,9 +126,7 @@ func (a *assembly) with(clusters map[string]*cluster, before *snapshot.Config, b
 func (r *reader) publish(configured, clustered bool) bool {
 	next := State{Config: r.state.Config, Pods: r.state.Pods, Changed: map[pods.ServiceKey]*pods.Set{}}
 	if configured || clustered || next.Config == nil {
-		cfg := r.base.with(r.clusters, r.state.Config, r.published, clustered)
-		r.published = r.base.cfg
-		if next.Config == nil || !sameConfig(next.Config, cfg) {
+		if cfg := r.join(clustered); next.Config == nil || !sameConfig(next.Config, cfg) {
 			cfg.Now = r.Now()
 			next.Config = cfg
 		}
@@ -162,13 +162,11 @@ func (r *reader) comparePods(next *State) {
 
 // sameConfig compares two pictures by their pointers, and their problems.
 func sameConfig(a, b *snapshot.Config) bool {
-	return same(a.Tunnels, b.Tunnels) && same(a.MemberClusters, b.MemberClusters) &&
-		same(a.GatewayParameters, b.GatewayParameters) && same(a.GatewayClasses, b.GatewayClasses) &&
-		same(a.Gateways, b.Gateways) && same(a.HTTPRoutes, b.HTTPRoutes) &&
-		same(a.ReferenceGrants, b.ReferenceGrants) && same(a.Namespaces, b.Namespaces) &&
-		same(a.Secrets, b.Secrets) && same(a.ConfigMaps, b.ConfigMaps) &&
-		same(a.Services, b.Services) && same(a.Synced, b.Synced) &&
-		same(a.Origins, b.Origins) && slices.Equal(a.Problems, b.Problems)
+	return snapshot.EqualMaps(a.Tunnels, b.Tunnels) && snapshot.EqualMaps(a.MemberClusters, b.MemberClusters) &&
+		snapshot.EqualMaps(a.GatewayParameters, b.GatewayParameters) && snapshot.EqualMaps(a.GatewayClasses, b.GatewayClasses) &&
+		snapshot.EqualMaps(a.Gateways, b.Gateways) && snapshot.EqualMaps(a.HTTPRoutes, b.HTTPRoutes) &&
+		snapshot.EqualMaps(a.ReferenceGrants, b.ReferenceGrants) && snapshot.EqualMaps(a.Namespaces, b.Namespaces) &&
+		snapshot.EqualMaps(a.Secrets, b.Secrets) && snapshot.EqualMaps(a.ConfigMaps, b.ConfigMaps) &&
+		snapshot.EqualMaps(a.Services, b.Services) && snapshot.EqualMaps(a.Synced, b.Synced) &&
+		snapshot.EqualMaps(a.Origins, b.Origins) && slices.Equal(a.Problems, b.Problems)
 }
-
-func same[K, V comparable](a, b map[K]V) bool { return snapshot.SameMap(a, b) || maps.Equal(a, b) }

@@ -22,8 +22,8 @@ type reader struct {
 	// base is what the configuration files hold, without what the clusters have.
 	base  *assembly
 	state State
-	// published is what the configuration files held when the State's Config was made.
-	published *snapshot.Config
+	// joined is what the configuration files held when they were last joined with what the clusters have.
+	joined *snapshot.Config
 	// clustersRead is true where Pods may differ from those of the State.
 	clustersRead bool
 	// begun is true once there is a State.
