@@ -48,7 +48,13 @@ func connect(tb testing.TB, address, node string, tunnels int) (*client, context
 	c := &client{stream: stream, first: make(chan struct{}), ended: make(chan struct{})}
 	require.NoError(tb, stream.Send(&discoveryv3.DeltaDiscoveryRequest{TypeUrl: resource.ClusterType, Node: &corev3.Node{Id: node, Cluster: scene.Gateway}}))
 	go c.receive(tunnels)
-	stop := func() {
+	return c, c.begun(tb, conn, cancel)
+}
+
+// begun returns once the client has all endpoints. What it returns ends the client.
+func (c *client) begun(tb testing.TB, conn *grpc.ClientConn, cancel context.CancelFunc) (stop context.CancelFunc) {
+	tb.Helper()
+	stop = func() {
 		cancel()
 		<-c.ended
 		_ = conn.Close() // nothing is on its way
@@ -61,7 +67,7 @@ func connect(tb testing.TB, address, node string, tunnels int) (*client, context
 		stop()
 		tb.Fatal("not all endpoints came within a minute")
 	}
-	return c, stop
+	return stop
 }
 
 func (c *client) receive(tunnels int) {

@@ -204,18 +204,7 @@ func connectEach(tb testing.TB, address, node string, services int) (*client, co
 			}
 		}
 	}()
-	stop := func() {
-		cancel()
-		<-c.ended
-		_ = conn.Close() // nothing is on its way
-	}
-	select {
-	case <-c.first:
-	case <-time.After(2 * time.Minute):
-		stop()
-		tb.Fatal("not all endpoints came within two minutes")
-	}
-	return c, stop
+	return c, c.begun(tb, conn, cancel)
 }
 
 // follow hands on what a stream says of one assignment.
