@@ -33,6 +33,7 @@ func (s *stream) touch(c change) {
 		return
 	}
 	e := s.changed(st, c.key.Name, c.prev)
+	s.lookForRefused(e, s.view.record(st.url, c.key.Name))
 	if since := e.since.or(c.origin); since != e.since {
 		st.edit(e).since = since
 	}
@@ -65,7 +66,7 @@ func (s *stream) scan() {
 			if span.added >= s.cursor && c.records[name] != nil {
 				had = noFormer
 			}
-			s.changed(st, name, had)
+			s.lookForRefused(s.changed(st, name, had), c.records[name])
 		}
 	}
 }
@@ -135,8 +136,9 @@ func (s *stream) begin(st *typeState, name string, r *record) {
 			e.has = &former{version: version, record: r}
 		}
 		if len(st.initial) > 0 {
-			if refused := s.server.refusals.of(s.node, r.key).version; refused != "" {
-				st.edit(e).refused = refused
+			if versions := s.server.refusals.versions(s.node, r.key); len(versions) > 0 {
+				st.edit(e).refused = versions
+				s.lookForRefused(e, r)
 			}
 		}
 	}

@@ -59,14 +59,14 @@ func (st *typeState) doubt(number uint64, items []item) {
 func (s *stream) accepted(st *typeState, r *response) {
 	for _, record := range r.everything {
 		// A SotW Envoy that is stuck at a cluster which it rejected takes it for one that it knows, the next time.
-		if e := st.entries.get(record.key.Name); e != nil && r.number > e.removed && !(r.tainted && e.refused == record.version) {
+		if e := st.entries.get(record.key.Name); e != nil && r.number > e.removed && !(r.tainted && e.refuses(record.version)) {
 			st.took(e, formerly(record))
 		}
 	}
 	records := s.view.records(st.url)
 	for n, i := range r.items {
 		e := st.entries.get(i.name)
-		if e == nil || r.number < e.removed || !r.own[n] && e.flight == nil && e.refused == "" {
+		if e == nil || r.number < e.removed || !r.own[n] && e.flight == nil && len(e.refused) == 0 {
 			continue // what was sent after it has been accepted already
 		}
 		st.took(e, formerly(i.record))
@@ -74,9 +74,9 @@ func (s *stream) accepted(st *typeState, r *response) {
 			continue
 		}
 		now := records[i.name]
-		if e.refused != "" && (now == nil || e.refused != now.version || e.refused == i.record.version) {
+		if len(e.refused) > 0 && (now == nil || !e.refuses(now.version) || e.refuses(i.record.version)) {
 			s.server.refusals.forget(s.node, i.record.key)
-			st.edit(e).refused = ""
+			st.edit(e).refused = nil
 		}
 		if r.own[n] && e.sentSince != nil {
 			s.server.metrics.acked(st.url, e.sentSince)

@@ -107,7 +107,7 @@ func (s *stream) answer(key api.ResourceKey, all *tally) {
 			all.Waiting++
 		case e == nil, e.flight == nil && e.maybe == nil && e.has.version == r.version:
 			all.Accepted++
-		case e.refused != r.version:
+		case !e.refuses(r.version):
 			all.Waiting++
 		default:
 			s.rejects(r, e, all)
@@ -119,7 +119,7 @@ func (s *stream) answer(key api.ResourceKey, all *tally) {
 func (s *stream) rejects(r *record, e *entry, all *tally) {
 	all.HadNothing = !e.present() && (all.HadNothing || len(all.Rejected) == 0)
 	all.Version = r.version
-	if known := s.server.refusals.of(s.node, r.key); known.version == r.version {
+	if known := s.server.refusals.of(s.node, r.key, r.version); known.version != "" {
 		all.messages = append(all.messages, known.message)
 	}
 	if e.has.record != nil {

@@ -226,7 +226,7 @@ func (p *pass) fill(r *response) {
 			// The client may have a version that is not known any more. Left out, it would be deleted.
 			add(record)
 			p.follow(st, item{name: name, record: record})
-			r.tainted = r.tainted || e.refused == record.version
+			r.tainted = r.tainted || e.refuses(record.version)
 		}
 	}
 	for name, e := range st.entries.all() {
@@ -246,7 +246,7 @@ func (p *pass) fill(r *response) {
 func (p *pass) keep(st *typeState, e *entry, add func(*record)) {
 	kept := e.kept()
 	add(kept)
-	if kept == e.maybe || e.refused != "" {
+	if kept == e.maybe || len(e.refused) > 0 {
 		p.follow(st, item{name: kept.key.Name, record: kept})
 	}
 }

@@ -53,7 +53,7 @@ func (s *stream) clientConfig(contents *contents) *statusv3.ClientConfig {
 // failureOf is what the client said of the present content of a name, that it rejected.
 func (s *stream) failureOf(failed *record, contents *contents) *adminv3.UpdateFailureState {
 	state := &adminv3.UpdateFailureState{VersionInfo: failed.version, FailedConfiguration: contents.of(failed)}
-	if known := s.server.refusals.of(s.node, failed.key); known.version == failed.version {
+	if known := s.server.refusals.of(s.node, failed.key, failed.version); known.version != "" {
 		state.Details, state.LastUpdateAttempt = known.message, timestamppb.New(known.at)
 	}
 	return state
@@ -122,7 +122,7 @@ func (p *pass) heldOf(st *typeState, name string, r *record) held {
 		h.status, h.version = statusv3.ConfigStatus_STALE, e.leaving.version
 	case e.flight != nil:
 		h.set(statusv3.ConfigStatus_STALE, e.sent)
-	case r != nil && e.refused == r.version:
+	case r != nil && e.refuses(r.version):
 		h.status, h.failed = statusv3.ConfigStatus_ERROR, r
 		h.had(e)
 	case r != nil && p.standingOf(st, name, e) == upToDate:

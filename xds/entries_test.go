@@ -28,14 +28,14 @@ func TestEntriesAreFoundWhateverComesAndGoes(t *testing.T) {
 				delete(want, name)
 			case want[name] == nil:
 				want[name] = is.add(name)
-				is.edit(want[name]).refused = name
+				is.edit(want[name]).refuse(name)
 			}
 			require.Equal(t, len(want), is.len())
 			require.Same(t, want[name], is.get(name))
 		}
 		require.Equal(t, want, maps.Collect(is.all()))
 		for name, e := range is.all() {
-			require.Equal(t, name, e.refused)
+			require.Equal(t, []string{name}, e.refused)
 			is.remove(name)
 		}
 		require.Zero(t, is.len())

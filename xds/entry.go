@@ -34,8 +34,8 @@ type extra struct {
 	leaving *former
 	// removed is the number of the response that last told of the name's absence: what was sent before it no longer counts.
 	removed uint64
-	// refused is the version that the client rejected.
-	refused string
+	// refused are the versions that the client rejected since it last took one, the oldest first.
+	refused []string
 	// since is the oldest change that was not sent since; nil on a first sync. sentSince is the same of what is, or was last, in flight.
 	since, sentSince *origin
 	// held is when the entry first had to wait for others, zero if it does not.

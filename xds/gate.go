@@ -72,7 +72,7 @@ func (p *pass) secretsWait(r *record) bool {
 			return false
 		}
 		e, next := secrets.entries.get(need.Name), p.view.record(secretType, need.Name)
-		if e == nil || next == nil || e.refused == next.version {
+		if e == nil || next == nil || e.refuses(next.version) {
 			continue
 		}
 		latest := e.has.version
@@ -162,11 +162,11 @@ func (p *pass) endpointsWithheld(r *record, e *entry) bool {
 	}
 	endpoints := p.stream.find(endpointType)
 	if endpoints == nil || !endpoints.synced {
-		refused := p.stream.server.refusals.of(p.stream.node, assignment.key).version == assignment.version
+		refused := p.stream.server.refusals.of(p.stream.node, assignment.key, assignment.version).version != ""
 		return (assignment.partial || refused) && p.connecting()
 	}
 	held := endpoints.entries.get(r.assignment)
-	return held != nil && (held.withholds(assignment) || held.refused == assignment.version && held.present())
+	return held != nil && (held.withholds(assignment) || held.refuses(assignment.version) && held.present())
 }
 
 // removable is true once nothing that the client has refers to the name, and, of clusters, requests in flight had time to end.

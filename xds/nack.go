@@ -3,14 +3,8 @@ package xds
 import (
 	"slices"
 	"strings"
-	"sync"
 	"time"
-
-	"github.com/podway/podway/api"
 )
-
-// maxRefusals is how many rejections of a Gateway's Envoys are remembered beyond the stream they came on.
-const maxRefusals = 10_000
 
 // rejected takes in a NACK: it finds out which of the response's resources was
 // meant, keeps that content from being sent again, and sees to it that the others arrive.
@@ -120,8 +114,8 @@ func halves(items []item) [][]string {
 func (s *stream) refuse(st *typeState, i item, message string) {
 	if e := st.entries.get(i.name); e != nil {
 		x := st.edit(e)
-		x.refused = i.record.version
-		if x.maybe != nil && x.maybe.version == x.refused {
+		x.refuse(i.record.version)
+		if x.maybe != nil && x.maybe.version == i.record.version {
 			x.maybe = nil
 		}
 		// A Cluster that warms may be waiting for it: whatever comes next is sent, even what the client had before. A rejected Cluster may
@@ -139,10 +133,15 @@ func (s *stream) refuse(st *typeState, i item, message string) {
 			}
 		}
 	}
-	message = reasonOf(message)
-	s.server.refusals.remember(s.node, i.record.key, refused{version: i.record.version, message: message, at: time.Now()})
+	what := refused{version: i.record.version, message: reasonOf(message), at: time.Now(), changed: s.view.changed(i.record.key)}
+	s.server.refusals.remember(s.node, i.record.key, what)
+	s.tellRejected(i.record, what.message)
+}
+
+// tellRejected has a rejection told once no lock is held.
+func (s *stream) tellRejected(r *record, message string) {
 	s.rejections = append(s.rejections, Rejection{
-		Node: s.node.id, View: s.view.name, Key: i.record.key, Version: i.record.version, Message: message, Owners: i.record.owners,
+		Node: s.node.id, View: s.view.name, Key: r.key, Version: r.version, Message: message, Owners: r.owners,
 	})
 }
 
@@ -179,72 +178,4 @@ func names(message, name string) bool {
 
 func inName(c byte) bool {
 	return c == '/' || c == '-' || c == '_' || c == '.' || '0' <= c && c <= '9' || 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z'
-}
-
-// refusals remember what was rejected when an Envoy connects anew. An Envoy that says that it has nothing of a type
-// has started anew, and is not remembered.
-type refusals struct {
-	mu    sync.Mutex
-	known map[refusal]refused
-	// order are the known ones by Gateway, the oldest first.
-	order map[string][]refusal
-}
-
-// refused is a content that was rejected.
-type refused struct {
-	version, message string
-	at               time.Time
-}
-
-type refusal struct {
-	node nodeInfo
-	key  api.ResourceKey
-}
-
-// of is what the node rejected last of a name; the zero value is nothing.
-func (r *refusals) of(node nodeInfo, key api.ResourceKey) refused {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return r.known[refusal{node, key}]
-}
-
-// remember returns false for what was known already.
-func (r *refusals) remember(node nodeInfo, key api.ResourceKey, what refused) bool {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	k := refusal{node, key}
-	before, there := r.known[k]
-	if before.version == what.version {
-		return false
-	}
-	if r.known == nil {
-		r.known, r.order = map[refusal]refused{}, map[string][]refusal{}
-	}
-	r.known[k] = what
-	if there {
-		return true
-	}
-	r.order[node.gateway] = append(r.order[node.gateway], k)
-	if order := r.order[node.gateway]; len(order) > maxRefusals {
-		delete(r.known, order[0])
-		r.order[node.gateway] = slices.Delete(order, 0, 1)
-	}
-	return true
-}
-
-func (r *refusals) forget(node nodeInfo, key api.ResourceKey) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	k := refusal{node, key}
-	if _, there := r.known[k]; !there {
-		return
-	}
-	delete(r.known, k)
-	order := r.order[node.gateway]
-	if at := slices.Index(order, k); at >= 0 {
-		order = slices.Delete(order, at, at+1)
-	}
-	if r.order[node.gateway] = order; len(order) == 0 {
-		delete(r.order, node.gateway)
-	}
 }

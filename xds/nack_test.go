@@ -280,8 +280,17 @@ func TestMessagesAreCutBetweenCharacters(t *testing.T) {
 func TestRefusalsAreBounded(t *testing.T) {
 	var r refusals
 	for i := range maxRefusals + 10 {
-		require.True(t, r.remember(nodeInfo{}, api.ResourceKey{Name: fmt.Sprint(i)}, refused{version: "v"}))
+		r.remember(nodeInfo{}, api.ResourceKey{Name: fmt.Sprint(i)}, refused{version: "v"})
 	}
 	require.Len(t, r.known, maxRefusals)
-	require.False(t, r.remember(nodeInfo{}, api.ResourceKey{Name: fmt.Sprint(maxRefusals)}, refused{version: "v"}))
+	require.Len(t, r.order[""], maxRefusals)
+	last := api.ResourceKey{Name: fmt.Sprint(maxRefusals)}
+	for i := range 2 * maxRefused {
+		r.remember(nodeInfo{}, last, refused{version: fmt.Sprint(i % (maxRefused + 1))})
+	}
+	require.Len(t, r.versions(nodeInfo{}, last), maxRefused)
+	require.Len(t, r.order[""], maxRefusals)
+	r.forget(nodeInfo{}, last)
+	require.Empty(t, r.versions(nodeInfo{}, last))
+	require.Len(t, r.order[""], maxRefusals-maxRefused)
 }

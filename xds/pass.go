@@ -54,7 +54,7 @@ func (p *pass) decideFor(st *typeState, name string, e *entry, r *record) verdic
 	}
 	onItsWay := e.flight != nil && e.sent != nil
 	switch {
-	case e.refused == r.version, e.withholds(r):
+	case e.refuses(r.version), e.withholds(r):
 		return nothing
 	case e.again:
 		return send
@@ -71,7 +71,7 @@ func (p *pass) decideFor(st *typeState, name string, e *entry, r *record) verdic
 
 // isCurrent is true where the client has what the view has, and nothing is on its way or asked for.
 func (e *entry) isCurrent(now *record) bool {
-	return now != nil && e.flight == nil && e.has.version == now.version && e.maybe == nil && !e.again && e.refused != now.version
+	return now != nil && e.flight == nil && e.has.version == now.version && e.maybe == nil && !e.again && !e.refuses(now.version)
 }
 
 // withholds is true for a record that lacks something, where the client has a version that may be whole.

@@ -154,9 +154,13 @@ var rules = []rule{
 		"Rejected content is not sent again until it changes",
 		[]string{
 			"RejectedContentIsNotSentAgainUntilItChanges", "DeltaRejectedContentOfAnyTypeIsNotSentAgainUntilItChanges",
-			"RejectedContentIsRememberedWhenTheEnvoyConnectsAnew",
+			"RejectedContentIsRememberedWhenTheEnvoyConnectsAnew", "DeltaContentRejectedBeforeItsStandInIsNotSentAgain",
+			"RejectionIsToldAgainWhereTheContentChangedWhileItsEnvoyWasAway",
 		},
-		[]string{"SotWRejectedContentIsNotSentAgainUntilItChanges", "SotWRejectedClusterKeepsItsLastAcceptedFormInAnswers"},
+		[]string{
+			"SotWRejectedContentIsNotSentAgainUntilItChanges", "SotWRejectedClusterKeepsItsLastAcceptedFormInAnswers",
+			"SotWContentRejectedBeforeItsStandInIsNotSentAgain",
+		},
 	},
 	{
 		"A cluster and a listener wait for the secrets they need",

@@ -141,7 +141,7 @@ func (m *model) tail() []string {
 	tail := slices.Clone(m.history[max(0, len(m.history)-40):])
 	for _, st := range m.stream.types {
 		for name, e := range st.entries.all() {
-			tail = append(tail, fmt.Sprintf("\n%s %s has %s in flight %t refused %q", shortType(st.url), name, e.has.version, e.flight != nil, e.refused))
+			tail = append(tail, fmt.Sprintf("\n%s %s has %s in flight %t refused %v", shortType(st.url), name, e.has.version, e.flight != nil, e.refused))
 		}
 	}
 	return tail

@@ -30,7 +30,7 @@ func (p *pass) standingOf(st *typeState, name string, e *entry) standing {
 			return late
 		}
 		return upToDate
-	case e.refused == r.version:
+	case e.refuses(r.version):
 		return declined
 	case e.flight != nil:
 		return late

@@ -145,8 +145,8 @@ func (s *stream) status(rejections int, count counter) StreamStatus {
 	for i := range status.Types {
 		t := &status.Types[i]
 		for n := range t.Rejected {
-			known := s.server.refusals.of(s.node, api.ResourceKey{Type: t.Type, Name: t.Rejected[n].Name})
-			if known.version == t.Rejected[n].Version {
+			known := s.server.refusals.of(s.node, api.ResourceKey{Type: t.Type, Name: t.Rejected[n].Name}, t.Rejected[n].Version)
+			if known.version != "" {
 				t.Rejected[n].Message, t.Rejected[n].At = known.message, known.at
 			}
 		}
@@ -166,7 +166,7 @@ func (p *pass) typeStatus(st *typeState, rejections int, count counter) TypeStat
 			t.Withheld++
 		case declined:
 			t.Declined++
-			rejected := RejectedStatus{Name: name, Version: e.refused}
+			rejected := RejectedStatus{Name: name, Version: r.version}
 			if len(r.owners) > 0 {
 				rejected.Object = r.owners[0].ObjectRef
 			}

@@ -80,7 +80,7 @@ type stream struct {
 	mu sync.Mutex
 	// tab is nil where nobody is charged.
 	tab *tab
-	// rejections are those of the request that is being taken in.
+	// rejections are to be told once no lock is held: of the request that is being taken in, or of what came back.
 	rejections []Rejection
 	// types are in the order in which a change is sent.
 	types  []*typeState
@@ -165,11 +165,7 @@ func (s *stream) take(ctx context.Context, r request) error {
 		return s.server.deny(ctx, refused)
 	}
 	rejections, owes, err := s.accept(r)
-	for _, rejection := range rejections {
-		s.log.Warn("Envoy rejected a resource", "type", messageName(rejection.Key.Type), "name", rejection.Key.Name,
-			"version", rejection.Version, "error", rejection.Message)
-		s.server.config.OnRejected(rejection)
-	}
+	s.tell(rejections)
 	if err != nil {
 		// The stream may take long to end, where its client does not read.
 		s.release()
@@ -179,6 +175,24 @@ func (s *stream) take(ctx context.Context, r request) error {
 		s.poke()
 	}
 	return nil
+}
+
+// tell tells of rejections. No lock is held.
+func (s *stream) tell(rejections []Rejection) {
+	for _, rejection := range rejections {
+		s.log.Warn("Envoy rejected a resource", "type", messageName(rejection.Key.Type), "name", rejection.Key.Name,
+			"version", rejection.Version, "error", rejection.Message)
+		s.server.config.OnRejected(rejection)
+	}
+}
+
+// takeRejections returns what is to be told.
+func (s *stream) takeRejections() []Rejection {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	rejections := s.rejections
+	s.rejections = nil
+	return rejections
 }
 
 // refusal is why the stream ends because of a request.
@@ -294,6 +308,7 @@ func (s *stream) find(typeURL string) *typeState {
 // flush sends what the stream is owed, and returns when to look again even if nothing happens.
 func (s *stream) flush() (wakeAt time.Time, err error) {
 	responses, wakeAt, err := s.owed(time.Now())
+	s.tell(s.takeRejections())
 	if err != nil {
 		return wakeAt, err
 	}

@@ -78,7 +78,7 @@ func (p *pass) suspects(st *typeState, rank int) []item {
 	var found []item
 	if rank == rejectedBefore {
 		for name, e := range st.entries.all() {
-			if r := p.view.record(st.url, name); r != nil && e.refused == r.version && e.flight == nil {
+			if r := p.view.record(st.url, name); r != nil && e.refuses(r.version) && e.flight == nil {
 				found = append(found, item{name: name, record: r})
 			}
 		}
@@ -88,7 +88,7 @@ func (p *pass) suspects(st *typeState, rank int) []item {
 	for _, r := range st.flight {
 		for _, i := range r.items {
 			e := st.entries.get(i.name)
-			if i.record == nil || e == nil || e.flight != r || e.sent != i.record || e.refused != "" || i.record.assignment == "" {
+			if i.record == nil || e == nil || e.flight != r || e.sent != i.record || len(e.refused) > 0 || i.record.assignment == "" {
 				continue
 			}
 			if wanted := p.view.record(st.url, i.name); wanted == nil || wanted.version != i.record.version || p.rank(e, i.record) != rank {
@@ -142,7 +142,7 @@ func (p *pass) treat(st *typeState, suspect item, rejected bool) bool {
 	if st.cure == nil {
 		st.cure = &cure{tried: map[string]string{}}
 	}
-	st.edit(e).refused = stuck.version
+	st.edit(e).refuse(stuck.version)
 	p.respond(st, []item{before})
 	c := st.cure
 	c.name, c.record, c.rejected, c.at, c.number = name, stuck, rejected, p.now, p.stream.sent
@@ -153,8 +153,8 @@ func (p *pass) treat(st *typeState, suspect item, rejected bool) bool {
 // acquit lets a cluster have its way again, that it was not.
 func (p *pass) acquit(st *typeState, c *cure) {
 	c.tried[c.name] = c.record.version
-	if e := st.entries.get(c.name); e != nil && e.refused == c.record.version && !c.rejected {
-		st.edit(e).refused = ""
+	if e := st.entries.get(c.name); e != nil && e.refuses(c.record.version) && !c.rejected {
+		st.edit(e).pardon(c.record.version)
 	}
 	c.name = ""
 }
@@ -167,7 +167,7 @@ func (s *stream) cured(st *typeState, r *response) {
 	}
 	e := st.entries.get(c.name)
 	c.tried[c.name], c.name = c.record.version, ""
-	if e == nil || e.refused != c.record.version {
+	if e == nil || !e.refuses(c.record.version) {
 		return
 	}
 	if !c.rejected {

@@ -124,6 +124,14 @@ func (v *view) record(typeURL, name string) *record {
 	return nil
 }
 
+// changed is the change by which a name came to be as it is.
+func (v *view) changed(key api.ResourceKey) uint64 {
+	if c := v.types[key.Type]; c != nil {
+		return c.spans[key.Name].changed
+	}
+	return 0
+}
+
 func (v *view) records(typeURL string) map[string]*record {
 	if c := v.types[typeURL]; c != nil {
 		return c.records
