@@ -286,6 +286,11 @@ func (s *Server) warnUnknown(v *view, st *stream) {
 		return
 	}
 	st.warned = true
+	if v.gone {
+		st.log.Warn("Envoy names a Gateway that is served no more; its listeners are taken from it",
+			"remedy", "end the Envoy, or bring back the Gateway, with a GatewayClass that is podway's")
+		return
+	}
 	st.log.Warn("Envoy names a Gateway that is not served; it keeps what it has",
 		"remedy", "set node.cluster to NAMESPACE/NAME of a Gateway whose GatewayClass is podway's")
 }

@@ -78,12 +78,15 @@ func TestUnknownGatewayIsAnsweredNothingAndWakesWhenItAppears(t *testing.T) {
 }
 
 func TestEnvoysOfARemovedGatewayLoseItsListenersOnly(t *testing.T) {
-	w := newWorld(t, quick(), settledResources()...)
+	config, log := quick(), &journal{}
+	config.Logger = slog.New(slog.NewTextHandler(log, nil))
+	w := newWorld(t, config, settledResources()...)
 	c := settled(w)
 	w.server.SetViews(nil)
 	c.want(listenerType, "-l")
 	c.quiet()
 	require.False(t, w.server.Streams()[0].Known)
+	require.Equal(t, 1, log.count("Envoy names a Gateway that is served no more; its listeners are taken from it"))
 	w.set(settledResources()...)
 	c.want(listenerType, "l")
 	c.quiet()
