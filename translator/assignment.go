@@ -1,6 +1,7 @@
 package translator
 
 import (
+	"bytes"
 	"encoding/binary"
 	"slices"
 	"strings"
@@ -57,6 +58,8 @@ type encoder struct {
 	buffer []byte
 	// at is where what is written begins.
 	at int
+	// name is scratch memory.
+	name []byte
 }
 
 var encoders = sync.Pool{New: func() any { return &encoder{buffer: make([]byte, 4<<10)} }}
@@ -78,19 +81,26 @@ func (w *encoder) reserve(size int) {
 
 // endpoint writes an LbEndpoint.
 func (w *encoder) endpoint(of *backend, hostname string) {
-	var namespace, pod, cluster string
+	var namespace, cluster string
+	w.name = w.name[:0]
 	if of.pod != nil {
-		cluster, namespace, pod = valid(of.cluster), valid(of.pod.Namespace), valid(of.pod.Name)
+		cluster, namespace = valid(of.cluster), valid(of.pod.Namespace)
+		if w.name = of.pod.AppendName(w.name); !utf8.Valid(w.name) {
+			w.name = bytes.ToValidUTF8(w.name, []byte(invalid))
+		}
 	}
-	w.reserve(len(hostname) + len(cluster) + len(namespace) + len(pod))
+	w.reserve(len(hostname) + len(cluster) + len(namespace) + len(w.name))
 	end := w.at
 	w.number(wrapped, uint64(of.weight))
 	w.message(lbWeight, end)
 	if of.pod != nil {
 		inMetadata := w.at
-		w.entry("pod", pod)
-		w.entry("namespace", namespace)
-		w.entry("cluster", cluster)
+		w.at -= len(w.name)
+		copy(w.buffer[w.at:], w.name)
+		w.tag(valueString, len(w.name))
+		w.entry("pod", inMetadata)
+		w.stringEntry("namespace", namespace)
+		w.stringEntry("cluster", cluster)
 		w.message(mapValue, inMetadata)
 		w.string(mapKey, metadataNamespace)
 		w.message(metadataFilter, inMetadata)
@@ -113,10 +123,14 @@ func (w *encoder) endpoint(of *backend, hostname string) {
 	w.message(localityEndpoints, end)
 }
 
-// entry writes an entry of a Struct.
-func (w *encoder) entry(key, value string) {
+func (w *encoder) stringEntry(key, value string) {
 	end := w.at
 	w.string(valueString, value)
+	w.entry(key, end)
+}
+
+// entry makes an entry of a Struct of the value that was written since end.
+func (w *encoder) entry(key string, end int) {
 	w.message(mapValue, end)
 	w.string(mapKey, key)
 	w.message(structFields, end)
@@ -156,10 +170,13 @@ func (w *encoder) varint(n uint64) {
 	copy(w.buffer[w.at:], text[:size])
 }
 
+// invalid stands for what is no UTF-8.
+const invalid = "\uFFFD"
+
 // valid is a string as protobuf allows it: what an API server sends may be none.
 func valid(s string) string {
 	if utf8.ValidString(s) {
 		return s
 	}
-	return strings.ToValidUTF8(s, "\uFFFD")
+	return strings.ToValidUTF8(s, invalid)
 }

@@ -32,7 +32,7 @@ func TestAssignmentsAreEncodedAsProtobufWould(t *testing.T) {
 			backends[i] = backend{address: address(), weight: 1 + random.Uint32N(1<<random.IntN(31))}
 			if random.IntN(3) > 0 {
 				backends[i].cluster = word(200)
-				backends[i].pod = &pods.Pod{Group: &pods.Group{Namespace: word(63)}, Name: word(253)}
+				backends[i].pod = named(word(63), word(253))
 			}
 		}
 		name, hostname := "tunnel/"+word(200), word(253)
@@ -48,11 +48,17 @@ func TestAssignmentsAreEncodedAsProtobufWould(t *testing.T) {
 
 func TestStringsThatAreNotUTF8DoNotSpoilAnAssignment(t *testing.T) {
 	wire := encodeAssignment("tunnel/edge/t", asTheyAre([]backend{{
-		address: netip.MustParseAddrPort("10.0.0.1:80"), weight: 1, cluster: "east", pod: &pods.Pod{Group: &pods.Group{Namespace: "default"}, Name: "a\xffb"},
+		address: netip.MustParseAddrPort("10.0.0.1:80"), weight: 1, cluster: "east", pod: named("default", "a\xffb"),
 	}}), "")
 	var got endpointv3.ClusterLoadAssignment
 	require.NoError(t, proto.Unmarshal(wire, &got))
 	require.Equal(t, "a\uFFFDb", got.GetEndpoints()[0].GetLbEndpoints()[0].GetMetadata().GetFilterMetadata()["podway"].GetFields()["pod"].GetStringValue())
+}
+
+func named(namespace, name string) *pods.Pod {
+	one := []pods.Pod{{Group: &pods.Group{Namespace: namespace}}}
+	pods.GiveNames(one, []string{name})
+	return &one[0]
 }
 
 // asTheyAre are backends in the order in which they are given.
@@ -79,7 +85,7 @@ func assignmentMessage(name string, backends []backend, hostname string) *endpoi
 			LoadBalancingWeight: wrapperspb.UInt32(b.weight),
 		}
 		if b.pod != nil {
-			lb.Metadata = metadata("cluster", b.cluster, "namespace", b.pod.Namespace, "pod", b.pod.Name)
+			lb.Metadata = metadata("cluster", b.cluster, "namespace", b.pod.Namespace, "pod", b.pod.Name())
 		}
 		all = append(all, lb)
 	}

@@ -164,8 +164,8 @@ func (f *clashFinder) collectAddresses() {
 	for i := range f.uses {
 		for j := range f.uses[i].set.Pods {
 			pod := &f.uses[i].set.Pods[j]
-			if number, ok := pod.Port(f.uses[i].port); ok && number > 0 && number <= 65535 && pod.Address.IsValid() && !pod.Terminating {
-				f.addresses = append(f.addresses, usedAddress{addressKey(pod.Address.Unmap(), uint16(number)), uint32(i), uint32(j)})
+			if number, ok := pod.Port(f.uses[i].port); ok && number > 0 && number <= 65535 && pod.Address != (pods.Address{}) && !pod.Terminating {
+				f.addresses = append(f.addresses, usedAddress{addressKey(pod.Address.Addr(), uint16(number)), uint32(i), uint32(j)})
 			}
 		}
 	}
@@ -201,7 +201,7 @@ func (f *clashFinder) pod(of usedAddress) *pods.Pod { return &f.uses[of.use].set
 func (f *clashFinder) address(of usedAddress) netip.AddrPort {
 	pod := f.pod(of)
 	number, _ := pod.Port(f.uses[of.use].port)
-	return netip.AddrPortFrom(pod.Address.Unmap(), uint16(number))
+	return netip.AddrPortFrom(pod.Address.Addr(), uint16(number))
 }
 
 // judge looks at all Pods with one address. Those that are told of already need no other.
@@ -255,7 +255,7 @@ func (f *clashFinder) shareGateway(a, b types.NamespacedName) bool {
 }
 
 func nameOf(cluster string, pod *pods.Pod) PodName {
-	return PodName{Cluster: cluster, Namespace: pod.Namespace, Name: pod.Name}
+	return PodName{Cluster: cluster, Namespace: pod.Namespace, Name: pod.Name()}
 }
 
 // samePod is true for a Pod that is seen under two names of its cluster.

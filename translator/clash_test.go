@@ -7,6 +7,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/podway/podway/api/pods"
 )
 
 // side is a cluster with one Pod, and the tunnel of its name that takes it.
@@ -139,18 +141,19 @@ func fleetOf(tb testing.TB, count, from int) *picture {
 	tb.Helper()
 	p := mustPicture(tb, []byte(side{cluster: "east", address: "10.1.0.1"}.yaml()+side{cluster: "west", address: "10.1.0.1"}.yaml()))
 	for key, set := range p.sets {
-		template := set.Pods[0]
-		set.Pods = set.Pods[:0]
+		template, names := set.Pods[0], make([]string, count)
+		set.Pods = nil
 		for i := range count {
 			pod := template
-			pod.Name = fmt.Sprintf("%s-%06d", key.Cluster, i)
+			names[i] = fmt.Sprintf("%s-%06d", key.Cluster, i)
 			high := byte(10)
 			if key.Cluster == "west" && i < from {
 				high = 11
 			}
-			pod.Address = netip.AddrFrom4([4]byte{high, byte(i >> 16), byte(i >> 8), byte(i)})
+			pod.Address = pods.AddressOf(netip.AddrFrom4([4]byte{high, byte(i >> 16), byte(i >> 8), byte(i)}))
 			set.Pods = append(set.Pods, pod)
 		}
+		pods.GiveNames(set.Pods, names)
 	}
 	return p
 }

@@ -98,14 +98,14 @@ func (e *entry) collect(found []backend, set *pods.Set) []backend {
 func (e *entry) collectWhere(found []backend, set *pods.Set, takes func(*pods.Pod) bool) []backend {
 	for i := range set.Pods {
 		pod := &set.Pods[i]
-		if !takes(pod) || !pod.Address.IsValid() || (e.selector != nil && (pod.Labels == nil || !e.selector.Matches(labels.Set(pod.Labels)))) {
+		if !takes(pod) || pod.Address == (pods.Address{}) || (e.selector != nil && (pod.Labels == nil || !e.selector.Matches(labels.Set(pod.Labels)))) {
 			continue
 		}
 		number, ok := pod.Port(e.portName)
 		if !ok || number < 1 || number > 65535 {
 			continue
 		}
-		address := netip.AddrPortFrom(pod.Address.Unmap(), uint16(number))
+		address := netip.AddrPortFrom(pod.Address.Addr(), uint16(number))
 		found = append(found, backend{address: address, weight: e.weight, cluster: e.key.Cluster, pod: pod})
 	}
 	return found

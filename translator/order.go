@@ -86,7 +86,7 @@ func compareBackends(a, b *backend) int {
 		return cmp.Compare(b2i(a.pod == nil), b2i(b.pod == nil))
 	default:
 		return cmp.Or(strings.Compare(a.cluster, b.cluster),
-			strings.Compare(a.pod.Namespace, b.pod.Namespace), strings.Compare(a.pod.Name, b.pod.Name))
+			strings.Compare(a.pod.Namespace, b.pod.Namespace), a.pod.CompareName(b.pod))
 	}
 }
 

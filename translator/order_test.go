@@ -6,8 +6,6 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
-
-	"github.com/podway/podway/api/pods"
 )
 
 func TestBackendsAreSortedAsTheyCompare(t *testing.T) {
@@ -22,7 +20,7 @@ func TestBackendsAreSortedAsTheyCompare(t *testing.T) {
 			found := backend{address: netip.AddrPortFrom(address, uint16(80+random.IntN(2))), weight: random.Uint32()}
 			if random.IntN(4) > 0 {
 				found.cluster = string(rune('a' + random.IntN(3)))
-				found.pod = &pods.Pod{Group: &pods.Group{Namespace: "default"}, Name: string(rune('a' + random.IntN(3)))}
+				found.pod = named("default", string(rune('a'+random.IntN(3))))
 			}
 			s.backends = append(s.backends, found)
 		}

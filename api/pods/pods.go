@@ -4,7 +4,6 @@
 package pods
 
 import (
-	"net/netip"
 	"slices"
 	"strings"
 
@@ -72,17 +71,18 @@ type Set struct {
 }
 
 // Pod is one address of a Pod behind a Service. For an endpoint with no
-// targetRef, such as of a Service without a selector, Name and UID are empty.
+// targetRef, such as of a Service without a selector, the name and UID are empty.
 // There are very many: what several have in common, each only points to.
 type Pod struct {
-	// Group has the Namespace and the Ports; never nil.
+	// Group has the Namespace, the Ports and the names; never nil.
 	*Group
-	Name string
-	UID  UID
 	Place
-	Address netip.Addr
+	UID     UID
+	Address Address
 	// Labels are the Pod's own, nil where they are not known: EndpointSlices do not carry them.
 	Labels map[string]string
+	// name is where it is in the names of the Group; 0 for none.
+	name uint32
 	// Ready, Serving and Terminating are the endpoint's conditions, with Kubernetes' defaults for unset ones
 	// (ready and serving true, terminating false).
 	Ready, Serving, Terminating bool
@@ -93,6 +93,7 @@ type Group struct {
 	Namespace string
 	// Ports are the ports of the slice.
 	Ports []Port
+	names names
 }
 
 // Port is a port of an EndpointSlice: the Service port's name, and the Pod's number.
@@ -101,7 +102,7 @@ type Port struct {
 	Number int32
 }
 
-// Equal says whether two Groups have the same content.
+// Equal says whether two Groups are the same but for the names.
 func (g *Group) Equal(other *Group) bool {
 	return g == other || g.Namespace == other.Namespace && slices.Equal(g.Ports, other.Ports)
 }

@@ -208,7 +208,7 @@ func TestRejectionLastsUntilTheResourceChanges(t *testing.T) {
 		t.Errorf("problem is %+v", got)
 	}
 	rejected.add(xds.Rejection{View: "edge/other", Key: resource.ResourceKey})
-	b.setPods(eastHello, func(set *pods.Set) { set.Pods[0].Address = netip.MustParseAddr("10.1.0.99") })
+	b.setPods(eastHello, func(set *pods.Set) { set.Pods[0].Address = pods.AddressOf(netip.MustParseAddr("10.1.0.99")) })
 	if problems := b.board.all(); len(problems) != 0 {
 		t.Errorf("problems: %v", problems)
 	}

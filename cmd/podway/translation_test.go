@@ -103,7 +103,7 @@ func (w *lanesWorld) move(key pods.ServiceKey, last byte) map[pods.ServiceKey]*p
 	set := *w.sets[key]
 	set.Pods = append([]pods.Pod(nil), set.Pods...)
 	for i := range set.Pods {
-		set.Pods[i].Address = netip.AddrFrom4([4]byte{10, 99, byte(i), last})
+		set.Pods[i].Address = pods.AddressOf(netip.AddrFrom4([4]byte{10, 99, byte(i), last}))
 	}
 	w.sets[key] = &set
 	return map[pods.ServiceKey]*pods.Set{key: &set}
@@ -204,14 +204,17 @@ var (
 // lose has the first so many of 20 Pods of east not be ready.
 func (w *lanesWorld) lose(count int) map[pods.ServiceKey]*pods.Set {
 	set := *w.sets[eastHello]
-	template := set.Pods[0]
-	set.Pods = nil
+	template, names := set.Pods[0], make([]string, 20)
+	group := *template.Group
+	template.Group, set.Pods = &group, nil
 	for i := range 20 {
 		pod := template
-		pod.Name, pod.UID, pod.Address = fmt.Sprintf("p-%02d", i), pods.UIDOf(fmt.Sprintf("u-%d", i)), netip.AddrFrom4([4]byte{10, 98, 0, byte(i)})
+		names[i] = fmt.Sprintf("p-%02d", i)
+		pod.UID, pod.Address = pods.UIDOf(fmt.Sprintf("u-%d", i)), pods.AddressOf(netip.AddrFrom4([4]byte{10, 98, 0, byte(i)}))
 		pod.Ready, pod.Serving = i >= count, i >= count
 		set.Pods = append(set.Pods, pod)
 	}
+	pods.GiveNames(set.Pods, names)
 	w.sets[eastHello] = &set
 	return map[pods.ServiceKey]*pods.Set{eastHello: &set}
 }

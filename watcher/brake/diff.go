@@ -19,10 +19,26 @@ type podID struct {
 }
 
 func idOf(pod *pods.Pod) podID {
-	if pod.Name == "" {
-		return podID{address: pod.Address}
+	if !pod.HasName() {
+		return podID{address: pod.Address.Addr()}
 	}
-	return podID{namespace: pod.Namespace, name: pod.Name, uid: pod.UID}
+	return podID{namespace: pod.Namespace, name: pod.Name(), uid: pod.UID}
+}
+
+// names says whether it is that of a Pod.
+func (id *podID) names(pod *pods.Pod) bool {
+	if id.name == "" {
+		return !pod.HasName() && pod.Address.Addr() == id.address
+	}
+	return pod.UID == id.uid && pod.Namespace == id.namespace && pod.CompareNameTo(id.name) == 0
+}
+
+// samePod says whether two endpoints have the same podID.
+func samePod(a, b *pods.Pod) bool {
+	if !a.HasName() {
+		return !b.HasName() && a.Address == b.Address
+	}
+	return a.UID == b.UID && a.Namespace == b.Namespace && a.CompareName(b) == 0
 }
 
 // state is what one Set says of a Pod, which has several endpoints where its slices have no port in common.
@@ -74,23 +90,23 @@ func compareHeads(a, b []pods.Pod) int {
 func compareNames(a, b *pods.Pod) int {
 	order := strings.Compare(a.Namespace, b.Namespace)
 	if order == 0 {
-		order = strings.Compare(a.Name, b.Name)
+		order = a.CompareName(b)
 	}
-	if order == 0 && a.Name == "" {
+	if order == 0 && !a.HasName() {
 		order = a.Address.Compare(b.Address)
 	}
 	return order
 }
 
 func diffRun(changes []change, before, after []pods.Pod) []change {
-	for id, was := range states(before) {
-		if is := stateOf(after, id); differ(was, is) {
-			changes = append(changes, change{id, was, is})
+	for was := range states(before) {
+		if is := stateOf(after, was.pod); differ(was, is) {
+			changes = append(changes, change{idOf(was.pod), was, is})
 		}
 	}
-	for id, is := range states(after) {
-		if stateOf(before, id).pod == nil {
-			changes = append(changes, change{id, state{}, is})
+	for is := range states(after) {
+		if stateOf(before, is.pod).pod == nil {
+			changes = append(changes, change{idOf(is.pod), state{}, is})
 		}
 	}
 	return changes
@@ -104,14 +120,14 @@ func differ(a, b state) bool {
 }
 
 // states are the Pods of a run, each once: more than one where a name came back with another UID.
-func states(endpoints []pods.Pod) iter.Seq2[podID, state] {
-	return func(yield func(podID, state) bool) {
+func states(endpoints []pods.Pod) iter.Seq[state] {
+	return func(yield func(state) bool) {
 		for i := range endpoints {
-			id := idOf(&endpoints[i])
-			if i > 0 && stateOf(endpoints[:i], id).pod != nil {
+			pod := &endpoints[i]
+			if i > 0 && stateOf(endpoints[:i], pod).pod != nil {
 				continue
 			}
-			if !yield(id, stateOf(endpoints[i:], id)) {
+			if !yield(stateOf(endpoints[i:], pod)) {
 				return
 			}
 		}
@@ -119,11 +135,16 @@ func states(endpoints []pods.Pod) iter.Seq2[podID, state] {
 }
 
 // stateOf looks for a Pod in a run.
-func stateOf(endpoints []pods.Pod, id podID) state {
+func stateOf(endpoints []pods.Pod, pod *pods.Pod) state {
+	return stateWhere(endpoints, func(one *pods.Pod) bool { return samePod(one, pod) })
+}
+
+// stateWhere is what the endpoints of one Pod say together.
+func stateWhere(endpoints []pods.Pod, are func(*pods.Pod) bool) state {
 	var found state
 	for i := range endpoints {
 		pod := &endpoints[i]
-		if idOf(pod) != id {
+		if !are(pod) {
 			continue
 		}
 		if found.pod == nil {
@@ -136,12 +157,12 @@ func stateOf(endpoints []pods.Pod, id podID) state {
 }
 
 // all are the Pods of a Set, each once; none of nil.
-func all(set *pods.Set) iter.Seq2[podID, state] {
-	return func(yield func(podID, state) bool) {
+func all(set *pods.Set) iter.Seq[state] {
+	return func(yield func(state) bool) {
 		for rest := podsOf(set); len(rest) > 0; {
 			n := run(rest)
-			for id, is := range states(rest[:n]) {
-				if !yield(id, is) {
+			for is := range states(rest[:n]) {
+				if !yield(is) {
 					return
 				}
 			}
@@ -153,13 +174,13 @@ func all(set *pods.Set) iter.Seq2[podID, state] {
 // find looks for a Pod in a Set, which may be nil.
 func find(set *pods.Set, id podID) state {
 	endpoints := podsOf(set)
-	if id.name == "" { // They are sorted by address within their namespace only, which an address does not tell.
-		return stateOf(endpoints, id)
+	if id.name != "" { // Otherwise they are sorted by address within their namespace only, which an address does not tell.
+		at := sort.Search(len(endpoints), func(i int) bool {
+			return cmp.Or(strings.Compare(endpoints[i].Namespace, id.namespace), endpoints[i].CompareNameTo(id.name)) >= 0
+		})
+		endpoints = endpoints[at : at+run(endpoints[at:])]
 	}
-	at := sort.Search(len(endpoints), func(i int) bool {
-		return cmp.Or(strings.Compare(endpoints[i].Namespace, id.namespace), strings.Compare(endpoints[i].Name, id.name)) >= 0
-	})
-	return stateOf(endpoints[at:at+run(endpoints[at:])], id)
+	return stateWhere(endpoints, id.names)
 }
 
 func podsOf(set *pods.Set) []pods.Pod {

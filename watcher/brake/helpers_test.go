@@ -116,7 +116,7 @@ func (w *world) taking(tunnel string, key pods.ServiceKey) []string {
 	for _, pod := range w.Live(edge(tunnel), w.live)(key).Pods {
 		if pod.Ready {
 			require.True(w, pod.Serving)
-			names = append(names, pod.Name)
+			names = append(names, pod.Name())
 		}
 	}
 	return names
@@ -154,21 +154,34 @@ func (w *world) metric(name string, values ...string) float64 {
 func pod(i int, changes ...func(*pods.Pod)) pods.Pod {
 	made := pods.Pod{
 		Group: &pods.Group{Namespace: "default", Ports: []pods.Port{{Name: "http", Number: 80}}},
-		Name:  fmt.Sprintf("p-%03d", i), UID: pods.UIDOf(fmt.Sprintf("uid-%d", i)), Address: netip.AddrFrom4([4]byte{192, 0, 2, byte(i)}),
+		UID:   pods.UIDOf(fmt.Sprintf("uid-%d", i)), Address: pods.AddressOf(netip.AddrFrom4([4]byte{192, 0, 2, byte(i)})),
 		Ready: true, Serving: true,
 	}
+	called(&made, fmt.Sprintf("p-%03d", i))
 	for _, change := range changes {
 		change(&made)
 	}
 	return made
 }
 
+// called gives a Pod a name, and with it a Group of its own.
+func called(p *pods.Pod, name string) {
+	group, one := *p.Group, []pods.Pod{*p}
+	one[0].Group = &group
+	pods.GiveNames(one, []string{name})
+	*p = one[0]
+}
+
 func notReady(p *pods.Pod) { p.Ready, p.Serving = false, false }
 func leaving(p *pods.Pod)  { p.Ready, p.Terminating = false, true }
-func nameless(p *pods.Pod) { p.Name, p.UID = "", pods.UID{} }
-func reborn(p *pods.Pod)   { p.UID = pods.UIDOf(p.UID.String() + "-again") }
+func nameless(p *pods.Pod) {
+	*p = pods.Pod{Group: p.Group, Address: p.Address, Labels: p.Labels, Ready: p.Ready, Serving: p.Serving, Terminating: p.Terminating}
+}
+func reborn(p *pods.Pod) { p.UID = pods.UIDOf(p.UID.String() + "-again") }
 func otherPort(p *pods.Pod) {
-	p.Group = &pods.Group{Namespace: p.Namespace, Ports: []pods.Port{{Name: "admin", Number: 81}}}
+	group := *p.Group
+	group.Ports = []pods.Port{{Name: "admin", Number: 81}}
+	p.Group = &group
 }
 
 func version(v string) func(*pods.Pod) {
@@ -187,7 +200,7 @@ func group(from, to int, changes ...func(*pods.Pod)) []pods.Pod {
 func names(from, to int) []string {
 	var list []string
 	for _, pod := range group(from, to) {
-		list = append(list, pod.Name)
+		list = append(list, pod.Name())
 	}
 	return list
 }

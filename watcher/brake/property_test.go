@@ -178,13 +178,13 @@ func randomly(random *rand.Rand, before *pods.Set) []pods.Pod {
 			next.Ready, next.Serving = true, true
 		case storm && chance < 16, chance == 2:
 			notReady(&next)
-		case chance == 3 && next.Name != "":
+		case chance == 3 && next.HasName():
 			reborn(&next)
 		case chance == 4 && !next.Ready:
 			version("v1")(&next)
 		}
 		made = append(made, next)
-		if next.Name != "" && chanceOf(random, 10) {
+		if next.HasName() && chanceOf(random, 10) {
 			second := next
 			otherPort(&second)
 			made = append(made, second)

@@ -112,17 +112,18 @@ func (u *unit) readyPods(sets map[pods.ServiceKey]*pods.Set, enough int) int {
 		seen = map[podID]struct{}{}
 	}
 	for i := range u.services {
-		for id, is := range all(sets[u.services[i].key]) {
+		for is := range all(sets[u.services[i].key]) {
 			if count >= enough {
 				return count
 			}
 			if !is.ready || !u.services[i].takes(is.pod) {
 				continue
 			}
-			if _, again := seen[id]; again {
-				continue
-			}
 			if seen != nil {
+				id := idOf(is.pod)
+				if _, again := seen[id]; again {
+					continue
+				}
 				seen[id] = struct{}{}
 			}
 			count++

@@ -102,6 +102,13 @@ func (s *switched) awaitServer() {
 }
 
 // TestAClusterThatGoesToAnAPIServerAndBackLosesNoSet: neither what is remembered of it, nor what its session learns before the files' Sets go.
+// named is a Pod with a name.
+func named(name string) []pods.Pod {
+	one := []pods.Pod{{Group: &pods.Group{}}}
+	pods.GiveNames(one, []string{name})
+	return one
+}
+
 func TestAClusterThatGoesToAnAPIServerAndBackLosesNoSet(t *testing.T) {
 	store, err := memory.Open(t.TempDir())
 	require.NoError(t, err)
@@ -109,7 +116,7 @@ func TestAClusterThatGoesToAnAPIServerAndBackLosesNoSet(t *testing.T) {
 	loaded, _ := credential.Parse([]byte(kubeconfigOf(token(time.Hour, time.Now()))), credential.Origin{Cluster: "east"})
 	require.NoError(t, store.Save(&memory.Cluster{
 		Name: "east", Source: loaded.Fingerprint(), Scope: snapshot.Everything,
-		Services: []*pods.Service{{Key: web("web")}}, Sets: []*pods.Set{{Key: web("web"), Pods: []pods.Pod{{Group: &pods.Group{}, Name: "remembered"}}}},
+		Services: []*pods.Service{{Key: web("web")}}, Sets: []*pods.Set{{Key: web("web"), Pods: named("remembered")}},
 	}))
 	s := newSwitched(t, store)
 	s.awaitFiles()
@@ -118,7 +125,7 @@ func TestAClusterThatGoesToAnAPIServerAndBackLosesNoSet(t *testing.T) {
 
 	s.write("cluster.yaml", clusterOfServer)
 	s.awaitServer()
-	require.Equal(t, "remembered", s.lanes.Live(web("web")).Pods[0].Name)
+	require.Equal(t, "remembered", s.lanes.Live(web("web")).Pods[0].Name())
 	require.Nil(t, s.lanes.Live(web("filed")))
 
 	s.write("cluster.yaml", clusterOfFiles)
@@ -127,7 +134,7 @@ func TestAClusterThatGoesToAnAPIServerAndBackLosesNoSet(t *testing.T) {
 	require.NotNil(t, s.lanes.Live(web("filed")))
 
 	// A session that is quicker than the files.
-	learned := &pods.Set{Key: web("web"), Pods: []pods.Pod{{Name: "learned"}}}
+	learned := &pods.Set{Key: web("web"), Pods: named("learned")}
 	s.between = func() {
 		s.fleet.mu.Lock()
 		m := s.fleet.members["east"]

@@ -1,6 +1,7 @@
 package memory
 
 import (
+	"crypto/sha256"
 	"encoding/binary"
 	"fmt"
 	"math/rand/v2"
@@ -49,6 +50,35 @@ func TestAnythingComesBackAsItWas(t *testing.T) {
 	}
 }
 
+// TestFormatIsTheSame has the sum of what version 1 of the format is of a large Cluster: whoever changes it must change the version.
+func TestFormatIsTheSame(t *testing.T) {
+	payload, err := encode(large(100, 10, 1, true))
+	require.NoError(t, err)
+	require.Equal(t, "a2206c1cf1e5381c1030ca98e50e1a77150409875a8dd4b8465e8fc0c2614505", fmt.Sprintf("%x", sha256.Sum256(payload)))
+}
+
+func TestZoneOfAnAddressIsReadAndLeftOut(t *testing.T) {
+	written := netip.MustParseAddr("fe80::1").As16()
+	d := &decoder{in: append(written[:], "\x00\x04eth0"...)}
+	require.Equal(t, netip.MustParseAddr("fe80::1"), d.address(addressZone))
+	require.NoError(t, d.err)
+	require.Empty(t, d.in)
+}
+
+func TestNameThatNoPodCanHaveIsRefused(t *testing.T) {
+	for size, want := range map[int]string{pods.MaxName: "", pods.MaxName + 1: "a Pod's name has 254 bytes; none has more than 253"} {
+		e := &encoder{}
+		e.uint(0)
+		e.literal(strings.Repeat("x", size))
+		d := &decoder{in: e.out}
+		if d.name(); want != "" {
+			require.EqualError(t, d.err, want)
+			continue
+		}
+		require.NoError(t, d.err)
+	}
+}
+
 func TestSameContentIsSameBytes(t *testing.T) {
 	c := large(50, 4, 1, true)
 	want, err := encode(c)
@@ -69,7 +99,9 @@ func TestWhatRepeatsIsShared(t *testing.T) {
 	for i := range c.Sets {
 		for j := range c.Sets[i].Pods { // Nothing is shared by what is saved.
 			pod := &c.Sets[i].Pods[j]
-			pod.Group = &pods.Group{Namespace: strings.Clone(pod.Namespace), Ports: slices.Clone(pod.Ports)}
+			group := *pod.Group
+			group.Namespace, group.Ports = strings.Clone(group.Namespace), slices.Clone(group.Ports)
+			pod.Group = &group
 			pod.Labels = map[string]string{"app": "httpbin"}
 		}
 	}
@@ -119,7 +151,7 @@ func TestWhatIsNotOneClusterIsRefused(t *testing.T) {
 		"it has 1000001 Services; at most 1000000 of a cluster are remembered": func(c *Cluster) {
 			c.Sets = make([]*pods.Set, maxServices+1)
 		},
-		"it takes 67109266 bytes; at most 67108864 of a cluster are remembered": func(c *Cluster) {
+		"it takes 67109248 bytes; at most 67108864 of a cluster are remembered": func(c *Cluster) {
 			c.Source = strings.Repeat("x", maxPayload)
 		},
 	} {
@@ -228,7 +260,7 @@ func chance(seed uint64) *Cluster {
 		case 1:
 			return netip.AddrFrom4([4]byte(bytes[:4]))
 		case 2:
-			return netip.AddrFrom16(bytes).WithZone("eth" + fmt.Sprint(r.IntN(3)))
+			return netip.AddrFrom16(bytes).WithZone("eth0")
 		case 3:
 			return netip.MustParseAddr("::ffff:192.0.2.1")
 		}
@@ -242,19 +274,22 @@ func chance(seed uint64) *Cluster {
 		if slices.ContainsFunc(c.Sets, func(s *pods.Set) bool { return s.Key == key }) {
 			continue
 		}
+		var names []string
 		for range r.IntN(4) {
 			service.Ports = append(service.Ports, pods.ServicePort{Name: text(), Port: number(), Protocol: text(), AppProtocol: text()})
 			shared = append(shared, pods.Port{Name: text(), Number: number()})
 			pod := pods.Pod{
 				Group: &pods.Group{Namespace: key.Namespace, Ports: slices.Clone(shared[r.IntN(len(shared)):])},
-				Name:  text(), UID: pods.UIDOf(text()), Place: pods.PlaceOf(text(), text()), Address: address(), Labels: labels(),
+				UID:   pods.UIDOf(text()), Place: pods.PlaceOf(text(), text()), Address: pods.AddressOf(address()), Labels: labels(),
 				Ready: r.IntN(2) == 0, Serving: r.IntN(2) == 0, Terminating: r.IntN(2) == 0,
 			}
 			if r.IntN(3) == 0 {
 				pod.Group = &pods.Group{Namespace: text()}
 			}
 			set.Pods = append(set.Pods, pod)
+			names = append(names, text())
 		}
+		pods.GiveNames(set.Pods, names)
 		c.Sets, c.Services = append(c.Sets, set), append(c.Services, service)
 	}
 	slices.SortFunc(c.Sets, func(a, b *pods.Set) int { return compareKeys(&a.Key, &b.Key) })

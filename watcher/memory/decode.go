@@ -12,7 +12,7 @@ import (
 // decode reads what encode wrote. A string, list or map that comes again is the same one in memory, and nothing of it
 // is part of the payload, which can be freed.
 func decode(payload []byte) (*Cluster, error) {
-	d := &decoder{in: payload, strings: []string{""}, groups: map[groupOf]*pods.Group{}}
+	d := &decoder{in: payload, strings: []string{""}}
 	c := &Cluster{}
 	if saved := d.bytes(savedSize); saved != nil {
 		seconds, nanoseconds := binary.BigEndian.Uint64(saved), binary.BigEndian.Uint32(saved[8:])
@@ -118,15 +118,17 @@ func (d *decoder) set() *pods.Set {
 		return s
 	}
 	s.Pods = make([]pods.Pod, n)
-	before := ""
+	d.groups, d.names = map[groupOf]*pods.Group{}, d.names[:0]
 	for i := range s.Pods {
-		d.pod(&s.Pods[i], s.Key.Namespace, before)
-		before = s.Pods[i].Name
+		d.pod(&s.Pods[i], s.Key.Namespace)
+	}
+	if d.err == nil {
+		pods.GiveNames(s.Pods, d.names)
 	}
 	return s
 }
 
-func (d *decoder) pod(p *pods.Pod, namespace, before string) {
+func (d *decoder) pod(p *pods.Pod, namespace string) {
 	head := d.bytes(1)
 	if head == nil {
 		return
@@ -140,25 +142,31 @@ func (d *decoder) pod(p *pods.Pod, namespace, before string) {
 	if flags&flagNamespace == 0 {
 		namespace = d.string()
 	}
-	p.Name = d.name(before)
+	d.name()
 	p.UID = d.uid(flags&flagUID != 0)
 	node, zone := d.string(), d.string()
 	p.Place = pods.PlaceOf(node, zone)
-	p.Address = d.address(flags / flagAddress % (addressZone + 1))
+	p.Address = pods.AddressOf(d.address(flags / flagAddress % (addressZone + 1)))
 	p.Group = d.group(namespace)
 	p.Labels = d.labelMap()
 }
 
 // name reads the name of a Pod.
-func (d *decoder) name(before string) string {
+func (d *decoder) name() {
+	before := ""
+	if n := len(d.names); n > 0 {
+		before = d.names[n-1]
+	}
 	shared := d.uint()
 	if shared > uint64(min(len(before), maxShared)) {
 		d.fail("a Pod's name is longer than the one before")
-		return ""
+		return
 	}
-	d.text = append(d.text[:0], before[:shared]...)
-	d.text = append(d.text, d.literal()...)
-	return string(d.text)
+	name := before[:shared] + string(d.literal())
+	if len(name) > pods.MaxName {
+		d.fail("a Pod's name has %d bytes; none has more than %d", len(name), pods.MaxName)
+	}
+	d.names = append(d.names, name)
 }
 
 // uid reads the UID of a Pod. One that was no UUID may be there as a string.
@@ -180,11 +188,10 @@ func (d *decoder) address(kind byte) netip.Addr {
 		}
 	case address6, addressZone:
 		if b := d.bytes(16); b != nil {
-			address := netip.AddrFrom16([16]byte(b))
 			if kind == addressZone {
-				address = address.WithZone(d.string())
+				d.string()
 			}
-			return address
+			return netip.AddrFrom16([16]byte(b))
 		}
 	}
 	return netip.Addr{}

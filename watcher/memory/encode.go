@@ -14,7 +14,7 @@ const (
 	flagReady = 1 << iota
 	flagServing
 	flagTerminating
-	flagAddress // the lower of two bits: none, 4 bytes, 16 bytes, 16 bytes and a zone
+	flagAddress // the lower of two bits: none, 4 bytes, 16 bytes, 16 bytes and a zone, which is not written any more
 	_
 	flagUID       // the UID is 16 bytes, otherwise a string: "" for none
 	flagNamespace // the namespace is the Service's, otherwise a string follows
@@ -111,25 +111,27 @@ func (e *encoder) set(s *pods.Set) {
 	e.string(s.Key.Namespace)
 	e.string(s.Key.Name)
 	e.length(len(s.Pods), s.Pods == nil)
-	before := ""
+	e.name = e.name[:0]
 	for i := range s.Pods {
-		e.pod(&s.Pods[i], s.Key.Namespace, before)
-		before = s.Pods[i].Name
+		e.pod(&s.Pods[i], s.Key.Namespace)
 	}
 }
 
-func (e *encoder) pod(p *pods.Pod, namespace, before string) {
+func (e *encoder) pod(p *pods.Pod, namespace string) {
 	named := p.UID != pods.UID{}
-	kind := addressKind(p.Address)
+	address := p.Address.Addr()
+	kind := addressKind(address)
 	flags := flag(p.Ready, flagReady) | flag(p.Serving, flagServing) | flag(p.Terminating, flagTerminating) |
 		flag(named, flagUID) | flag(p.Namespace == namespace, flagNamespace) | kind*flagAddress
 	e.out = append(e.out, flags)
 	if p.Namespace != namespace {
 		e.string(p.Namespace)
 	}
-	shared := sharedPrefix(before, p.Name)
+	e.before, e.name = e.name, p.AppendName(e.before[:0])
+	shared := sharedPrefix(e.before, e.name)
 	e.uint(uint64(shared))
-	e.literal(p.Name[shared:])
+	e.uint(uint64(len(e.name) - shared))
+	e.out = append(e.out, e.name[shared:]...)
 	if named {
 		e.out = append(e.out, p.UID[:]...)
 	} else {
@@ -139,14 +141,10 @@ func (e *encoder) pod(p *pods.Pod, namespace, before string) {
 	e.string(p.Zone())
 	switch kind {
 	case address4:
-		bytes := p.Address.As4()
+		bytes := address.As4()
 		e.out = append(e.out, bytes[:]...)
-	case address6, addressZone:
-		bytes := p.Address.As16()
-		e.out = append(e.out, bytes[:]...)
-	}
-	if kind == addressZone {
-		e.string(p.Address.Zone())
+	case address6:
+		e.out = append(e.out, p.Address[:]...)
 	}
 	e.portList(p.Ports)
 	e.labelMap(p.Labels)
@@ -165,14 +163,12 @@ func addressKind(a netip.Addr) byte {
 		return addressNone
 	case a.Is4():
 		return address4
-	case a.Zone() == "":
-		return address6
 	}
-	return addressZone
+	return address6
 }
 
 // sharedPrefix is how many bytes two names begin with alike, at most maxShared.
-func sharedPrefix(a, b string) int {
+func sharedPrefix(a, b []byte) int {
 	n := min(len(a), len(b), maxShared)
 	for i := range n {
 		if a[i] != b[i] {

@@ -28,25 +28,29 @@ func service(namespace, name string) *pods.Service {
 	}
 }
 
+func address(text string) pods.Address { return pods.AddressOf(netip.MustParseAddr(text)) }
+
 // small is a Cluster with one of everything.
 func small() *Cluster {
 	ports := []pods.Port{{Name: "http", Number: 8080}, {Name: "grpc", Number: 65535}}
 	group := &pods.Group{Namespace: "default", Ports: ports}
 	external := &pods.Service{Key: pods.ServiceKey{Cluster: "east", Namespace: "default", Name: "elsewhere"}, ExternalName: true}
 	bare := &pods.Service{Key: pods.ServiceKey{Cluster: "east", Namespace: "edge", Name: "bare"}, Ports: []pods.ServicePort{}, Selector: []pods.Label{}}
+	httpbin := []pods.Pod{
+		{Group: group, UID: pods.UIDOf("7b1f3c52-9f0e-4d7c-8a43-c0ffee000001"), Place: pods.PlaceOf("node-1", "a"), Address: address("10.0.0.1"), Ready: true, Serving: true},
+		{Group: group, UID: pods.UIDOf("not a UUID"), Place: pods.PlaceOf("node-2", "b"), Address: address("2001:db8::1"), Serving: true, Terminating: true, Labels: map[string]string{"version": "v2", "a": ""}},
+		{Group: &pods.Group{Namespace: "default", Ports: []pods.Port{}}, UID: pods.UIDOf("7B1F3C52-9F0E-4D7C-8A43-C0FFEE000001"), Address: address("::ffff:10.0.0.3"), Labels: map[string]string{}},
+		{Group: &pods.Group{Namespace: "other", Ports: ports}, Place: pods.PlaceOf("", "c"), Address: address("fe80::1"), Labels: map[string]string{"a": "", "version": "v2"}},
+		{Group: &pods.Group{}},
+	}
+	pods.GiveNames(httpbin, []string{"httpbin-7d4b9c6f5-2x8kp", "httpbin-7d4b9c6f5-9w2zq", "httpbin", "", ""})
 	return &Cluster{
 		Name: "east", UID: "0b7f5b0e-0e7c-4b7a-9a53-3b9d3a0f2c11", Source: "sha256:5a", Saved: someTime,
 		Scope:    &snapshot.Scope{Namespaces: []string{"default", "edge"}},
 		Services: []*pods.Service{external, service("default", "httpbin"), bare},
 		Sets: []*pods.Set{
 			{Key: external.Key},
-			{Key: service("default", "httpbin").Key, Pods: []pods.Pod{
-				{Group: group, Name: "httpbin-7d4b9c6f5-2x8kp", UID: pods.UIDOf("7b1f3c52-9f0e-4d7c-8a43-c0ffee000001"), Place: pods.PlaceOf("node-1", "a"), Address: netip.MustParseAddr("10.0.0.1"), Ready: true, Serving: true},
-				{Group: group, Name: "httpbin-7d4b9c6f5-9w2zq", UID: pods.UIDOf("not a UUID"), Place: pods.PlaceOf("node-2", "b"), Address: netip.MustParseAddr("2001:db8::1"), Serving: true, Terminating: true, Labels: map[string]string{"version": "v2", "a": ""}},
-				{Group: &pods.Group{Namespace: "default", Ports: []pods.Port{}}, Name: "httpbin", UID: pods.UIDOf("7B1F3C52-9F0E-4D7C-8A43-C0FFEE000001"), Address: netip.MustParseAddr("::ffff:10.0.0.3"), Labels: map[string]string{}},
-				{Group: &pods.Group{Namespace: "other", Ports: ports}, Place: pods.PlaceOf("", "c"), Address: netip.MustParseAddr("fe80::1%eth0"), Labels: map[string]string{"a": "", "version": "v2"}},
-				{Group: &pods.Group{}},
-			}},
+			{Key: service("default", "httpbin").Key, Pods: httpbin},
 			{Key: bare.Key, Pods: []pods.Pod{}},
 		},
 	}
@@ -61,18 +65,21 @@ func large(services, podsEach int, seed uint64, labels bool) *Cluster {
 		group := &pods.Group{Namespace: s.Key.Namespace, Ports: []pods.Port{{Name: "http", Number: 8080}, {Name: "grpc", Number: 9090}}}
 		set := &pods.Set{Key: s.Key, Pods: make([]pods.Pod, podsEach)}
 		hash := random.Uint64() % 1e10
+		names := make([]string, podsEach)
 		for j := range set.Pods {
+			names[j] = fmt.Sprintf("%s-%010d-%05x", s.Key.Name, hash, j<<16|int(random.Uint32()&0xffff))
 			n := i*podsEach + j
 			node := n % 200
 			set.Pods[j] = pods.Pod{
-				Group: group, Name: fmt.Sprintf("%s-%010d-%05x", s.Key.Name, hash, j<<16|int(random.Uint32()&0xffff)), UID: pods.UIDOf(uid(random)),
+				Group: group, UID: pods.UIDOf(uid(random)),
 				Place:   pods.PlaceOf(fmt.Sprintf("ip-10-0-%d-%d.internal", node/100, node%100), fmt.Sprintf("zone-%d", node%3)),
-				Address: netip.AddrFrom4([4]byte{10, byte(n >> 16), byte(n >> 8), byte(n)}), Ready: true, Serving: true,
+				Address: pods.AddressOf(netip.AddrFrom4([4]byte{10, byte(n >> 16), byte(n >> 8), byte(n)})), Ready: true, Serving: true,
 			}
 			if labels {
 				set.Pods[j].Labels = map[string]string{"app": s.Key.Name, "version": fmt.Sprint("v", j%2), "pod-template-hash": fmt.Sprint(hash)}
 			}
 		}
+		pods.GiveNames(set.Pods, names)
 		c.Services, c.Sets = append(c.Services, s), append(c.Sets, set)
 	}
 	byKey, sets, err := c.sorted()

@@ -15,10 +15,12 @@ type decoder struct {
 	strings []string
 	ports   [][]pods.Port
 	labels  []map[string]string
-	groups  map[groupOf]*pods.Group
 	cluster string
 	pods    int
-	text    []byte // scratch: the name of a Pod
+
+	// groups and names are those of the Pods of a Set.
+	groups map[groupOf]*pods.Group
+	names  []string
 }
 
 // groupOf is what makes two Groups one: a namespace, and the number of a list of ports.

@@ -17,6 +17,9 @@ type encoder struct {
 	key     []byte       // scratch
 	pairs   []pods.Label // scratch
 
+	// name is that of a Pod, and before of the one before it.
+	name, before []byte
+
 	// lastPorts and lastRef save looking up the ports of the Pods of one slice again and again.
 	lastPorts []pods.Port
 	lastRef   uint64

@@ -17,6 +17,7 @@ type draft struct {
 
 	ports     []draftPort
 	endpoints []draftEndpoint
+	names     []string // of those that are Pods
 }
 
 // draftPort is a port; a number of 0 is none.
@@ -63,7 +64,9 @@ func conditionOf(b *bool) condition {
 // drafts are used again: a slice may have a thousand endpoints.
 var drafts = sync.Pool{New: func() any { return &draft{} }}
 
-func (d *draft) reset() { *d = draft{ports: d.ports[:0], endpoints: d.endpoints[:0]} }
+func (d *draft) reset() {
+	*d = draft{ports: d.ports[:0], endpoints: d.endpoints[:0], names: d.names[:0]}
+}
 
 func draftEndpointOf(from *discoveryv1.Endpoint) draftEndpoint {
 	e := draftEndpoint{
@@ -98,10 +101,11 @@ func (d *draft) slice() *Slice {
 			group = d.endpoints[i].group(&out.Group, group)
 			pod.Group = group
 			found = append(found, pod)
+			d.names = append(d.names, d.endpoints[i].podName())
 		}
 	}
+	pods.GiveNames(found, d.names)
 	out.Pods = inSetOrder(found)
-	packNames(out.Pods)
 	return out
 }
 
@@ -135,7 +139,15 @@ func (e *draftEndpoint) group(slice, before *pods.Group) *pods.Group {
 // podKind is the kind of a targetRef that names a Pod.
 const podKind = "Pod"
 
-// pod makes a Pod of an endpoint, but for its Group, and says whether anything can be sent to it. Its Name is still a part of the draft.
+// podName is the name of an endpoint's Pod, "" for none.
+func (e *draftEndpoint) podName() string {
+	if e.kind != podKind {
+		return ""
+	}
+	return e.name
+}
+
+// pod makes a Pod of an endpoint, but for its Group and its name, and says whether anything can be sent to it.
 func (e *draftEndpoint) pod() (pods.Pod, bool) {
 	address, err := netip.ParseAddr(e.address)
 	if err != nil || address.Zone() != "" || address.IsUnspecified() {
@@ -143,11 +155,11 @@ func (e *draftEndpoint) pod() (pods.Pod, bool) {
 	}
 	ready := e.ready.or(true)
 	pod := pods.Pod{
-		Place: pods.PlaceOf(e.node, e.zone), Address: address.Unmap(),
+		Place: pods.PlaceOf(e.node, e.zone), Address: pods.AddressOf(address),
 		Ready: ready, Serving: e.serving.or(ready), Terminating: e.terminating.or(false),
 	}
 	if e.kind == podKind {
-		pod.Name, pod.UID = e.name, pods.UIDOf(e.uid)
+		pod.UID = pods.UIDOf(e.uid)
 	}
 	return pod, true
 }

@@ -32,7 +32,7 @@ func TestAddressesThatCannotBe(t *testing.T) {
 	made.Endpoints = append(made.Endpoints, discoveryv1.Endpoint{})
 	found := NewSlice(made).Pods
 	require.Len(t, found, 1)
-	require.Equal(t, "a", found[0].Name)
+	require.Equal(t, "a", found[0].Name())
 }
 
 // TestTheLargestSlice has as many endpoints as one may have, of which each changes once.

@@ -133,7 +133,7 @@ func (x *Index) renew(before *Slice, changed time.Time) {
 func (e *entry) leave(before, after *Slice, until time.Time) {
 	for i := range before.Pods {
 		pod := &before.Pods[i]
-		if !pod.Ready || pod.Terminating || pod.Name == "" || after.has(pod) {
+		if !pod.Ready || pod.Terminating || !pod.HasName() || after.has(pod) {
 			continue
 		}
 		e.leaving = append(e.leaving, leaving{pod: *pod, ipv6: before.IPv6, until: until})
@@ -146,9 +146,9 @@ func (s *Slice) has(pod *pods.Pod) bool {
 		return false
 	}
 	i, _ := slices.BinarySearchFunc(s.Pods, pod, func(p pods.Pod, pod *pods.Pod) int {
-		return cmp.Or(strings.Compare(p.Namespace, pod.Namespace), strings.Compare(p.Name, pod.Name))
+		return cmp.Or(strings.Compare(p.Namespace, pod.Namespace), p.CompareName(pod))
 	})
-	for ; i < len(s.Pods) && s.Pods[i].Name == pod.Name && s.Pods[i].Namespace == pod.Namespace; i++ {
+	for ; i < len(s.Pods) && s.Pods[i].Namespace == pod.Namespace && s.Pods[i].CompareName(pod) == 0; i++ {
 		if sameBackend(&s.Pods[i], pod) {
 			return true
 		}

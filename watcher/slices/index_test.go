@@ -54,7 +54,7 @@ func (s *shelf) names() []string {
 	s.join()
 	var out []string
 	for _, pod := range s.Sets()[httpbinKey].Pods {
-		out = append(out, pod.Name)
+		out = append(out, pod.Name())
 	}
 	return out
 }
@@ -247,7 +247,8 @@ func TestIndexAgreesWithOneMadeAnew(t *testing.T) {
 			fresh.put(made)
 		}
 		fresh.join()
-		require.Equal(t, fresh.Sets()[httpbinKey].Pods, sets[httpbinKey].Pods, "seed %d", seed)
+		require.Equal(t, lines(fresh.Sets()[httpbinKey]), lines(sets[httpbinKey]), "seed %d", seed)
+		require.True(t, EqualSets(fresh.Sets()[httpbinKey], sets[httpbinKey]), "seed %d", seed)
 		require.Equal(t, s.Sets()[httpbinKey], sets[httpbinKey])
 	}
 }

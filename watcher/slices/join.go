@@ -18,9 +18,8 @@ type Labels func(types.NamespacedName) map[string]string
 type Joiner struct {
 	found []candidate
 	// order and kept point into found: a candidate is too large to be moved about by a sort.
-	order  []*candidate
-	kept   []*candidate
-	groups []*pods.Group
+	order []*candidate
+	kept  []*candidate
 }
 
 // candidate is one endpoint on its way into a Set.
@@ -49,10 +48,8 @@ func (j *Joiner) Join(service *pods.Service, endpoints []*Slice, labels Labels) 
 	}
 	for i := range j.kept {
 		set.Pods[i] = *j.kept[i].Pod
-		pod := &set.Pods[i]
-		pod.Group = j.sharedGroup(pod.Group)
-		if labels != nil && pod.Name != "" {
-			pod.Labels = labels(types.NamespacedName{Namespace: pod.Namespace, Name: pod.Name})
+		if pod := &set.Pods[i]; labels != nil && pod.HasName() {
+			pod.Labels = labels(types.NamespacedName{Namespace: pod.Namespace, Name: pod.Name()})
 		}
 	}
 	slices.SortFunc(set.Pods, comparePods)
@@ -60,20 +57,7 @@ func (j *Joiner) Join(service *pods.Service, endpoints []*Slice, labels Labels) 
 	clear(j.found)
 	clear(j.order)
 	clear(j.kept)
-	clear(j.groups)
-	j.groups = j.groups[:0]
 	return set
-}
-
-// sharedGroup is the first of equal Groups of the Slices of one Service.
-func (j *Joiner) sharedGroup(group *pods.Group) *pods.Group {
-	for _, known := range j.groups {
-		if known.Equal(group) {
-			return known
-		}
-	}
-	j.groups = append(j.groups, group)
-	return group
 }
 
 func (j *Joiner) collect(endpoints []*Slice, ipv6 bool) {
@@ -88,11 +72,11 @@ func (j *Joiner) collect(endpoints []*Slice, ipv6 bool) {
 // dropOtherFamily leaves one family of the endpoints that no targetRef ties together: nothing says which two addresses
 // are one backend, and it must not count twice.
 func (j *Joiner) dropOtherFamily() {
-	preferred := slices.ContainsFunc(j.found, func(c candidate) bool { return c.Name == "" && c.preferred })
+	preferred := slices.ContainsFunc(j.found, func(c candidate) bool { return !c.HasName() && c.preferred })
 	if !preferred {
 		return
 	}
-	j.found = slices.DeleteFunc(j.found, func(c candidate) bool { return c.Name == "" && !c.preferred })
+	j.found = slices.DeleteFunc(j.found, func(c candidate) bool { return !c.HasName() && !c.preferred })
 }
 
 // dedupe keeps one candidate of each Pod. A Pod that moves between slices is in both for a while; a dual-stack Pod is
@@ -147,8 +131,8 @@ func compareUse(a, b *pods.Pod) int {
 
 // compareIdentity compares by Pod and UID; an endpoint that is no Pod is its address.
 func compareIdentity(a, b *pods.Pod) int {
-	order := cmp.Or(strings.Compare(a.Namespace, b.Namespace), strings.Compare(a.Name, b.Name), a.UID.Compare(b.UID))
-	if order == 0 && a.Name == "" {
+	order := cmp.Or(strings.Compare(a.Namespace, b.Namespace), a.CompareName(b), a.UID.Compare(b.UID))
+	if order == 0 && !a.HasName() {
 		return a.Address.Compare(b.Address)
 	}
 	return order
@@ -165,7 +149,7 @@ func sharePort(a, b []pods.Port) bool {
 // comparePods is the order of a Set.
 func comparePods(a, b pods.Pod) int {
 	return cmp.Or(
-		strings.Compare(a.Namespace, b.Namespace), strings.Compare(a.Name, b.Name), a.Address.Compare(b.Address),
+		strings.Compare(a.Namespace, b.Namespace), a.CompareName(&b), a.Address.Compare(b.Address),
 		slices.CompareFunc(a.Ports, b.Ports, comparePorts), a.UID.Compare(b.UID),
 	)
 }

@@ -111,10 +111,10 @@ func (x *Index) learn(service *entry, slice *Slice) {
 		return
 	}
 	for i := range slice.Pods {
-		if slice.Pods[i].Name == "" {
+		if !slice.Pods[i].HasName() {
 			continue
 		}
-		name := types.NamespacedName{Namespace: slice.Pods[i].Namespace, Name: slice.Pods[i].Name}
+		name := types.NamespacedName{Namespace: slice.Pods[i].Namespace, Name: slice.Pods[i].Name()}
 		pod := x.pods[name]
 		if pod.use(service) {
 			x.pods[name] = pod
@@ -128,7 +128,7 @@ func (x *Index) forget(service *entry, slice *Slice) {
 		return
 	}
 	for i := range slice.Pods {
-		name := types.NamespacedName{Namespace: slice.Pods[i].Namespace, Name: slice.Pods[i].Name}
+		name := types.NamespacedName{Namespace: slice.Pods[i].Namespace, Name: slice.Pods[i].Name()}
 		pod, known := x.pods[name]
 		if !known || slices.ContainsFunc(service.slices, func(s *Slice) bool { return s.has(&slice.Pods[i]) }) {
 			continue

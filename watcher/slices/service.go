@@ -53,7 +53,7 @@ func EqualSets(a, b *pods.Set) bool {
 }
 
 func equalPods(a, b pods.Pod) bool {
-	return a.Address == b.Address && a.Name == b.Name && a.UID == b.UID && a.Place == b.Place &&
+	return a.Address == b.Address && a.UID == b.UID && a.Place == b.Place && a.CompareName(&b) == 0 &&
 		a.Ready == b.Ready && a.Serving == b.Serving && a.Terminating == b.Terminating &&
 		a.Group.Equal(b.Group) && maps.Equal(a.Labels, b.Labels) && (a.Labels == nil) == (b.Labels == nil)
 }

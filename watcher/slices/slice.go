@@ -2,7 +2,6 @@ package slices
 
 import (
 	"slices"
-	"strings"
 	"time"
 	"unique"
 
@@ -46,25 +45,6 @@ func NewSlice(from *discoveryv1.EndpointSlice) *Slice {
 		d.endpoints = append(d.endpoints, draftEndpointOf(&from.Endpoints[i]))
 	}
 	return d.slice()
-}
-
-// packNames puts the names of Pods into one piece of memory. They come one by one, between all that is not kept of an object, and would
-// each keep a part of that place.
-func packNames(all []pods.Pod) {
-	size := 0
-	for i := range all {
-		size += len(all[i].Name)
-	}
-	var b strings.Builder
-	b.Grow(size)
-	for i := range all {
-		b.WriteString(all[i].Name)
-	}
-	rest := b.String()
-	for i := range all {
-		pod := &all[i]
-		pod.Name, rest = rest[:len(pod.Name)], rest[len(pod.Name):]
-	}
 }
 
 // inSetOrder sorts Pods as a Set does, and keeps the best of each backend. It may change its argument.
