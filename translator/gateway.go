@@ -14,19 +14,20 @@ import (
 	"github.com/podway/podway/api/v1alpha1"
 )
 
-// front is the translation of one Gateway.
+// front is the translation of one view of a Gateway.
 type front struct {
-	in      *input
-	gateway *gatewayv1.Gateway
-	name    types.NamespacedName
-	params  v1alpha1.GatewayParametersSpec
+	in         *input
+	gateway    *gatewayv1.Gateway
+	name, view types.NamespacedName
+	params     v1alpha1.GatewayParametersSpec
 	// parameters is the object with params; nil where the defaults are in force.
 	parameters *v1alpha1.GatewayParameters
 	problems   []api.Problem
 	resources  map[api.ResourceKey]*api.Resource
 	tunnels    map[types.NamespacedName]bool
-	old        map[api.ResourceKey]*api.Resource
-	attached   map[string]int
+	// old are the resources of before, and own, of a minority, those of the Gateway itself: they are taken where what is made is the same.
+	old, own map[api.ResourceKey]*api.Resource
+	attached map[string]int
 	// routes are those that name the Gateway, by name.
 	routes []*gatewayv1.HTTPRoute
 }
@@ -48,12 +49,14 @@ func planGateways(in *input) (map[types.NamespacedName]*gatewayPlan, []api.Probl
 		if class.Spec.ControllerName != v1alpha1.ControllerName {
 			continue
 		}
-		f := &front{
-			in: in, gateway: in.gatewayAt(name), name: name,
-			resources: map[api.ResourceKey]*api.Resource{}, tunnels: map[types.NamespacedName]bool{},
-			old: map[api.ResourceKey]*api.Resource{}, attached: map[string]int{}, routes: in.routes[name],
+		for _, view := range in.viewsOf([]types.NamespacedName{name}) {
+			f := &front{
+				in: in, gateway: in.gatewayAt(view), name: name, view: view,
+				resources: map[api.ResourceKey]*api.Resource{}, tunnels: map[types.NamespacedName]bool{},
+				own: plans[name].byKey(), attached: map[string]int{}, routes: in.routes[view],
+			}
+			plans[view] = f.planned(class, in.prev.gateways[view])
 		}
-		plans[name] = f.planned(class, in.prev.gateways[name])
 	}
 	return plans, problems
 }
@@ -66,14 +69,22 @@ func (f *front) planned(class *gatewayv1.GatewayClass, old *gatewayPlan) *gatewa
 			return old.with(touched)
 		}
 	}
-	if old != nil {
-		for _, resource := range old.resources {
-			f.old[resource.ResourceKey] = resource
-		}
-	}
+	f.old = old.byKey()
 	plan := f.plan(class)
 	plan.inputs, plan.routeInputs, plan.named = inputs, routeInputs(), f.namedTunnels()
 	return plan
+}
+
+// byKey are the resources of a plan, which may be nil.
+func (g *gatewayPlan) byKey() map[api.ResourceKey]*api.Resource {
+	if g == nil {
+		return nil
+	}
+	byKey := make(map[api.ResourceKey]*api.Resource, len(g.resources))
+	for _, resource := range g.resources {
+		byKey[resource.ResourceKey] = resource
+	}
+	return byKey
 }
 
 func (f *front) plan(class *gatewayv1.GatewayClass) *gatewayPlan {
@@ -155,7 +166,7 @@ func (f *front) problem(code, field, message, remedy string) {
 func (f *front) add(key api.ResourceKey, message proto.Message, needs []api.ResourceKey, owners []api.Owner, sources []api.Source) {
 	slices.SortFunc(needs, api.ResourceKey.Compare)
 	made := &api.Resource{ResourceKey: key, Message: message, Needs: slices.Compact(needs), Owners: owners, Sources: sources}
-	f.resources[key] = keep(f.old[key], made)
+	f.resources[key] = keep(f.own[key], keep(f.old[key], made))
 }
 
 // addTunnels adds the clusters of the tunnels that the routes use, and their secrets.

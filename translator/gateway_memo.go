@@ -3,7 +3,6 @@ package translator
 import (
 	"iter"
 	"slices"
-	"strings"
 
 	"github.com/envoyproxy/go-control-plane/pkg/resource/v3"
 	"k8s.io/apimachinery/pkg/types"
@@ -13,18 +12,18 @@ import (
 	"github.com/podway/podway/api/v1alpha1"
 )
 
-// routesByGateway are the HTTPRoutes by the Gateways that they name as a parent, each once, in the order of their names.
-func routesByGateway(in *input) map[types.NamespacedName][]*gatewayv1.HTTPRoute {
+// routesByView are the HTTPRoutes by the views of the Gateways that they name as a parent, each once, in the order of their names.
+func routesByView(in *input) map[types.NamespacedName][]*gatewayv1.HTTPRoute {
 	out := map[types.NamespacedName][]*gatewayv1.HTTPRoute{}
 	heldAt := in.routesHeldAt()
 	for _, name := range sortedNames(in.cfg.HTTPRoutes) {
 		route := in.cfg.HTTPRoutes[name]
-		for _, gateway := range slices.Concat(parentsOf(route), heldAt[name]) {
-			at, before := in.routeAt(gateway, route), out[gateway]
-			if at == nil || len(before) > 0 && before[len(before)-1] == at || !slices.Contains(parentsOf(at), gateway) {
+		for _, view := range slices.Concat(in.viewsOf(parentsOf(route)), heldAt[name]) {
+			at, before := in.routeAt(view, route), out[view]
+			if at == nil || len(before) > 0 && before[len(before)-1] == at || !slices.Contains(parentsOf(at), gatewayOf(view)) {
 				continue
 			}
-			out[gateway] = append(before, at)
+			out[view] = append(before, at)
 		}
 	}
 	return out
@@ -41,14 +40,13 @@ func parentsOf(route *gatewayv1.HTTPRoute) []types.NamespacedName {
 	return gateways
 }
 
-// routesHeldAt are the Gateways that have another form of a route, which may name another parent.
+// routesHeldAt are the views that have another form of a route, which may name another parent.
 func (in *input) routesHeldAt() map[types.NamespacedName][]types.NamespacedName {
 	at := map[types.NamespacedName][]types.NamespacedName{}
 	for key := range in.cfg.Holds {
-		namespace, name, ok := strings.Cut(key.Gateway, "/")
-		if key.Kind == kindHTTPRoute && ok {
+		if key.Kind == kindHTTPRoute && key.View != "" {
 			route := types.NamespacedName{Namespace: key.Namespace, Name: key.Name}
-			at[route] = append(at[route], types.NamespacedName{Namespace: namespace, Name: name})
+			at[route] = append(at[route], viewNamed(key.View))
 		}
 	}
 	return at

@@ -16,7 +16,7 @@ import (
 func inForce(cfg *snapshot.Config) *snapshot.Config {
 	copied := *cfg
 	for key, hold := range cfg.Holds {
-		if key.Gateway != "" {
+		if key.View != "" {
 			continue
 		}
 		name := types.NamespacedName{Namespace: key.Namespace, Name: key.Name}
@@ -43,16 +43,16 @@ func replace[V any](objects, original map[types.NamespacedName]*V, name types.Na
 	return objects
 }
 
-// hold says what a Gateway has instead of a part, and whether it is held back there at all.
-func (in *input) hold(gateway types.NamespacedName, part api.Part) (snapshot.Hold, bool) {
+// hold says what a view has instead of a part, and whether it is held back there at all.
+func (in *input) hold(view types.NamespacedName, part api.Part) (snapshot.Hold, bool) {
 	if len(in.cfg.Holds) == 0 {
 		return snapshot.Hold{}, false
 	}
-	hold, held := in.cfg.Holds[snapshot.HoldKey{Gateway: gateway.String(), Part: part}]
+	hold, held := in.cfg.Holds[snapshot.HoldKey{View: view.String(), Part: part}]
 	return hold, held
 }
 
-func (f *front) hold(part api.Part) (snapshot.Hold, bool) { return f.in.hold(f.name, part) }
+func (f *front) hold(part api.Part) (snapshot.Hold, bool) { return f.in.hold(f.view, part) }
 
 // leftOut is true for a part that was rejected and has no accepted form.
 func (f *front) leftOut(part api.Part) bool {
@@ -66,9 +66,9 @@ func (f *front) refused(route *gatewayv1.HTTPRoute) bool {
 	return held && hold.Refused && hold.Form == nil
 }
 
-// routeAt is what a Gateway has of an HTTPRoute; nil where that is nothing.
-func (in *input) routeAt(gateway types.NamespacedName, route *gatewayv1.HTTPRoute) *gatewayv1.HTTPRoute {
-	hold, held := in.hold(gateway, routePart(route))
+// routeAt is what a view has of an HTTPRoute; nil where that is nothing.
+func (in *input) routeAt(view types.NamespacedName, route *gatewayv1.HTTPRoute) *gatewayv1.HTTPRoute {
+	hold, held := in.hold(view, routePart(route))
 	form, _ := hold.Form.(*gatewayv1.HTTPRoute)
 	switch {
 	case !held || hold.Refused && form == nil:
@@ -78,7 +78,7 @@ func (in *input) routeAt(gateway types.NamespacedName, route *gatewayv1.HTTPRout
 	}
 }
 
-// tunnelAt is what the Gateway's routes say of a tunnel.
+// tunnelAt is what the view's routes say of a tunnel.
 func (f *front) tunnelAt(plan *tunnelPlan) *v1alpha1.Tunnel {
 	if hold, held := f.hold(tunnelPart(plan.tunnel)); held {
 		if form, ok := hold.Form.(*v1alpha1.Tunnel); ok && form != nil {
@@ -88,7 +88,7 @@ func (f *front) tunnelAt(plan *tunnelPlan) *v1alpha1.Tunnel {
 	return plan.tunnel
 }
 
-// parametersAt are GatewayParameters as the Gateway has them. Where no form was accepted they say no more than the network, without which
+// parametersAt are GatewayParameters as the view has them. Where no form was accepted they say no more than the network, without which
 // tunnels that name theirs would be out of reach.
 func (f *front) parametersAt(name types.NamespacedName) *v1alpha1.GatewayParameters {
 	params := f.in.cfg.GatewayParameters[name]
@@ -105,12 +105,13 @@ func (f *front) parametersAt(name types.NamespacedName) *v1alpha1.GatewayParamet
 	return &v1alpha1.GatewayParameters{ObjectMeta: params.ObjectMeta, Spec: v1alpha1.GatewayParametersSpec{Network: params.Spec.Network}}
 }
 
-// gatewayAt is the Gateway with the accepted listeners in it, in the places of those that were rejected.
-func (in *input) gatewayAt(name types.NamespacedName) *gatewayv1.Gateway {
+// gatewayAt is the Gateway of a view with the accepted listeners in it, in the places of those that were rejected.
+func (in *input) gatewayAt(view types.NamespacedName) *gatewayv1.Gateway {
+	name := gatewayOf(view)
 	gateway := in.cfg.Gateways[name]
 	var made *gatewayv1.Gateway
 	for i := range gateway.Spec.Listeners {
-		hold, _ := in.hold(name, listenerPart(name, gateway.Spec.Listeners[i].Name))
+		hold, _ := in.hold(view, listenerPart(name, gateway.Spec.Listeners[i].Name))
 		form, ok := hold.Form.(*gatewayv1.Listener)
 		if !ok || form == nil {
 			continue

@@ -102,7 +102,7 @@ func TestHeldTunnelKeepsItsClusterAndLeavesTheOthersAlone(t *testing.T) {
 func everywhere(plan *Plan, part api.Part, hold snapshot.Hold) map[snapshot.HoldKey]snapshot.Hold {
 	holds := map[snapshot.HoldKey]snapshot.Hold{}
 	for _, gateway := range plan.Gateways() {
-		holds[snapshot.HoldKey{Gateway: gateway.String(), Part: part}] = hold
+		holds[snapshot.HoldKey{View: gateway.String(), Part: part}] = hold
 	}
 	return holds
 }
@@ -135,7 +135,7 @@ func TestTunnelHeldBackInOneGatewayChangesTheRoutesOfThatOneAlone(t *testing.T) 
 	first := Translate(before.cfg, nil)
 	tunnel := edge("app")
 	after.cfg.Holds = map[snapshot.HoldKey]snapshot.Hold{
-		{Gateway: "edge/one", Part: tunnelPart(before.cfg.Tunnels[tunnel])}: {Form: before.cfg.Tunnels[tunnel]},
+		{View: "edge/one", Part: tunnelPart(before.cfg.Tunnels[tunnel])}: {Form: before.cfg.Tunnels[tunnel]},
 	}
 	got := Translate(after.cfg, first)
 	require.Equal(t, []string{"1m0s", "2m0s"}, []string{idleOf(got, "one"), idleOf(got, "two")})
@@ -150,7 +150,7 @@ func TestRouteHeldBackInOneGatewayChangesInTheOthers(t *testing.T) {
 	p := mustPicture(t, fmt.Appendf(nil, twoGateways, "1m"))
 	first := Translate(p.cfg, nil)
 	route := p.cfg.HTTPRoutes[edge("app")]
-	after := withObjects(p.cfg, map[snapshot.HoldKey]snapshot.Hold{{Gateway: "edge/one", Part: routePart(route)}: {Form: route}})
+	after := withObjects(p.cfg, map[snapshot.HoldKey]snapshot.Hold{{View: "edge/one", Part: routePart(route)}: {Form: route}})
 	after.HTTPRoutes[edge("app")] = changed(route, "/changed")
 	got := Translate(after, first)
 	require.Same(t, first.gateways[edge("one")].resources[0], got.gateways[edge("one")].resources[0])
@@ -300,7 +300,7 @@ func TestHeldListenerLeavesTheOtherListenersAlone(t *testing.T) {
 	before := mustPicture(t, fmt.Appendf(nil, twoListeners, "x-pod", 8001, 8002))
 	after := mustPicture(t, fmt.Appendf(nil, twoListeners, "x-pod", 9001, 9002))
 	first := Translate(before.cfg, nil)
-	one := snapshot.HoldKey{Gateway: "edge/front", Part: listenerPart(edge("front"), "one")}
+	one := snapshot.HoldKey{View: "edge/front", Part: listenerPart(edge("front"), "one")}
 	after.cfg.Holds = map[snapshot.HoldKey]snapshot.Hold{one: {Form: &before.cfg.Gateways[edge("front")].Spec.Listeners[0]}}
 	got := Translate(after.cfg, first)
 	require.Equal(t, []string{"gateway/edge/front/8001", "gateway/edge/front/9002"}, listenerNames(got))
@@ -316,10 +316,10 @@ func TestHeldParametersKeepTheirFormOrNothingButTheNetwork(t *testing.T) {
 	before := mustPicture(t, fmt.Appendf(nil, twoListeners, "x-before", 8001, 8002))
 	after := mustPicture(t, fmt.Appendf(nil, twoListeners, "x-after", 8001, 8002))
 	params := edge("params")
-	key := snapshot.HoldKey{Gateway: "edge/front", Part: parametersPart(params)}
+	key := snapshot.HoldKey{View: "edge/front", Part: parametersPart(params)}
 	effective := func(hold snapshot.Hold) (string, string) {
 		after.cfg.Holds = map[snapshot.HoldKey]snapshot.Hold{key: hold}
-		f := front{in: &input{cfg: after.cfg}, name: edge("front")}
+		f := front{in: &input{cfg: after.cfg}, name: edge("front"), view: edge("front")}
 		return f.parametersAt(params).Spec.PodHeader, f.parametersAt(params).Spec.Network
 	}
 	header, network := effective(snapshot.Hold{Form: before.cfg.GatewayParameters[params]})

@@ -22,7 +22,9 @@ type input struct {
 	tunnels map[types.NamespacedName]*tunnelPlan
 	// changed are the tunnels whose plans are not those of prev; nil for one that has gone.
 	changed map[types.NamespacedName]*tunnelPlan
-	// routes are the HTTPRoutes of each Gateway.
+	// minorities are the views of minorities, by Gateway.
+	minorities map[types.NamespacedName][]types.NamespacedName
+	// routes are the HTTPRoutes of each view.
 	routes map[types.NamespacedName][]*gatewayv1.HTTPRoute
 	// surroundingsStay is true where all that tunnels read, time aside, is known to be what it was; routingStays, where all that routes
 	// read is, tunnels aside.
@@ -34,7 +36,7 @@ type input struct {
 func newInput(cfg *snapshot.Config, prev *Plan) *input {
 	in := &input{
 		cfg: cfg, prev: prev, grants: prev.grants, changed: map[types.NamespacedName]*tunnelPlan{}, routes: prev.routes,
-		pems: map[pemKey]*pemFile{}, oldPEMs: prev.pems,
+		minorities: minoritiesOf(cfg.Minorities), pems: map[pemKey]*pemFile{}, oldPEMs: prev.pems,
 	}
 	old := prev.cfg
 	grantsStay, membersStay := snapshot.EqualMaps(cfg.ReferenceGrants, old.ReferenceGrants), snapshot.EqualMaps(cfg.MemberClusters, old.MemberClusters)
@@ -43,9 +45,9 @@ func newInput(cfg *snapshot.Config, prev *Plan) *input {
 	}
 	in.surroundingsStay = grantsStay && membersStay && snapshot.EqualMaps(cfg.Secrets, old.Secrets) && snapshot.EqualMaps(cfg.ConfigMaps, old.ConfigMaps) &&
 		snapshot.SameMap(cfg.Services, old.Services) && snapshot.SameMap(cfg.Synced, old.Synced) // they are many, and seldom equal without being one
-	routesStay := snapshot.EqualMaps(cfg.HTTPRoutes, old.HTTPRoutes) && maps.Equal(cfg.Holds, old.Holds)
+	routesStay := snapshot.EqualMaps(cfg.HTTPRoutes, old.HTTPRoutes) && maps.Equal(cfg.Holds, old.Holds) && maps.Equal(cfg.Minorities, old.Minorities)
 	if in.routes == nil || !routesStay {
-		in.routes = routesByGateway(in)
+		in.routes = routesByView(in)
 	}
 	in.routingStays = routesStay && grantsStay && membersStay && snapshot.EqualMaps(cfg.Namespaces, old.Namespaces)
 	return in

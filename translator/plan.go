@@ -16,13 +16,14 @@ import (
 // Plan is what a configuration became: immutable, and the memory that makes
 // the next translation incremental. Any number of goroutines may read it.
 type Plan struct {
-	cfg      *snapshot.Config
-	grants   *grants
-	tunnels  map[types.NamespacedName]*tunnelPlan
+	cfg     *snapshot.Config
+	grants  *grants
+	tunnels map[types.NamespacedName]*tunnelPlan
+	// gateways are by view.
 	gateways map[types.NamespacedName]*gatewayPlan
 	// names are those of all tunnels, sorted.
 	names []types.NamespacedName
-	// routes are the HTTPRoutes of each Gateway.
+	// routes are the HTTPRoutes of each view.
 	routes map[types.NamespacedName][]*gatewayv1.HTTPRoute
 	// inForce are the tunnels that are not refused, sorted.
 	inForce []types.NamespacedName
@@ -55,22 +56,25 @@ type Endpoints struct {
 func (p *Plan) Problems() []api.Problem { return p.problems }
 
 // Gateways are those that podway serves, sorted.
-func (p *Plan) Gateways() []types.NamespacedName {
+func (p *Plan) Gateways() []types.NamespacedName { return slices.DeleteFunc(p.Views(), isMinority) }
+
+// Views are those of the Gateways that podway serves, which are called as they are, and of their minorities (Config.Minorities), sorted.
+func (p *Plan) Views() []types.NamespacedName {
 	return slices.SortedFunc(maps.Keys(p.gateways), compareNames)
 }
 
-// Resources are what the Envoys of a Gateway should have, ClusterLoadAssignments
+// Resources are what the Envoys of a view should have, ClusterLoadAssignments
 // aside, sorted by type and name; nil for a Gateway that is not served.
-func (p *Plan) Resources(gateway types.NamespacedName) []*api.Resource {
-	if plan := p.gateways[gateway]; plan != nil {
+func (p *Plan) Resources(view types.NamespacedName) []*api.Resource {
+	if plan := p.gateways[view]; plan != nil {
 		return plan.resources
 	}
 	return nil
 }
 
-// Tunnels are those whose Clusters are among the Gateway's resources, sorted.
-func (p *Plan) Tunnels(gateway types.NamespacedName) []types.NamespacedName {
-	if plan := p.gateways[gateway]; plan != nil {
+// Tunnels are those whose Clusters are among the view's resources, sorted.
+func (p *Plan) Tunnels(view types.NamespacedName) []types.NamespacedName {
+	if plan := p.gateways[view]; plan != nil {
 		return plan.tunnels
 	}
 	return nil
@@ -143,7 +147,7 @@ type tunnelPlan struct {
 	read reads
 }
 
-// gatewayPlan is what one Gateway became.
+// gatewayPlan is what one view of a Gateway became.
 type gatewayPlan struct {
 	// resources are the listeners, routes and secrets of the Gateway and the clusters and secrets of its tunnels, sorted by
 	// type and name, each once. ClusterLoadAssignments are not among them.

@@ -36,8 +36,10 @@ func (p *Plan) collectProblems() []api.Problem {
 	for _, plan := range p.tunnels {
 		all = append(all, plan.problems...)
 	}
-	for _, plan := range p.gateways {
-		all = append(all, plan.problems...)
+	for view, plan := range p.gateways {
+		if !isMinority(view) { // it has those of all others too
+			all = append(all, plan.problems...)
+		}
 	}
 	for i := range all {
 		all[i] = p.cfg.Locate(all[i])

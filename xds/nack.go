@@ -133,7 +133,7 @@ func (s *stream) refuse(st *typeState, i item, message string) {
 			}
 		}
 	}
-	what := refused{version: i.record.version, message: reasonOf(message), at: time.Now(), changed: s.view.changed(i.record.key)}
+	what := refused{version: i.record.version, message: reasonOf(message), at: time.Now(), came: s.comingOf(i.record)}
 	s.server.refusals.remember(s.node, i.record.key, what)
 	s.tellRejected(i.record, what.message)
 }

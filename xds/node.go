@@ -7,6 +7,8 @@ import (
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/protobuf/proto"
+
+	"github.com/podway/podway/api"
 )
 
 // maxMetadataBytes is how large a node's metadata may be to be remembered, for tools that look for it.
@@ -42,6 +44,10 @@ func (l Limits) checkNode(node *corev3.Node) *denial {
 	}
 	if node.GetCluster() == "" {
 		return deny(reasonBadNode, codes.InvalidArgument, "node.cluster is empty; set it to the Gateway that the client belongs to, as NAMESPACE/NAME")
+	}
+	if _, isMinority := api.MajorityOf(node.GetCluster()); isMinority {
+		return deny(reasonBadNode, codes.InvalidArgument, "node.cluster is %q; set it to the Gateway that the client belongs to, as NAMESPACE/NAME",
+			short(node.GetCluster()))
 	}
 	for _, of := range []struct{ field, text string }{
 		{"id", node.GetId()},

@@ -195,21 +195,35 @@ func (s *Server) publish(encoded map[string]map[api.ResourceKey]*record) {
 			}
 		}
 	}
-	for name, v := range maps.All(s.views) {
+	var gone []*view
+	for name, v := range s.views {
 		if _, there := encoded[name]; !there {
-			s.retire(v, now)
+			v.abandon()
+			gone = append(gone, v)
 		}
+	}
+	if len(s.minorities) > 0 {
+		s.regroup()
+	}
+	for _, v := range gone {
+		s.retire(v, now)
 	}
 	s.publisher.users = users
 	s.countUnknown()
+}
+
+// abandon notes that a view is served no more.
+func (v *view) abandon() {
+	v.lock()
+	defer v.mu.Unlock()
+	v.gone = v.known
 }
 
 // retire takes the listeners of a Gateway that has gone. Its Envoys keep the rest, which serves nobody without them.
 func (s *Server) retire(v *view, now time.Time) {
 	v.lock()
 	defer v.mu.Unlock()
-	if v.known {
-		v.gone = true
+	if v.gone {
 		for name := range v.records(listenerType) {
 			v.put(api.ResourceKey{Type: listenerType, Name: name}, nil, now)
 		}

@@ -40,18 +40,20 @@ func (s *stream) lookForRefused(e *entry, r *record) {
 	if r == nil || !e.refuses(r.version) {
 		return
 	}
-	known := s.server.refusals.of(s.node, r.key, r.version)
-	changed := s.view.changed(r.key)
+	known, now := s.server.refusals.of(s.node, r.key, r.version), s.comingOf(r)
 	switch {
 	case known.version == "":
 		known.message = refusedBefore
-	case known.changed == changed:
+	case known.came == now:
 		return // it has been told
 	default:
-		s.server.refusals.told(s.node, r.key, r.version, changed)
+		s.server.refusals.told(s.node, r.key, r.version, now)
 	}
 	s.tellRejected(r, known.message)
 }
+
+// comingOf is how a content came to be what the stream's view has. The view is locked.
+func (s *stream) comingOf(r *record) coming { return coming{s.view.name, s.view.changed(r.key)} }
 
 // refusals remember what was rejected when an Envoy connects anew. An Envoy that says that it has nothing of a type
 // has started anew, and is not remembered.
@@ -67,8 +69,14 @@ type refusals struct {
 type refused struct {
 	version, message string
 	at               time.Time
-	// changed is the change of the view by which it came, of which it was told.
-	changed uint64
+	// came is how it came, when it was told of last.
+	came coming
+}
+
+// coming is a view and, of its changes, that by which a name came to be as it is.
+type coming struct {
+	view   string
+	change uint64
 }
 
 type refusal struct {
@@ -106,12 +114,12 @@ func (r *refusals) find(k refusal, version string) *refused {
 	return nil
 }
 
-// told notes with which change of the view a content came that was told again.
-func (r *refusals) told(node nodeInfo, key api.ResourceKey, version string, changed uint64) {
+// told notes how a content came that was told again.
+func (r *refusals) told(node nodeInfo, key api.ResourceKey, version string, came coming) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if what := r.find(refusal{node, key}, version); what != nil {
-		what.changed = changed
+		what.came = came
 	}
 }
 

@@ -67,6 +67,8 @@ type Server struct {
 	mu      sync.Mutex
 	views   map[string]*view
 	streams map[*stream]struct{}
+	// minorities are the Envoys of each, by view.
+	minorities map[string]map[Member]struct{}
 	ready   bool
 	closing bool
 }
@@ -203,22 +205,25 @@ func (s *Server) serve(ctx context.Context, v variant) error {
 	}
 	defer s.close(st)
 	st.tab = &tab{doorman: s.doorman, keys: who.keys()}
-	return s.ended(st.run(ctx, first, in), st.view)
+	err = st.run(ctx, first, in)
+	return s.ended(err, st)
 }
 
 // ended is how a stream ends for its client. One that says that it has nothing more to ask ends it well: what it was owed by then was sent. It is
-// a tool rather than an Envoy, so that it is told where there was nothing that could be owed.
-func (s *Server) ended(err error, v *view) error {
+// a tool rather than an Envoy, so that it is told where there was nothing that could be owed. st is nil for one that asked nothing.
+func (s *Server) ended(err error, st *stream) error {
 	if !errors.Is(err, io.EOF) {
 		return err
 	}
-	if v == nil {
+	if st == nil {
 		return nil
 	}
-	v.rLock()
-	defer v.mu.RUnlock()
-	if !v.known || v.gone {
-		return status.Errorf(codes.NotFound, "the Gateway %q, which node.cluster names, is not served here", short(v.name))
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	st.view.rLock()
+	defer st.view.mu.RUnlock()
+	if !st.view.known || st.view.gone {
+		return status.Errorf(codes.NotFound, "the Gateway %q, which node.cluster names, is not served here", short(st.node.gateway))
 	}
 	return nil
 }
@@ -237,7 +242,7 @@ func (s *Server) open(first request, v variant) (*stream, error) {
 	if s.closing {
 		return nil, errShutdown
 	}
-	st.view = s.view(st.node.gateway)
+	st.view = s.viewOf(st.node)
 	st.view.lock()
 	st.view.listening.add(st)
 	st.cursor = st.view.head

@@ -242,8 +242,26 @@ func (m *model) check() {
 	}
 }
 
-// publish changes something at random.
+// publish changes something at random: what the Gateway has and, mostly, what a minority of its Envoys has.
 func (m *model) publish(seed int) {
+	views := map[string][]*api.Resource{gateway: m.draw(seed)}
+	if m.rand.IntN(3) > 0 {
+		views[api.Minority(gateway)] = m.draw(seed + 30_000)
+	}
+	m.server.SetViews(views)
+}
+
+// join has the Envoy belong to the minority, or not.
+func (m *model) join() {
+	members := map[string]map[Member]struct{}{}
+	if m.rand.IntN(2) == 0 {
+		members[api.Minority(gateway)] = map[Member]struct{}{{Node: "envoy"}: {}}
+	}
+	m.server.SetMinorities(members)
+	m.history = append(m.history, "serve "+m.stream.view.name)
+}
+
+func (m *model) draw(seed int) []*api.Resource {
 	var resources []*api.Resource
 	var used []string
 	for i := range 6 {
@@ -262,9 +280,8 @@ func (m *model) publish(seed int) {
 		}
 		resources = append(resources, c, e)
 	}
-	resources = append(resources, routes("r", used...), listener("l", m.rand.IntN(2), "r"))
-	m.server.SetViews(map[string][]*api.Resource{gateway: resources})
 	m.history = append(m.history, fmt.Sprintf("publish %d: routes to %v", seed, used))
+	return append(resources, routes("r", used...), listener("l", m.rand.IntN(2), "r"))
 }
 
 func (m *model) spoil(r *api.Resource) *api.Resource {
@@ -343,7 +360,7 @@ func simulate(t *testing.T, sotw bool, seed uint64) {
 	m.publish(0)
 	m.connect()
 	for i := range 60 {
-		switch m.rand.IntN(8) {
+		switch m.rand.IntN(9) {
 		case 0, 1:
 			m.publish(i + 1)
 		case 2:
@@ -354,6 +371,8 @@ func simulate(t *testing.T, sotw bool, seed uint64) {
 		case 3, 4:
 			m.now = m.now.Add(time.Second)
 			m.listen()
+		case 5:
+			m.join()
 		default:
 			m.speak(1 + m.rand.IntN(3))
 			m.listen()

@@ -18,6 +18,8 @@ type StreamStatus struct {
 	Node    string `json:"node"`
 	Gateway string `json:"gateway"`
 	Known   bool   `json:"known"`
+	// View is what the Envoy is served: that of its Gateway, or of a minority (api.Minority).
+	View string `json:"-"`
 	// Version is the Envoy's own; Variant is delta or sotw.
 	Version   string       `json:"version,omitempty"`
 	Variant   string       `json:"variant"`
@@ -136,7 +138,7 @@ func (s *stream) look(do func(*pass)) {
 func (s *stream) status(rejections int, count counter) StreamStatus {
 	status := StreamStatus{Node: s.node.id, Gateway: s.node.gateway, Version: s.node.build, Variant: s.variant.name(), Connected: s.since}
 	s.look(func(p *pass) {
-		status.Known = p.view.known && !p.view.gone
+		status.Known, status.View = p.view.known && !p.view.gone, p.view.name
 		for _, st := range s.types {
 			status.Types = append(status.Types, p.typeStatus(st, rejections, count))
 		}

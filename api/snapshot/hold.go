@@ -4,9 +4,9 @@ import "github.com/podway/podway/api"
 
 // HoldKey is a part that is held back, and where.
 type HoldKey struct {
-	// Gateway is the one Gateway, NAMESPACE/NAME, whose Envoys rejected the part. What other Gateways have of it does not change. It is empty
-	// for what all of them share, a Tunnel's Cluster and endpoints, and a Secret.
-	Gateway string
+	// View is the one view, of a Gateway or of a minority of its Envoys, whose Envoys rejected the part. What others have of it does not change. It
+	// is empty for what all of them share, a Tunnel's Cluster and endpoints, and a Secret.
+	View string
 	api.Part
 }
 

@@ -43,6 +43,9 @@ type Config struct {
 	// Holds are the parts that Envoys rejected in the form that is above, and what is in force instead. Of a Tunnel, one with a Gateway
 	// changes what its routes say of it, and one without, all else.
 	Holds map[HoldKey]Hold
+	// Minorities are the views that are wanted beside those of the Gateways themselves, as api.Minority names them: of what a Gateway's own view has,
+	// they have some parts in another form, or in the same one until it is known which.
+	Minorities map[string]struct{}
 	// Now is when the picture was taken. The translator has no clock of its own; it compares certificates' dates with this.
 	Now time.Time
 }

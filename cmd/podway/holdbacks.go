@@ -111,7 +111,7 @@ func (h *holdbacks) holds() map[snapshot.HoldKey]snapshot.Hold {
 	holds := map[snapshot.HoldKey]snapshot.Hold{}
 	for _, gateway := range slices.Sorted(maps.Keys(h.byGateway)) {
 		for part, held := range h.byGateway[gateway].held {
-			holds[snapshot.HoldKey{Gateway: gateway, Part: part}] = held.hold
+			holds[snapshot.HoldKey{View: gateway, Part: part}] = held.hold
 			if !isShared(part) || !held.guilty || held.hold.Form == nil || held.restored && !held.everywhere {
 				continue
 			}
