@@ -6,7 +6,7 @@ import (
 	"github.com/podway/podway/api"
 )
 
-// Answers is what the connected Envoys of a Gateway say of the present content of a resource.
+// Answers is what the connected Envoys of a view say of the present content of a resource.
 type Answers struct {
 	// Accepted is how many of the Envoys that subscribe to it have it, and Waiting how many have yet to be sent it or to answer.
 	Accepted, Waiting int
@@ -20,19 +20,19 @@ type Answers struct {
 	HadNothing bool
 }
 
-// Answers asks the Envoys of a Gateway, NAMESPACE/NAME. Its work is in proportion to their number: it is for when something was rejected.
-func (s *Server) Answers(gateway string, key api.ResourceKey) Answers {
+// Answers asks the Envoys that have a view, of a Gateway, NAMESPACE/NAME, or of a minority (SetMinorities). Its work is in proportion to their number: it is for when something was rejected.
+func (s *Server) Answers(view string, key api.ResourceKey) Answers {
 	var all tally
-	for _, st := range s.streamsOf(gateway) {
+	for _, st := range s.streamsOf(view) {
 		st.answer(key, &all)
 	}
 	return all.finish()
 }
 
-// Asking tells how many Envoys of a Gateway subscribe to a name, also where there is nothing of that name, and whether an Envoy is connected for
+// Asking tells how many Envoys of a view subscribe to a name, also where there is nothing of that name, and whether an Envoy is connected for
 // which is returns true, whatever it subscribes to. is must not block.
-func (s *Server) Asking(gateway string, key api.ResourceKey, is func(node, build string) bool) (envoys int, connected bool) {
-	for _, st := range s.streamsOf(gateway) {
+func (s *Server) Asking(view string, key api.ResourceKey, is func(node, build string) bool) (envoys int, connected bool) {
+	for _, st := range s.streamsOf(view) {
 		if st.asksFor(key) {
 			envoys++
 		}
@@ -80,11 +80,11 @@ func mostOf[T any](list []T, key func(T) string) (most T) {
 	return most
 }
 
-// streamsOf are the streams of a Gateway by node, the oldest first.
-func (s *Server) streamsOf(gateway string) []*stream {
+// streamsOf are the streams of a view by node, the oldest first.
+func (s *Server) streamsOf(view string) []*stream {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	v := s.views[gateway]
+	v := s.views[view]
 	if v == nil {
 		return nil
 	}

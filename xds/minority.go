@@ -11,8 +11,9 @@ type Member struct{ Node, Build string }
 func (s *Server) SetMinorities(byView map[string]map[Member]struct{}) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	before := len(s.minorities)
-	if s.minorities = byView; before+len(byView) > 0 { // as seldom
+	before := s.minorities
+	s.minorities = byView
+	if len(before)+len(byView) > 0 {
 		s.regroup()
 	}
 }

@@ -147,8 +147,8 @@ func (p *publisher) takePrepared() map[*api.Resource]*record {
 	return prepared
 }
 
-// SetViews replaces what all Gateways' Envoys should have. A key is a node.cluster, NAMESPACE/NAME; its slice is
-// complete, ClusterLoadAssignments included. The Envoys of a Gateway that is no longer there lose its listeners and
+// SetViews replaces what all Gateways' Envoys should have. A key is a node.cluster, NAMESPACE/NAME, or the view of a minority (SetMinorities); its
+// slice is complete, ClusterLoadAssignments included. The Envoys of a Gateway that is no longer there lose its listeners and
 // keep the rest. Resources are not changed afterwards. SetViews and SetEndpoints never wait for a client.
 func (s *Server) SetViews(views map[string][]*api.Resource) {
 	s.publisher.mu.Lock()

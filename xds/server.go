@@ -69,8 +69,8 @@ type Server struct {
 	streams map[*stream]struct{}
 	// minorities are the Envoys of each, by view.
 	minorities map[string]map[Member]struct{}
-	ready   bool
-	closing bool
+	ready      bool
+	closing    bool
 }
 
 // New returns a server that holds nothing yet and listens nowhere.

@@ -27,7 +27,7 @@ func (b *envoyBoard) all(node string) []xds.StreamStatus {
 				if rejected.HeldBack {
 					continue
 				}
-				if object, field, known := b.rejected.origin(envoy.Gateway, api.ResourceKey{Type: of.Type, Name: rejected.Name}); known {
+				if object, field, known := b.rejected.origin(envoy.View, api.ResourceKey{Type: of.Type, Name: rejected.Name}); known {
 					of.Rejected[i].Object, of.Rejected[i].Field = object, field
 				}
 			}

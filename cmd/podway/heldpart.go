@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -39,21 +40,34 @@ type heldPart struct {
 	gone time.Time
 }
 
-func (p *heldPart) problem(cfg *snapshot.Config, gateway string, part api.Part) api.Problem {
+// problem tells what is held back in a view.
+func (p *heldPart) problem(cfg *snapshot.Config, view string, part api.Part) api.Problem {
 	_, generation, field := formOf(cfg, part)
+	remedy := "change what the message names"
+	if isMinority(view) {
+		remedy += ", or see what is different about these of the Gateway's Envoys"
+	}
 	return api.Problem{
 		Code: codeRejectedByEnvoy, Severity: api.Error, Object: part.ObjectRef, Generation: generation, Field: cmp.Or(p.field, field),
-		Message: fmt.Sprintf("%s %s %s with it: %s; %s", countedNodes(p.nodes, gateway), verb(len(p.nodes)), p.key.Name,
-			strings.TrimRight(p.message, ".\n "), p.instead(part)),
-		Remedy: "change what the message names",
+		Message: fmt.Sprintf("%s %s %s with it: %s; %s", countedNodes(p.nodes, api.GatewayOf(view)), verb(len(p.nodes)), p.key.Name,
+			strings.TrimRight(p.message, ".\n "), p.instead(view, part)),
+		Remedy: remedy,
 	}
 }
 
 // instead says what is in force.
-func (p *heldPart) instead(part api.Part) string {
+func (p *heldPart) instead(view string, part api.Part) string {
 	switch {
+	case isMinority(view):
+		return p.standIn(part) + ", for these Envoys alone"
 	case p.hold.Form != nil && isShared(part) && !p.everywhere:
 		return "they keep its last accepted form, and other Gateways have this one"
+	}
+	return p.standIn(part)
+}
+
+func (p *heldPart) standIn(part api.Part) string {
+	switch {
 	case p.hold.Form != nil:
 		return "its last accepted form stays in force"
 	case p.hold.Refused:
@@ -67,7 +81,8 @@ func (p *heldPart) instead(part api.Part) string {
 func (p *heldPart) heldBack(cfg *snapshot.Config, part api.Part) xds.HeldBack {
 	_, _, field := formOf(cfg, part)
 	return xds.HeldBack{
-		Key: p.key, Version: p.version, Message: p.message, At: p.at, Object: part.ObjectRef, Field: cmp.Or(p.field, field), Nodes: p.nodes,
+		Key: p.key, Version: p.version, Message: p.message, At: p.at, Object: part.ObjectRef, Field: cmp.Or(p.field, field),
+		Nodes: slices.Sorted(slices.Values(p.nodes)),
 	}
 }
 

@@ -18,12 +18,14 @@ const (
 	turnEvery = time.Second
 )
 
-// holdback decides which parts of the configuration one Gateway has in their last accepted form.
+// holdback decides which parts of the configuration one view has in their last accepted form.
 type holdback struct {
-	gateway string
-	log     *slog.Logger
-	cfg     *snapshot.Config
-	held    map[api.Part]*heldPart
+	view string
+	log  *slog.Logger
+	cfg  *snapshot.Config
+	held map[api.Part]*heldPart
+	// outvoted are Envoys that reject what most others take, since they were last asked for.
+	outvoted []dissent
 	// trials are in the order of their beginning.
 	trials []*trial
 	// resources are all that is served, and served, those with Sources.
@@ -48,9 +50,9 @@ type standbyForm struct {
 	of   string
 }
 
-func newHoldback(gateway string, log *slog.Logger) *holdback {
+func newHoldback(view string, log *slog.Logger) *holdback {
 	return &holdback{
-		gateway: gateway, log: log, held: map[api.Part]*heldPart{}, served: map[api.ResourceKey]*api.Resource{}, before: map[api.ResourceKey][]api.Source{},
+		view: view, log: log.With("gateway", api.GatewayOf(view)), held: map[api.Part]*heldPart{}, served: map[api.ResourceKey]*api.Resource{}, before: map[api.ResourceKey][]api.Source{},
 		standby: map[api.Part]standbyForm{}, pardons: map[api.Part]pardoned{}, turns: maxTurns,
 	}
 }
@@ -72,13 +74,15 @@ func (h *holdback) letGo(cfg *snapshot.Config) {
 	}
 }
 
-// replaced is told what is served from now on. told are the resources of which a rejection has not been looked at yet.
-func (h *holdback) replaced(resources []*api.Resource, told map[api.ResourceKey]bool) {
+// replaced is told what is served from now on, and returns whether that is not what was. told are the resources of which a rejection has not been
+// looked at yet.
+func (h *holdback) replaced(resources []*api.Resource, told map[api.ResourceKey]bool) (changed bool) {
 	for _, held := range h.held {
 		held.restored = false
 	}
 	for _, d := range api.Differences(h.resources, resources) {
 		h.differs(d, told)
+		changed = true
 	}
 	h.resources, h.shared = resources, nil
 	for _, t := range h.trials {
@@ -88,6 +92,7 @@ func (h *holdback) replaced(resources []*api.Resource, told map[api.ResourceKey]
 		}
 		t.resource = resource
 	}
+	return changed
 }
 
 // differs takes up a resource that is not served as it was. Those without Sources, which are most, are of no concern.
@@ -191,6 +196,7 @@ func (h *holdback) judge(now time.Time, envoys electorate) (changed bool, again 
 		}
 		if !t.stuck {
 			h.trials = slices.DeleteFunc(h.trials, func(other *trial) bool { return other == t })
+			h.outvoted = append(h.outvoted, verdict.dissents(t.key)...)
 		}
 	}
 	if again == 0 && len(h.held) > 0 {

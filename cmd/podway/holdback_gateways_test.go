@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"log/slog"
 	"math/rand/v2"
 	"strings"
 	"testing"
@@ -253,9 +254,9 @@ func TestWhimsicalEnvoysCostNoOtherGatewayAnything(t *testing.T) {
 			}
 			require.LessOrEqual(t, turns, maxTurns+300*20/50+2)
 			for key := range c.pipeline.cfg.Holds {
-				require.Equal(t, front, key.Gateway, "%v", key)
+				require.Equal(t, front, api.GatewayOf(key.View), "%v", key)
 			}
-			require.LessOrEqual(t, len(c.pipeline.back.byGateway[front].trials), maxTrials)
+			require.LessOrEqual(t, len(c.pipeline.back.byView[front].trials), maxTrials)
 		})
 	}
 }
@@ -328,7 +329,7 @@ func twoBadAfterARestart(t *testing.T, routes []string, good map[string]string, 
 func TestEnvoyThatTakesEverythingLosesNothingToOneThatIsNew(t *testing.T) {
 	c := newCourt(t, "a/a1", "b/b1", "c/c1")
 	c.jury.rejects["one"] = func(*api.Resource) bool { return false }
-	c.pipeline.back.byGateway[front].before = map[api.ResourceKey][]api.Source{}
+	c.pipeline.back.byView[front].before = map[api.ResourceKey][]api.Source{}
 	want := c.paths("one")
 	c.jury.add("newer", func(r *api.Resource) bool { return strings.Contains(fmt.Sprint(r.Message), "/b1") })
 	c.jury.watch = func() { require.Equal(t, want, c.paths("one")) }
@@ -380,10 +381,10 @@ func TestGatewayThatGoesTakesWhatItHeldBackWithIt(t *testing.T) {
 	delete(c.jury.has, "two")
 	c.change(func(cfg *snapshot.Config) { delete(cfg.Gateways, named("back")) })
 	require.Len(t, c.accused(), 1)
-	require.NotContains(t, c.pipeline.back.byGateway, back)
+	require.NotContains(t, c.pipeline.back.byView, back)
 	require.Empty(t, c.pipeline.back.told)
 	for key := range c.pipeline.cfg.Holds {
-		require.NotEqual(t, back, key.Gateway)
+		require.NotEqual(t, back, key.View)
 	}
 }
 
@@ -433,7 +434,7 @@ func TestTunnelThatOtherRoutesLeadToIsNoSuspect(t *testing.T) {
 }
 
 func TestAGatewayTurnsSoOftenAndNoMore(t *testing.T) {
-	h := newHoldback(front, nil)
+	h := newHoldback(front, slog.New(slog.DiscardHandler))
 	now := time.Now()
 	turns := func() (count int) {
 		for h.mayTurn(now) {

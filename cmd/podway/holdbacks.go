@@ -24,38 +24,43 @@ const (
 
 // electorate is who is asked: an *xds.Server.
 type electorate interface {
-	Answers(gateway string, key api.ResourceKey) xds.Answers
-	Asking(gateway string, key api.ResourceKey, is func(node, build string) bool) (envoys int, connected bool)
+	Answers(view string, key api.ResourceKey) xds.Answers
+	Asking(view string, key api.ResourceKey, is func(node, build string) bool) (envoys int, connected bool)
 	SetHeldBack(byGateway map[string][]xds.HeldBack)
+	SetMinorities(byView map[string]map[xds.Member]struct{})
 }
 
-// holdbacks keeps back what Envoys reject, of each Gateway by itself: what the Envoys of one say changes nothing for those of another. What
-// Envoys say comes in by tell; everything else belongs to the pipeline's goroutine.
+// holdbacks keeps back what Envoys reject, of each view by itself: what the Envoys of one Gateway say changes nothing for those of another, nor, where
+// few of them reject what most take, for those. What Envoys say comes in by tell; everything else belongs to the pipeline's goroutine.
 type holdbacks struct {
 	log   *slog.Logger
 	board *problemBoard
 	// envoys may be nil, as if there were none.
 	envoys electorate
+	// left is told of nodes that had a view and have another one now.
+	left func(view string, nodes []string)
 	// wake asks for judge to be called.
 	wake chan struct{}
 
 	mu   sync.Mutex
-	told map[string]map[api.ResourceKey]bool // by mu; by Gateway
+	told map[string]map[api.ResourceKey]bool // by mu; by view
 
 	// remembered is what was held back before a restart, until the first configuration is there.
 	remembered []memory.Holdback
 	kept       keptHoldbacks
 
-	cfg       *snapshot.Config
-	byGateway map[string]*holdback
-	asked     time.Time
-	again     *time.Timer
+	cfg    *snapshot.Config
+	byView map[string]*holdback
+	// minorities are the Envoys that have a view of their own.
+	minorities minorities
+	asked      time.Time
+	again      *time.Timer
 }
 
 func newHoldbacks(board *problemBoard, log *slog.Logger) *holdbacks {
 	return &holdbacks{
 		log: log, board: board, wake: make(chan struct{}, 1),
-		told: map[string]map[api.ResourceKey]bool{}, byGateway: map[string]*holdback{}, kept: keptHoldbacks{changed: make(chan struct{}, 1)},
+		told: map[string]map[api.ResourceKey]bool{}, byView: map[string]*holdback{}, minorities: minorities{}, kept: keptHoldbacks{changed: make(chan struct{}, 1)},
 	}
 }
 
@@ -84,15 +89,15 @@ func (h *holdbacks) poke() {
 // hold is the configuration with what is held back of it. What has changed since, or gone, is let go first: it has a chance of its own.
 func (h *holdbacks) hold(cfg *snapshot.Config) *snapshot.Config {
 	if cfg != h.cfg {
-		for _, g := range h.byGateway {
+		for _, g := range h.byView {
 			g.letGo(cfg)
 		}
 		h.restore(cfg)
 	}
 	h.cfg = cfg
-	if holds := h.holds(); !maps.Equal(holds, cfg.Holds) {
+	if holds, wanted := h.holds(), h.minorities.wanted(); !maps.Equal(holds, cfg.Holds) || !maps.Equal(wanted, cfg.Minorities) {
 		later := *cfg
-		later.Holds = holds
+		later.Holds, later.Minorities = holds, wanted
 		h.cfg = &later
 	}
 	return h.cfg
@@ -105,13 +110,13 @@ func (h *holdbacks) dated(before, after *snapshot.Config) {
 	}
 }
 
-// holds are all parts that are held back. What Gateways share is held back once all that have it reject it: nobody else is hurt by it, and
+// holds are all parts that are held back. What views share is held back once all that have it reject it: nobody else is hurt by it, and
 // until then Envoys that reject it keep what they have.
 func (h *holdbacks) holds() map[snapshot.HoldKey]snapshot.Hold {
 	holds := map[snapshot.HoldKey]snapshot.Hold{}
-	for _, gateway := range slices.Sorted(maps.Keys(h.byGateway)) {
-		for part, held := range h.byGateway[gateway].held {
-			holds[snapshot.HoldKey{View: gateway, Part: part}] = held.hold
+	for _, view := range slices.Sorted(maps.Keys(h.byView)) {
+		for part, held := range h.byView[view].held {
+			holds[snapshot.HoldKey{View: view, Part: part}] = held.hold
 			if !isShared(part) || !held.guilty || held.hold.Form == nil || held.restored && !held.everywhere {
 				continue
 			}
@@ -134,9 +139,9 @@ func (h *holdbacks) holds() map[snapshot.HoldKey]snapshot.Hold {
 // isShared is true for parts that make resources of their own, which Gateways share.
 func isShared(part api.Part) bool { return part.Kind == v1alpha1.KindTunnel || part.Kind == kindSecret }
 
-// agreed is true where each Gateway that has the part holds it back in the same form.
+// agreed is true where each view that has the part holds it back in the same form.
 func (h *holdbacks) agreed(part api.Part, form any) bool {
-	for _, g := range h.byGateway {
+	for _, g := range h.byView {
 		if !g.isServed(part) {
 			continue
 		}
@@ -147,29 +152,35 @@ func (h *holdbacks) agreed(part api.Part, form any) bool {
 	return true
 }
 
-// replaced is told what is served from now on, by Gateway.
+// replaced is told what is served from now on, by view.
 func (h *holdbacks) replaced(views map[string][]*api.Resource) {
 	h.mu.Lock()
-	maps.DeleteFunc(h.told, func(gateway string, _ map[api.ResourceKey]bool) bool { return views[gateway] == nil })
+	maps.DeleteFunc(h.told, func(view string, _ map[api.ResourceKey]bool) bool { return views[view] == nil })
 	told := make(map[string]map[api.ResourceKey]bool, len(h.told))
-	for gateway, keys := range h.told {
-		told[gateway] = maps.Clone(keys)
+	for view, keys := range h.told {
+		told[view] = maps.Clone(keys)
 	}
 	h.mu.Unlock()
-	maps.DeleteFunc(h.byGateway, func(gateway string, _ *holdback) bool { return views[gateway] == nil })
-	for gateway, resources := range views {
-		g := h.of(gateway)
+	maps.DeleteFunc(h.byView, func(view string, _ *holdback) bool { return views[view] == nil })
+	for view, resources := range views {
+		g := h.of(view)
 		g.cfg = h.cfg
-		g.replaced(resources, told[gateway])
+		if changed := g.replaced(resources, told[view]); changed && h.minorities[view] != nil {
+			h.minorities[view].settled = time.Now()
+		}
+	}
+	maps.DeleteFunc(h.minorities, func(view string, _ *minority) bool { return views[api.GatewayOf(view)] == nil })
+	if h.envoys != nil {
+		h.envoys.SetMinorities(h.minorities.members())
 	}
 	h.publish()
 }
 
-func (h *holdbacks) of(gateway string) *holdback {
-	g := h.byGateway[gateway]
+func (h *holdbacks) of(view string) *holdback {
+	g := h.byView[view]
 	if g == nil {
-		g = newHoldback(gateway, h.log)
-		h.byGateway[gateway] = g
+		g = newHoldback(view, h.log)
+		h.byView[view] = g
 	}
 	return g
 }
@@ -186,10 +197,12 @@ func (h *holdbacks) judge(now time.Time) bool {
 	}
 	h.asked = now
 	h.hear(now)
-	changed, again := false, time.Duration(0)
-	for _, gateway := range slices.Sorted(maps.Keys(h.byGateway)) {
-		turned, wait := h.byGateway[gateway].judge(now, h.envoys)
-		changed = changed || turned
+	changed, again := h.dissolve(now)
+	for _, view := range slices.Sorted(maps.Keys(h.byView)) {
+		g := h.byView[view]
+		turned, wait := g.judge(now, h.envoys)
+		parted := h.part(g, now)
+		changed = changed || turned || parted
 		if wait > 0 && (again == 0 || wait < again) {
 			again = wait
 		}
@@ -215,15 +228,15 @@ func (h *holdbacks) after(wait time.Duration) {
 func (h *holdbacks) hear(now time.Time) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	for gateway, told := range h.told {
-		g := h.byGateway[gateway]
+	for view, told := range h.told {
+		g := h.byView[view]
 		if g == nil {
-			delete(h.told, gateway)
+			delete(h.told, view)
 			continue
 		}
 		g.hear(told, now)
 		if len(told) == 0 {
-			delete(h.told, gateway)
+			delete(h.told, view)
 		}
 	}
 }
@@ -232,17 +245,20 @@ func (h *holdbacks) hear(now time.Time) {
 func (h *holdbacks) publish() {
 	var problems []api.Problem // in no order: the board sorts
 	held := map[string][]xds.HeldBack{}
-	for gateway, g := range h.byGateway {
+	for view, g := range h.byView {
+		gateway := api.GatewayOf(view)
 		for part, p := range g.held {
 			if p.guilty {
-				problems = append(problems, h.cfg.Locate(p.problem(h.cfg, gateway, part)))
+				problems = append(problems, h.cfg.Locate(p.problem(h.cfg, view, part)))
 				held[gateway] = append(held[gateway], p.heldBack(h.cfg, part))
 			}
 		}
-		slices.SortFunc(held[gateway], compareHeldBack)
+	}
+	for _, some := range held {
+		slices.SortFunc(some, compareHeldBack)
 	}
 	h.board.set(partHeldBack, problems)
-	h.kept.set(h.byGateway)
+	h.kept.set(h.byView)
 	if h.envoys != nil {
 		h.envoys.SetHeldBack(held)
 	}

@@ -22,19 +22,19 @@ type keptHoldbacks struct {
 
 // heldAt is a part that is held back, as it was at some time.
 type heldAt struct {
-	gateway string
-	part    api.Part
+	view string
+	part api.Part
 	heldPart
 }
 
 // set is told what is held back.
-func (k *keptHoldbacks) set(byGateway map[string]*holdback) {
+func (k *keptHoldbacks) set(byView map[string]*holdback) {
 	all := []heldAt{}
-	for _, gateway := range slices.Sorted(maps.Keys(byGateway)) {
-		held := byGateway[gateway].held
+	for _, view := range slices.Sorted(maps.Keys(byView)) {
+		held := byView[view].held
 		for _, part := range slices.SortedFunc(maps.Keys(held), compareParts) {
 			if p := held[part]; p.guilty {
-				all = append(all, heldAt{gateway: gateway, part: part, heldPart: *p})
+				all = append(all, heldAt{view: view, part: part, heldPart: *p})
 			}
 		}
 	}
@@ -83,7 +83,7 @@ func (h *heldAt) kept() (memory.Holdback, bool) {
 		return memory.Holdback{}, false
 	}
 	return memory.Holdback{
-		Gateway: h.gateway, Object: h.part.ObjectRef, Listener: h.part.Listener, Podway: readVersion().Version, Rejected: rejected,
+		View: h.view, Object: h.part.ObjectRef, Listener: h.part.Listener, Podway: readVersion().Version, Rejected: rejected,
 		Form: form, Refused: h.hold.Refused, Everywhere: h.everywhere, Alone: h.alone,
 		Type: h.key.Type, Name: h.key.Name, Version: h.version, Message: h.message, Field: h.field, Nodes: h.nodes, Builds: h.builds, Envoys: h.voters, At: h.at.UTC().Round(0),
 	}, true
@@ -101,13 +101,13 @@ func (h *holdbacks) restore(cfg *snapshot.Config) {
 		accepted, err := decodeForm(part, kept.Form)
 		now, unknown := fingerprint(form)
 		if err := cmp.Or(err, unknown); err != nil {
-			h.log.Warn("What Envoys rejected before the restart is tried again", "object", part.String(), "gateway", kept.Gateway, "error", err)
+			h.log.Warn("What Envoys rejected before the restart is tried again", "object", part.String(), "gateway", api.GatewayOf(kept.View), "error", err)
 			continue
 		}
-		g := h.of(kept.Gateway)
+		g := h.of(kept.View)
 		if kept.Rejected != now || kept.Podway != readVersion().Version {
 			g.standby[part] = standbyForm{form: accepted, of: kept.Type}
-			h.log.Info("Tried again what an Envoy rejected before the restart", "object", part.String(), "gateway", kept.Gateway)
+			g.log.Info("Tried again what an Envoy rejected before the restart", "object", part.String())
 			continue
 		}
 		g.held[part] = &heldPart{
@@ -116,7 +116,8 @@ func (h *holdbacks) restore(cfg *snapshot.Config) {
 			key: api.ResourceKey{Type: kept.Type, Name: kept.Name}, version: kept.Version, message: kept.Message, field: kept.Field,
 			nodes: kept.Nodes, builds: kept.Builds, voters: kept.Envoys, at: kept.At,
 		}
-		h.log.Info("Held back still what an Envoy rejected before the restart", "object", part.String(), "gateway", kept.Gateway)
+		h.resume(kept.View, g.held[part])
+		g.log.Info("Held back still what an Envoy rejected before the restart", "object", part.String())
 	}
 	if h.remembered != nil {
 		h.remembered = nil

@@ -78,7 +78,7 @@ type pipelineState struct {
 
 func newPipeline(server publisher, board *problemBoard, rejected *rejections, log *slog.Logger) *pipeline {
 	back := newHoldbacks(board, log)
-	rejected.tell = back.tell
+	rejected.tell, back.left = back.tell, rejected.left
 	if envoys, ok := server.(electorate); ok {
 		back.envoys = envoys
 	}
@@ -232,17 +232,17 @@ func (p *pipeline) publishEndpointProblems() {
 	p.board.set(partEndpoints, problems)
 }
 
-// views returns the whole of what each Gateway's Envoys should have, by their node's cluster.
+// views returns the whole of what Envoys should have, by view.
 func views(plan *translator.Plan, endpoints map[types.NamespacedName]translator.Endpoints) map[string][]*api.Resource {
 	out := make(map[string][]*api.Resource)
-	for _, gateway := range plan.Gateways() {
-		resources := slices.Clone(plan.Resources(gateway))
-		for _, tunnel := range plan.Tunnels(gateway) {
+	for _, view := range plan.Views() {
+		resources := slices.Clone(plan.Resources(view))
+		for _, tunnel := range plan.Tunnels(view) {
 			if resource := endpoints[tunnel].Resource; resource != nil {
 				resources = append(resources, resource)
 			}
 		}
-		out[gateway.String()] = resources
+		out[view.String()] = resources
 	}
 	return out
 }

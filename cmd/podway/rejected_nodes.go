@@ -29,6 +29,11 @@ func (n rejectingNodes) with(node string) (rejectingNodes, bool) {
 	return append(slices.Clone(n), node), true
 }
 
+// without are the nodes but for some.
+func (n rejectingNodes) without(nodes []string) rejectingNodes {
+	return slices.DeleteFunc(slices.Clone(n), func(node string) bool { return slices.Contains(nodes, node) })
+}
+
 // countedNodes is "12 Envoys of the Gateway edge/front (envoy-1, envoy-2 and 10 more)", where all of them are known.
 func countedNodes(nodes []string, view string) string {
 	if len(nodes) <= maxNamedNodes {
@@ -58,7 +63,7 @@ func rejectionProblem(rejection xds.Rejection, resource *api.Resource, nodes rej
 	message := strings.TrimRight(rejection.Message, ".\n ")
 	problem := api.Problem{
 		Code: codeRejectedByEnvoy, Severity: api.Error, Object: blamed.ObjectRef, Generation: blamed.Generation, Field: field,
-		Message: fmt.Sprintf("%s %s %s: %s", nodes.of(rejection.View), verb(len(nodes)), rejection.Key.Name, message),
+		Message: fmt.Sprintf("%s %s %s: %s", nodes.of(api.GatewayOf(rejection.View)), verb(len(nodes)), rejection.Key.Name, message),
 		Remedy: "change what the message names or, if only these of the Gateway's Envoys reject it, see what is different about them; " +
 			"until then they keep the last version that they accepted",
 	}

@@ -36,8 +36,9 @@ type rejectionKey struct {
 type rejected struct {
 	problem  api.Problem
 	resource *api.Resource
-	version  string
-	nodes    rejectingNodes
+	// last is one of them, by nodes.
+	last  xds.Rejection
+	nodes rejectingNodes
 }
 
 func newRejections(board *problemBoard) *rejections {
@@ -57,14 +58,33 @@ func (r *rejections) add(rejection xds.Rejection) {
 	if resource == nil || !there && r.count(key.view) >= maxRejections {
 		return // it has changed meanwhile, or there is more than anybody reads
 	}
-	if known.version != rejection.Version {
+	if known.last.Version != rejection.Version {
 		known.nodes = nil
 	}
 	nodes, more := known.nodes.with(rejection.Node)
-	if there && known.version == rejection.Version && !more {
+	if there && known.last.Version == rejection.Version && !more {
 		return
 	}
-	r.known[key] = rejected{problem: rejectionProblem(rejection, resource, nodes, r.cfg), resource: resource, version: rejection.Version, nodes: nodes}
+	r.known[key] = rejected{problem: rejectionProblem(rejection, resource, nodes, r.cfg), resource: resource, last: rejection, nodes: nodes}
+	r.publish()
+}
+
+// left forgets what nodes rejected in a view that is theirs no more.
+func (r *rejections) left(view string, nodes []string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for key, known := range r.known {
+		rest := known.nodes.without(nodes)
+		switch {
+		case key.view != view || len(rest) == len(known.nodes):
+			continue
+		case len(rest) == 0:
+			delete(r.known, key)
+		default:
+			known.nodes, known.problem = rest, rejectionProblem(known.last, known.resource, rest, r.cfg)
+			r.known[key] = known
+		}
+	}
 	r.publish()
 }
 

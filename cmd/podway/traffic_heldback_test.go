@@ -276,7 +276,7 @@ func TestTrafficOneOfTwoEnvoysRejects(t *testing.T) {
 		eventually(t, "the corrected route", func() bool { return has(of, "third")() && !has(of, "first")() })
 	}
 
-	// With a second one that takes it, the strict one is on its own.
+	// With a second one that takes it, the strict one alone has the last form that it accepted, and all else changes.
 	other := w.startLiberal("liberal-2")
 	eventually(t, "it has the routes", has(other, "third"))
 	w.write("routes.yaml", route("a", header("fourth"), tooLarge)+route("b", header("fourth")))
@@ -284,13 +284,18 @@ func TestTrafficOneOfTwoEnvoysRejects(t *testing.T) {
 		eventually(t, "what most accept", func() bool { return has(of, "{1000}", "fourth")() && !has(of, "third")() })
 	}
 	w.awaitAccused("HTTPRoute edge/a")
+	eventually(t, "the rest", has(strict, "third", "fourth"))
+	w.awaitHeldBack("test", 1)
+	require.Empty(t, w.heldBack("liberal"))
 	assert.Contains(t, w.ask("problems"), "an Envoy of the Gateway edge/front (test) rejects gateway/edge/front/")
-	assert.True(t, has(strict, "third")())
-	require.Empty(t, w.heldBack("test"), "it is not held back, and told as what it is: rejected")
-	w.write("routes.yaml", route("a", header("fifth"))+route("b", header("fifth")))
+	assert.Contains(t, w.ask("problems"), "for these Envoys alone")
+	w.write("routes.yaml", route("a", header("fourth"), tooLarge)+route("b", header("fifth")))
+	eventually(t, "the rest goes on changing", func() bool { return has(strict, "third", "fifth")() && !has(strict, "fourth")() })
+	eventually(t, "for the others too", has(other, "{1000}", "fourth", "fifth"))
+	w.write("routes.yaml", route("a", header("sixth"))+route("b", header("sixth")))
 	w.awaitAccused()
 	for _, of := range []*envoy.Process{strict, liberal, other} {
-		eventually(t, "the corrected route", func() bool { return has(of, "fifth")() && !has(of, "third")() })
+		eventually(t, "the corrected route", func() bool { return has(of, "sixth")() && !has(of, "third")() && !has(of, "fifth")() })
 	}
 }
 

@@ -220,8 +220,8 @@ func (p *pipeline) translate(t *translation, before *translator.Plan) {
 	for name, cluster := range t.cfg.MemberClusters {
 		t.settings[name] = brake.Of(cluster.Spec.Brake)
 	}
-	for _, gateway := range t.plan.Gateways() {
-		p.server.Prepare(t.plan.Resources(gateway))
+	for _, view := range t.plan.Views() {
+		p.server.Prepare(t.plan.Resources(view))
 	}
 }
 

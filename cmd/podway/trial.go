@@ -86,8 +86,11 @@ func (h *holdback) decide(t *trial, v verdict, now time.Time) bool {
 		return h.suspect(t, base)
 	}
 	h.takeBack(t)
-	if t.key.Type == resource.ClusterType {
+	switch {
+	case t.key.Type == resource.ClusterType:
 		return h.withdraw(t, v)
+	case isMinority(h.view) && !v.HadNothing:
+		return h.giveUp(t) // they keep what they have, which serves: nobody else waits for them
 	}
 	return h.leaveOut(t, v)
 }
@@ -288,7 +291,7 @@ func (h *holdback) convict(t *trial, part api.Part) {
 	if held.hold.Form == nil && part.Kind == kindHTTPRoute {
 		held.hold.Refused = true
 	}
-	h.log.Warn("Held back what an Envoy rejects", "object", part.String(), "gateway", h.gateway, "name", held.key.Name, "error", held.message)
+	h.log.Warn("Held back what an Envoy rejects", "object", part.String(), "name", held.key.Name, "error", held.message)
 }
 
 // accepted lets the next group in, and ends a search with none left.

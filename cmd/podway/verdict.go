@@ -18,13 +18,13 @@ type verdict struct {
 }
 
 // verdict waits for all Envoys to answer, or for the grace to be over. Then those that have decide. Where more accept than reject, those that reject are
-// on their own: they keep what they have, and nobody else has to wait for them. With as many, what both can have is better than that.
+// a minority, and nobody else has to wait for them. With as many, all have what both can.
 func (h *holdback) verdict(t *trial, now time.Time, envoys electorate) verdict {
 	v := verdict{}
 	if t.resource == nil {
 		return v
 	}
-	v.Answers = envoys.Answers(h.gateway, t.key)
+	v.Answers = envoys.Answers(h.view, t.key)
 	rejected := len(v.Rejected)
 	answered := v.Accepted + rejected
 	// What they had is known, unless podway has been restarted: then there may be others that have yet to come back.
@@ -53,7 +53,7 @@ func (h *holdback) reopen(now time.Time, envoys electorate) (reopened bool) {
 		if !held.guilty {
 			continue
 		}
-		asking, present := envoys.Asking(h.gateway, held.key, held.isOf)
+		asking, present := envoys.Asking(h.view, held.key, held.isOf)
 		switch {
 		case present:
 			held.gone = time.Time{}
@@ -102,7 +102,7 @@ func (h *holdback) patience(part api.Part, held *heldPart) time.Duration {
 
 func (h *holdback) pardon(part api.Part, held *heldPart) {
 	h.pardons[part] = pardoned{form: held.rejected, times: min(h.pardons[part].times+1, maxPardons)}
-	h.log.Info("Tried again what Envoys rejected that are not there any more", "object", part.String(), "gateway", h.gateway)
+	h.log.Info("Tried again what Envoys rejected that are not there any more", "object", part.String())
 }
 
 // isOf is true for an Envoy that rejected it: of the same name, and of the same version where that is known.

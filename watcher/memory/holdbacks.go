@@ -11,8 +11,8 @@ var holdbacks = list{file: ".holdbacks", magic: magicHoldbacks, what: "holdbacks
 
 // Holdback is that the Envoys of a Gateway rejected a part of the configuration, and what they have instead.
 type Holdback struct {
-	// Gateway is NAMESPACE/NAME.
-	Gateway  string        `json:"gateway"`
+	// View is that of a Gateway, NAMESPACE/NAME, or of a minority of its Envoys (api.Minority).
+	View     string        `json:"gateway"`
 	Object   api.ObjectRef `json:"object"`
 	Listener string        `json:"listener,omitempty"`
 	// Podway is the version of the podway that made of the part what was rejected.

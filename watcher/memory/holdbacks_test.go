@@ -19,11 +19,11 @@ func TestHoldbacksAreRememberedUntilThereAreNone(t *testing.T) {
 	file := filepath.Join(dir, "pods", ".holdbacks")
 	all := []Holdback{
 		{
-			Gateway: "edge/front", Object: api.ObjectRef{Group: "gateway.networking.k8s.io", Kind: "HTTPRoute", Namespace: "edge", Name: "a"},
+			View: "edge/front", Object: api.ObjectRef{Group: "gateway.networking.k8s.io", Kind: "HTTPRoute", Namespace: "edge", Name: "a"},
 			Podway: "v1", Rejected: "1f", Form: json.RawMessage(`{"spec":{}}`), Type: "type", Name: "gateway/edge/front/80", Version: "2f",
 			Message: "no good", Field: "spec.rules[0]", Nodes: []string{"one", "two"}, At: someTime,
 		},
-		{Gateway: "edge/front", Listener: "http", Refused: true, Everywhere: true, Alone: true, Nodes: []string{}, At: someTime},
+		{View: "edge/front", Listener: "http", Refused: true, Everywhere: true, Alone: true, Nodes: []string{}, At: someTime},
 	}
 	require.NoError(t, store.SaveHoldbacks(all))
 	require.NoError(t, store.SaveHolds(someHolds()), "which is another file")

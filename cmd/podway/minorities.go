@@ -1,0 +1,200 @@
+package main
+
+import (
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/podway/podway/api"
+	"github.com/podway/podway/xds"
+)
+
+const (
+	// maxMinorities is how many views a Gateway may have for minorities: within one there may be another.
+	maxMinorities = 3
+	// maxMembers bounds the Envoys of one; others are on their own.
+	maxMembers = 1000
+	// memberGone is how long an Envoy that has gone is waited for.
+	memberGone = 10 * time.Minute
+)
+
+// minority is the Envoys that reject what most of the others of their view take. They have a view of their own, in which that is held back as in
+// any other, until nothing is any more.
+type minority struct {
+	// members are when each was last seen.
+	members map[xds.Member]time.Time
+	// settled is when what they have changed last, or who they are.
+	settled time.Time
+}
+
+// minorities are those of all Gateways, by view. They belong to the pipeline's goroutine.
+type minorities map[string]*minority
+
+// wanted are the views.
+func (m minorities) wanted() map[string]struct{} {
+	if len(m) == 0 {
+		return nil
+	}
+	wanted := make(map[string]struct{}, len(m))
+	for view := range m {
+		wanted[view] = struct{}{}
+	}
+	return wanted
+}
+
+// members are the Envoys, as a server is told.
+func (m minorities) members() map[string]map[xds.Member]struct{} {
+	all := make(map[string]map[xds.Member]struct{}, len(m))
+	for view, few := range m {
+		members := make(map[xds.Member]struct{}, len(few.members))
+		for member := range few.members {
+			members[member] = struct{}{}
+		}
+		all[view] = members
+	}
+	return all
+}
+
+// of is a minority, a new one where there is none yet.
+func (m minorities) of(view string) *minority {
+	few := m[view]
+	if few == nil {
+		few = &minority{members: map[xds.Member]time.Time{}}
+		m[view] = few
+	}
+	return few
+}
+
+func isMinority(view string) bool {
+	_, few := api.MajorityOf(view)
+	return few
+}
+
+// depth is how many minorities a view is within.
+func depth(view string) (depth int) {
+	for {
+		majority, isMinority := api.MajorityOf(view)
+		if !isMinority {
+			return depth
+		}
+		view, depth = majority, depth+1
+	}
+}
+
+// part has those Envoys of a view be a minority that are outvoted there, and returns whether there is a new one.
+func (h *holdbacks) part(g *holdback, now time.Time) (changed bool) {
+	outvoted := g.outvoted
+	g.outvoted = nil
+	if len(outvoted) == 0 || depth(g.view) >= maxMinorities {
+		return false
+	}
+	view := api.Minority(g.view)
+	_, known := h.minorities[view]
+	few := h.minorities.of(view)
+	var nodes []string
+	for _, dissent := range outvoted {
+		if _, there := few.members[dissent.member]; there || len(few.members) >= maxMembers {
+			continue
+		}
+		few.members[dissent.member] = now
+		few.settled = now
+		nodes = append(nodes, dissent.member.Node)
+		if of := h.byView[view]; of != nil {
+			of.joins(dissent)
+		}
+	}
+	if len(nodes) == 0 {
+		return false
+	}
+	h.publish()
+	g.log.Warn("Envoys that reject what most others of their Gateway take go on with its last accepted form", "nodes", nodes)
+	h.left(g.view, nodes)
+	h.envoys.SetMinorities(h.minorities.members())
+	return !known
+}
+
+// dissolve ends minorities in which nothing is held back any more, or that have no Envoys. It returns whether there was any and, where not, when to
+// ask again, 0 where there is none.
+func (h *holdbacks) dissolve(now time.Time) (changed bool, again time.Duration) {
+	for _, view := range slices.Sorted(maps.Keys(h.minorities)) {
+		few, g := h.minorities[view], h.byView[view]
+		if g == nil {
+			continue // it is being made
+		}
+		if h.miss(view, now) {
+			h.envoys.SetMinorities(h.minorities.members())
+		}
+		_, within := h.minorities[api.Minority(view)]
+		idle := len(g.held)+len(g.trials) == 0 && !within && !h.isTold(view)
+		if len(few.members) == 0 || idle && now.Sub(few.settled) >= verdictGrace {
+			g.log.Info("Envoys that rejected something have what the others of their Gateway have again")
+			delete(h.minorities, view)
+			changed = true
+		}
+		again = askSeldom
+	}
+	return changed, again
+}
+
+// miss takes those out of a minority that have gone, and returns whether there was any. Those of one within it are of both.
+func (h *holdbacks) miss(view string, now time.Time) bool {
+	few := h.minorities[view]
+	for within := view; h.minorities[within] != nil; within = api.Minority(within) {
+		h.envoys.Asking(within, api.ResourceKey{}, func(node, build string) bool {
+			if member := (xds.Member{Node: node, Build: build}); !few.members[member].IsZero() {
+				few.members[member] = now
+			}
+			return false
+		})
+	}
+	before := len(few.members)
+	maps.DeleteFunc(few.members, func(_ xds.Member, seen time.Time) bool { return now.Sub(seen) > memberGone })
+	return len(few.members) < before
+}
+
+// isTold is true where a rejection has not been looked at yet.
+func (h *holdbacks) isTold(view string) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return len(h.told[view]) > 0
+}
+
+// resume has the Envoys that rejected something before a restart be a minority still.
+func (h *holdbacks) resume(view string, held *heldPart) {
+	if !isMinority(view) {
+		return
+	}
+	few, now := h.minorities.of(view), time.Now()
+	few.settled = now
+	for i, node := range held.nodes[:min(len(held.nodes), len(held.builds))] {
+		few.members[xds.Member{Node: node, Build: held.builds[i]}] = now
+	}
+	majority, _ := api.MajorityOf(view)
+	h.resume(majority, held) // which it may be within
+}
+
+// dissent is an Envoy that rejects what most others take, and what.
+type dissent struct {
+	member           xds.Member
+	key              api.ResourceKey
+	version, message string
+}
+
+// dissents are the Envoys that a verdict is against.
+func (v *verdict) dissents(key api.ResourceKey) []dissent {
+	all := make([]dissent, 0, len(v.Rejected))
+	for i, node := range v.Rejected {
+		all = append(all, dissent{member: xds.Member{Node: node, Build: v.Builds[i]}, key: key, version: v.Version, message: v.Message})
+	}
+	return all
+}
+
+// joins names an Envoy that comes to those of what is held back that rejected the same, or for the same reason: it is not sent that here.
+func (h *holdback) joins(d dissent) {
+	for _, p := range h.held {
+		if p.guilty && p.key == d.key && (p.version == d.version || p.message == d.message) && !p.isOf(d.member.Node, d.member.Build) {
+			p.nodes, p.builds = append(slices.Clone(p.nodes), d.member.Node), append(slices.Clone(p.builds), d.member.Build)
+			p.voters++
+		}
+	}
+}
