@@ -19,7 +19,8 @@ func newRevokeCommand() *cobra.Command {
 MemberCluster of that name, in whatever namespaces, and say what it was. The ServiceAccount
 goes first: without it, its tokens are worth nothing. With --config, remove the MemberCluster
 and the kubeconfig that were written, unless somebody has changed them: the cluster's Pods
-then leave all tunnels.`,
+then leave all tunnels. Nothing is done where ADMIN leads to another cluster than the
+MemberCluster is pinned to.`,
 		Example: `  podway clusters revoke east --kubeconfig admin.kubeconfig --dry-run
   podway clusters revoke east --kubeconfig admin.kubeconfig --config ./config`,
 		Args:              oneCluster,
@@ -49,6 +50,8 @@ func revoke(cmd *cobra.Command, f *adminFlags, directory string, dryRun bool) er
 		if files, err = lookForMemberFiles(directory, f.options); err != nil {
 			return err
 		}
+		// The files are the key to what is left in the right cluster.
+		f.options.ClusterUID = files.pinned()
 	}
 	admin, err := f.config()
 	if err != nil {

@@ -58,11 +58,8 @@ func Authorize(ctx context.Context, admin *rest.Config, options Options) (*Acces
 	}
 	defer c.close()
 	out := &Access{ServiceAccount: types.NamespacedName{Namespace: o.Namespace, Name: o.ServiceAccount}}
-	if out.ClusterUID, err = c.uid(ctx); err != nil {
-		return nil, asAdmin(fmt.Errorf("reading the UID of the namespace %s: %w", uidNamespace, err))
-	}
-	if o.ClusterUID != "" && o.ClusterUID != out.ClusterUID {
-		return nil, fmt.Errorf("this is another cluster: it has the UID %s, but %s is pinned to %s; use the kubeconfig of the right cluster", printable(out.ClusterUID), o.Cluster, o.ClusterUID)
+	if out.ClusterUID, err = c.rightCluster(ctx, o); err != nil {
+		return nil, err
 	}
 	if err := c.missingNamespaces(ctx, o.Namespaces); err != nil {
 		return nil, err
@@ -84,6 +81,18 @@ func Authorize(ctx context.Context, admin *rest.Config, options Options) (*Acces
 	}
 	out.Credential, err = usable(connection.WithToken(token), o.Cluster)
 	return out, err
+}
+
+// rightCluster returns the UID of the cluster, or an error where it is not the pinned one.
+func (c *client) rightCluster(ctx context.Context, o Options) (string, error) {
+	uid, err := c.uid(ctx)
+	if err != nil {
+		return "", asAdmin(fmt.Errorf("reading the UID of the namespace %s: %w", uidNamespace, err))
+	}
+	if o.ClusterUID != "" && o.ClusterUID != uid {
+		return "", fmt.Errorf("this is another cluster: it has the UID %s, but %s is pinned to %s; use the kubeconfig of the right cluster", printable(uid), o.Cluster, o.ClusterUID)
+	}
+	return uid, nil
 }
 
 // connectionOf is what podway is to connect with, without a token: what the administrator reaches the server by.

@@ -225,6 +225,26 @@ removed Namespace podway-access`
 	}
 }
 
+func TestRevokeTouchesNoOtherCluster(t *testing.T) {
+	server := newFakeServer(t)
+	if _, err := Authorize(t.Context(), server.admin(), Options{Cluster: "east"}); err != nil {
+		t.Fatal(err)
+	}
+	for _, dryRun := range []bool{true, false} {
+		changes, err := Revoke(t.Context(), server.admin(), Options{Cluster: "east", ClusterUID: "other"}, dryRun)
+		want := "this is another cluster: it has the UID " + clusterUID + ", but east is pinned to other; use the kubeconfig of the right cluster"
+		if err == nil || err.Error() != want {
+			t.Errorf("%v\nwant: %s", err, want)
+		}
+		if len(changes) != 0 {
+			t.Errorf("changes: %s", said(changes))
+		}
+	}
+	if changes, err := Revoke(t.Context(), server.admin(), Options{Cluster: "east", ClusterUID: clusterUID}, false); err != nil || len(changes) == 0 {
+		t.Errorf("%v: %s", err, said(changes))
+	}
+}
+
 func TestRevokeLeavesWhatIsNotItsOwn(t *testing.T) {
 	server := newFakeServer(t)
 	for _, options := range []Options{{Cluster: "east"}, {Cluster: "east", ServiceAccount: "other"}, {Cluster: "west"}} {

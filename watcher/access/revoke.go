@@ -21,7 +21,7 @@ func (o object) String() string { return o.resource.describe(o.namespace, o.name
 
 // Revoke removes all that Authorize made for a MemberCluster, in all namespaces, whichever they were. It can be done again. The
 // namespace of the ServiceAccount goes too where podway has made it and nothing else is in it. With dryRun it only says what it
-// would remove. Only Cluster, ServiceAccount and Namespace of the options matter. On an error, the changes are those made by then.
+// would remove. Only Cluster, ClusterUID, ServiceAccount and Namespace of the options matter. On an error, the changes are those made by then.
 func Revoke(ctx context.Context, admin *rest.Config, options Options, dryRun bool) ([]Change, error) {
 	options.Namespaces, options.TokenLifetime = nil, 0
 	o, err := options.complete()
@@ -33,6 +33,11 @@ func Revoke(ctx context.Context, admin *rest.Config, options Options, dryRun boo
 		return nil, err
 	}
 	defer c.close()
+	if o.ClusterUID != "" {
+		if _, err := c.rightCluster(ctx, o); err != nil {
+			return nil, err
+		}
+	}
 	owned, err := c.owned(ctx, o)
 	if err != nil {
 		return nil, asAdmin(err)
