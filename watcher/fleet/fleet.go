@@ -135,10 +135,10 @@ func (f *Fleet) Configure(cfg *snapshot.Config) {
 	}
 	var come []*member
 	for name, cluster := range cfg.MemberClusters {
+		delete(f.removed, name) // one of another type is there too, and others tell of it
 		if !isOurs(cluster) {
 			continue
 		}
-		delete(f.removed, name)
 		m := f.members[name]
 		if m == nil {
 			m = newMember(f, name)

@@ -19,14 +19,14 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 func TestWhatWasKeptIsUsedOnlyForTheSameCluster(t *testing.T) {
 	here := &credential.Credential{Server: "https://east.example:6443"}
-	kept := &memory.Cluster{UID: "uid-1", Source: here.Fingerprint()}
-	require.Empty(t, foreign(kept, here, ""))
-	require.Empty(t, foreign(kept, here, "uid-1"))
-	require.Empty(t, foreign(kept, nil, ""), "a kubeconfig that cannot be read says nothing against it")
+	kept := origin{uid: "uid-1", source: here.Fingerprint()}
+	require.Empty(t, kept.foreign(here, ""))
+	require.Empty(t, kept.foreign(here, "uid-1"))
+	require.Empty(t, kept.foreign(nil, ""), "a kubeconfig that cannot be read says nothing against it")
 	there := &credential.Credential{Server: "https://west.example:6443"}
-	require.Equal(t, "the kubeconfig leads to another server than when it was saved", foreign(kept, there, ""))
-	require.Empty(t, foreign(kept, there, "uid-1"), "the UID says that it is the same")
-	require.Equal(t, "it is of a cluster with another UID than spec.clusterUID", foreign(kept, here, "uid-2"))
+	require.Equal(t, "the kubeconfig leads to another server than when it was saved", kept.foreign(there, ""))
+	require.Empty(t, kept.foreign(there, "uid-1"), "the UID says that it is the same")
+	require.Equal(t, "it is of a cluster with another UID than spec.clusterUID", kept.foreign(here, "uid-2"))
 }
 
 func TestOnlyWhatTunnelsMayUseIsRecalled(t *testing.T) {

@@ -192,6 +192,7 @@ func (m *member) pursue(ctx context.Context, to target) {
 	}
 	if m.active == nil {
 		m.log.Info("Connecting to a cluster", "server", to.credential.Server)
+		m.forgetForeign(to)
 		next.session.Publish(m.known)
 		m.setActive(next)
 	} else {

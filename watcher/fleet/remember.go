@@ -66,31 +66,48 @@ func (m *member) recall() {
 		m.log.Warn("What was remembered of a cluster is not used", "error", err)
 		return
 	}
+	from := origin{uid: kept.UID, source: kept.Source, saved: kept.Saved}
 	loaded, _ := credential.Load(m.cluster, m.fleet.config.Directory, m.secrets)
-	if reason := foreign(kept, loaded, m.cluster.Spec.ClusterUID); reason != "" {
+	if reason := from.foreign(loaded, m.cluster.Spec.ClusterUID); reason != "" {
 		m.log.Warn("What was remembered of a cluster is not used", "reason", reason)
 		return
 	}
 	known := within(kept, access.ScopeOf(m.cluster))
 	m.mu.Lock()
-	m.known, m.origin = known, origin{uid: kept.UID, source: kept.Source, saved: kept.Saved}
+	m.known, m.origin = known, from
 	m.mu.Unlock()
 	facts := &watcher.Facts{Scope: known.Scope, Services: slices.Collect(maps.Values(known.Services))}
 	m.fleet.config.Lanes.PutCluster(m.name, facts, known.Sets, nil, nil)
 	m.log.Info("Remembered what a cluster last had", "services", len(known.Services), "saved", kept.Saved)
 }
 
-// foreign says why what was kept may be of another cluster, "" where it is not.
-func foreign(kept *memory.Cluster, now *credential.Credential, uid string) string {
+// foreign says why what is known may be of another cluster than a credential leads to, "" where it is not. uid is the pinned one.
+func (o origin) foreign(now *credential.Credential, uid string) string {
 	switch {
-	case uid != "" && kept.UID == uid:
+	case uid != "" && o.uid == uid:
 		return ""
-	case uid != "" && kept.UID != "":
+	case uid != "" && o.uid != "":
 		return "it is of a cluster with another UID than spec.clusterUID"
-	case now != nil && now.Fingerprint() != kept.Source:
+	case now != nil && now.Fingerprint() != o.source:
 		return "the kubeconfig leads to another server than when it was saved"
 	}
 	return ""
+}
+
+// forgetForeign takes what is remembered out of force where the first credential that can be read leads to another cluster.
+func (m *member) forgetForeign(to target) {
+	if m.known.Scope.IsEmpty() {
+		return
+	}
+	reason := m.origin.foreign(to.credential, to.uid)
+	if reason == "" {
+		return
+	}
+	m.log.Warn("What was remembered of a cluster is not used any more", "reason", reason)
+	m.mu.Lock()
+	m.known, m.origin = kube.Known{}, origin{}
+	m.mu.Unlock()
+	m.fleet.config.Lanes.RemoveCluster(m.name)
 }
 
 // within is what was kept of the part of the cluster that tunnels may use now.

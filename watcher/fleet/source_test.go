@@ -101,7 +101,6 @@ func (s *switched) awaitServer() {
 	})
 }
 
-// TestAClusterThatGoesToAnAPIServerAndBackLosesNoSet: neither what is remembered of it, nor what its session learns before the files' Sets go.
 // named is a Pod with a name.
 func named(name string) []pods.Pod {
 	one := []pods.Pod{{Group: &pods.Group{}}}
@@ -109,6 +108,7 @@ func named(name string) []pods.Pod {
 	return one
 }
 
+// TestAClusterThatGoesToAnAPIServerAndBackLosesNoSet: neither what is remembered of it, nor what its session learns before the files' Sets go.
 func TestAClusterThatGoesToAnAPIServerAndBackLosesNoSet(t *testing.T) {
 	store, err := memory.Open(t.TempDir())
 	require.NoError(t, err)
@@ -130,6 +130,7 @@ func TestAClusterThatGoesToAnAPIServerAndBackLosesNoSet(t *testing.T) {
 
 	s.write("cluster.yaml", clusterOfFiles)
 	s.awaitFiles()
+	require.Empty(t, s.fleet.Clusters(), "it has not been removed")
 	require.Empty(t, s.lanes.Live(web("web")).Pods)
 	require.NotNil(t, s.lanes.Live(web("filed")))
 
@@ -146,4 +147,31 @@ func TestAClusterThatGoesToAnAPIServerAndBackLosesNoSet(t *testing.T) {
 	s.write("cluster.yaml", clusterOfServer)
 	s.awaitServer()
 	require.Same(t, learned, s.lanes.Live(web("web")))
+}
+
+// TestWhatIsRememberedIsForgottenWhereTheKubeconfigLeadsElsewhere: when podway started, there was none to tell.
+func TestWhatIsRememberedIsForgottenWhereTheKubeconfigLeadsElsewhere(t *testing.T) {
+	store, err := memory.Open(t.TempDir())
+	require.NoError(t, err)
+	defer func() { require.NoError(t, store.Close()) }()
+	other := credential.Credential{Server: "https://127.0.0.1:2"}
+	require.NoError(t, store.Save(&memory.Cluster{
+		Name: "east", Source: other.Fingerprint(), Scope: snapshot.Everything,
+		Services: []*pods.Service{{Key: web("web")}}, Sets: []*pods.Set{{Key: web("web"), Pods: named("remembered")}},
+	}))
+	s := newSwitched(t, store)
+	s.awaitFiles()
+	kubeconfig := filepath.Join(s.directory, "east.kubeconfig")
+	require.NoError(t, os.Remove(kubeconfig))
+	s.write("cluster.yaml", clusterOfServer)
+	s.awaitServer()
+	require.Equal(t, "remembered", s.lanes.Live(web("web")).Pods[0].Name(), "nothing says that it is another cluster")
+
+	s.write("east.kubeconfig", kubeconfigOf(token(time.Hour, time.Now())))
+	require.Eventually(t, func() bool { return s.lanes.Live(web("web")) == nil }, 30*time.Second, time.Millisecond)
+	s.await("the cluster is unknown", func(cfg *snapshot.Config) bool { return cfg.Synced["east"].IsEmpty() })
+	require.Eventually(t, func() bool {
+		status := s.fleet.Clusters()[0]
+		return status.State == Unknown && status.Services == 0 && status.Remembered.IsZero()
+	}, 30*time.Second, time.Millisecond)
 }
