@@ -48,7 +48,10 @@ func askAdmin[T any](ctx context.Context, method, address, path, what string) (T
 	}
 	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}} // no proxy of the environment: it is our own server
 	response, err := client.Do(request)
-	if err != nil {
+	switch {
+	case err != nil && strings.Contains(err.Error(), "malformed HTTP response"): // net/http has no other name for it, and quotes all of it
+		return value, fmt.Errorf("%s does not answer as the --admin-address of podway serve does; is it the --xds-address?", address)
+	case err != nil:
 		return value, fmt.Errorf("asking podway serve at %s: %w; is it running, and is this its --admin-address?", address, errors.Unwrap(err))
 	}
 	defer func() { _ = response.Body.Close() }()
