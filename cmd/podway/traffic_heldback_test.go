@@ -279,6 +279,7 @@ func TestTrafficOneOfTwoEnvoysRejects(t *testing.T) {
 	// With a second one that takes it, the strict one alone has the last form that it accepted, and all else changes.
 	other := w.startLiberal("liberal-2")
 	eventually(t, "it has the routes", has(other, "third"))
+	load := w.load("b.example", 8, 400).Start(t.Context())
 	w.write("routes.yaml", route("a", header("fourth"), tooLarge)+route("b", header("fourth")))
 	for _, of := range []*envoy.Process{liberal, other} {
 		eventually(t, "what most accept", func() bool { return has(of, "{1000}", "fourth")() && !has(of, "third")() })
@@ -297,6 +298,7 @@ func TestTrafficOneOfTwoEnvoysRejects(t *testing.T) {
 	for _, of := range []*envoy.Process{strict, liberal, other} {
 		eventually(t, "the corrected route", func() bool { return has(of, "sixth")() && !has(of, "third")() && !has(of, "fifth")() })
 	}
+	require.NoError(t, load.Stop().Err())
 }
 
 // startLiberal runs an Envoy that takes large regular expressions.
