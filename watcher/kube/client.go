@@ -27,6 +27,10 @@ const (
 	pingTimeout = 6 * time.Second
 	// silentAfter is when a server that was asked and has not answered is no longer taken to be there.
 	silentAfter = 1750 * time.Millisecond
+	// answerPatience is how long a server may say nothing in the middle of an answer: it gives up itself after 60 s.
+	answerPatience = 75 * time.Second
+	// watchPatience is the same for a watch, on which API servers send a bookmark each minute.
+	watchPatience = 150 * time.Second
 )
 
 // keepAlive finds a machine that has gone after some 11 s, where a proxy speaks HTTP/1 only and there are no pings.
@@ -64,6 +68,8 @@ type Client struct {
 	heard atomic.Int64
 	// pinged is true once the server speaks HTTP/2, where silence means something.
 	pinged atomic.Bool
+
+	answerPatience, watchPatience time.Duration
 }
 
 // NewClient makes a client of what a kubeconfig says. It opens no connection. Of the configuration it uses Host, TLSClientConfig, BearerToken,
@@ -73,7 +79,7 @@ func NewClient(config *rest.Config) (*Client, error) {
 	if err != nil {
 		return nil, fmt.Errorf("reading the certificates of the credential: %w", err)
 	}
-	c := &Client{agent: config.UserAgent}
+	c := &Client{agent: config.UserAgent, answerPatience: answerPatience, watchPatience: watchPatience}
 	c.SetToken(config.BearerToken)
 	c.transport = &http.Transport{
 		Proxy: config.Proxy, DialContext: c.dial, TLSClientConfig: tlsConfig, TLSHandshakeTimeout: handshakeTimeout,
@@ -149,7 +155,8 @@ func (c *connection) Read(p []byte) (int, error) {
 type roundTripper struct{ client *Client }
 
 func (r roundTripper) RoundTrip(request *http.Request) (*http.Response, error) {
-	request = request.Clone(request.Context())
+	on := newWaiting(request, r.client)
+	request = request.Clone(on.ctx)
 	if token := *r.client.token.Load(); token != "" {
 		request.Header.Set("Authorization", "Bearer "+token)
 	}
@@ -157,8 +164,12 @@ func (r roundTripper) RoundTrip(request *http.Request) (*http.Response, error) {
 		request.Header.Set("User-Agent", r.client.agent)
 	}
 	response, err := r.client.transport.RoundTrip(request)
-	if response != nil && response.ProtoMajor == 2 {
+	if err != nil {
+		return response, on.ended(err)
+	}
+	if response.ProtoMajor == 2 {
 		r.client.pinged.Store(true)
 	}
-	return response, err
+	response.Body = &waitingBody{ReadCloser: response.Body, on: on}
+	return response, nil
 }

@@ -23,6 +23,9 @@ const (
 	// probeMost is the same for the probe, of which there is one. An API server that has just started refuses everybody until it has read who
 	// may do what.
 	probeMost = 800 * time.Millisecond
+	// askAgainAfter is how long nothing may be heard of a cluster's objects until its server is asked whether it is there: the other end of the
+	// connection may be something else, which is well and holds the watches open.
+	askAgainAfter = 5 * time.Second
 )
 
 // gate lets requests through to an API server that is there and is the right one. While it is not, one request at a time tries, and all others
@@ -40,6 +43,9 @@ type gate struct {
 	failure  error
 	// seen is the UID of the cluster, "" where it may not be read.
 	seen string
+	// asking is true while askAgain is at it; asked is when the server was last asked.
+	asking bool
+	asked  time.Time
 }
 
 // pass returns once the server is there and is the right one, or the context ends. It gives back what to check afterwards with stillOpen.
@@ -91,6 +97,35 @@ func (g *gate) attempt(ctx context.Context) error {
 	g.probing = nil
 	g.mu.Unlock()
 	return ctx.Err()
+}
+
+// isDue says whether to call askAgain: while nobody gets through, the server is asked anyway. heard is when the cluster's objects were last heard of.
+func (g *gate) isDue(now, heard time.Time) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.verified == 0 || g.asking || now.Sub(heard) < askAgainAfter || now.Sub(g.asked) < askAgainAfter {
+		return false
+	}
+	g.asking = true
+	return true
+}
+
+// askAgain asks whether the server is still there, and the right one, and where it is not, waits until it is or the context ends. Any answer of the
+// server will do: what is open already may go on though nothing else is allowed.
+func (g *gate) askAgain(ctx context.Context) {
+	_, err := g.probe(ctx)
+	away := err != nil && !isAnswer(err) && ctx.Err() == nil
+	g.mu.Lock()
+	if away {
+		g.verified, g.failure = 0, err
+	}
+	g.mu.Unlock()
+	if away {
+		_, _ = g.pass(ctx) // an error is the end of the context
+	}
+	g.mu.Lock()
+	g.asking, g.asked = false, time.Now()
+	g.mu.Unlock()
 }
 
 // backoff is how long to wait after so many failures before this one, with jitter; refused is the most after a refusal. A server that names a

@@ -149,7 +149,8 @@ func (s *Session) loop(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-again:
-		case <-ticker.C:
+		case now := <-ticker.C:
+			s.askAgain(ctx, now)
 		case <-s.wake:
 		}
 		at := s.hand(time.Now())
@@ -162,6 +163,16 @@ func (s *Session) loop(ctx context.Context) {
 				s.config.OnHealth(health)
 			}
 		}
+	}
+}
+
+// askAgain has the server asked whether it is there, where nothing was heard of it for a while. It does not wait for the answer.
+func (s *Session) askAgain(ctx context.Context, now time.Time) {
+	s.mu.Lock()
+	heard := s.lastEvent
+	s.mu.Unlock()
+	if s.gate.isDue(now, heard) {
+		s.sources.Go(func() { s.gate.askAgain(ctx) })
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"github.com/go-logr/logr"
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	utilwait "k8s.io/apimachinery/pkg/util/wait"
@@ -99,6 +100,10 @@ func (s *source) Watch(options metav1.ListOptions) (watch.Interface, error) {
 // ListWithContext is for the reflector.
 func (s *source) ListWithContext(ctx context.Context, options metav1.ListOptions) (runtime.Object, error) {
 	s.began(true)
+	if options.ResourceVersion == "0" {
+		// It would allow any state that the server ever was in, and Pods that have gone since would come back.
+		options.ResourceVersion = ""
+	}
 	list := s.newList()
 	err := s.through(ctx, "list", func() error {
 		return s.request(&options).Do(ctx).Into(list)
@@ -114,6 +119,10 @@ func (s *source) WatchWithContext(ctx context.Context, options metav1.ListOption
 	lists := options.SendInitialEvents != nil && *options.SendInitialEvents
 	s.began(lists)
 	opened, err := s.watch(ctx, options, lists)
+	for err != nil && !lists && isRefusal(err) && ctx.Err() == nil {
+		// Not for the reflector, which would list all before it asked for the watch again.
+		opened, err = s.watch(ctx, options, lists)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -129,18 +138,25 @@ func (s *source) WatchWithContext(ctx context.Context, options metav1.ListOption
 	return s.stream, nil
 }
 
-// watch opens a watch. compressed has it sent as small as it gets, which a list is worth.
-func (s *source) watch(ctx context.Context, options metav1.ListOptions, compressed bool) (watch.Interface, error) {
+// watch opens a watch. One that lists is sent as small as it gets: a list is worth that.
+func (s *source) watch(ctx context.Context, options metav1.ListOptions, lists bool) (watch.Interface, error) {
 	options.Watch = true
 	var opened watch.Interface
+	var old error // of a server that has no such watches
 	err := s.through(ctx, watchVerb, func() (err error) {
 		request := s.request(&options)
-		if !compressed {
+		if !lists {
 			request.SetHeader("Accept-Encoding", "identity")
 		}
 		opened, err = request.Watch(ctx)
+		if lists && apierrors.IsInvalid(err) {
+			old, err = err, nil // nothing is amiss: the reflector asks for a list then
+		}
 		return err
 	})
+	if err == nil {
+		err = old
+	}
 	if err != nil {
 		if opened != nil {
 			opened.Stop()

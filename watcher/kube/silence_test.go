@@ -1,0 +1,168 @@
+package kube
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"path"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"k8s.io/client-go/rest"
+
+	"github.com/podway/podway/api/snapshot"
+)
+
+// middleman is something between podway and an API server that is always there, and holds connections open whatever becomes of the server.
+type middleman struct {
+	server http.Handler
+	// away has no request answered. Of slices, so many lists stop in the middle, and so many watches are held open without a word.
+	away         atomic.Bool
+	lists, opens atomic.Int32
+	// refuse has watches of slices refused. watches counts those that were asked for, refused those that were refused, begun the lists.
+	refuse                  atomic.Bool
+	watches, refused, begun atomic.Int32
+	// listed is the resourceVersion that the last list asked for.
+	listed atomic.Pointer[string]
+}
+
+func (m *middleman) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	query, slices := r.URL.Query(), path.Base(r.URL.Path) == "endpointslices"
+	watches := query.Get("watch") != ""
+	switch {
+	case m.away.Load():
+		<-r.Context().Done()
+		return
+	case slices && watches && query.Get("sendInitialEvents") == "":
+		m.watches.Add(1)
+		if m.refuse.Load() {
+			m.refused.Add(1)
+			refuse(w, http.StatusForbidden, "Forbidden")
+			return
+		}
+		if m.opens.Add(-1) >= 0 {
+			w.(http.Flusher).Flush()
+			<-r.Context().Done()
+			return
+		}
+	case slices && !watches && query.Get("continue") == "":
+		version := query.Get("resourceVersion")
+		m.listed.Store(&version)
+		m.begun.Add(1)
+		if m.lists.Add(-1) >= 0 {
+			w.Header().Set("Content-Type", "application/json")
+			_, _ = fmt.Fprint(w, `{"kind": "EndpointSliceList", "apiVersion":`) // the client has gone
+			w.(http.Flusher).Flush()
+			<-r.Context().Done()
+			return
+		}
+	}
+	m.server.ServeHTTP(w, r)
+}
+
+// behind runs a Session on a server behind a middleman until the test ends.
+func behind(t *testing.T, m *middleman, change func(*Client)) *Session {
+	t.Helper()
+	there := httptest.NewServer(m)
+	client, err := NewClient(&rest.Config{Host: there.URL})
+	require.NoError(t, err)
+	if change != nil {
+		change(client)
+	}
+	session := New(client, Config{Cluster: "east", Scope: snapshot.Everything})
+	session.Publish(Known{})
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- session.Run(ctx) }()
+	t.Cleanup(func() {
+		cancel()
+		require.NoError(t, <-ended)
+		there.CloseClientConnections()
+		there.Close()
+	})
+	return session
+}
+
+func (s *Session) awaits(t *testing.T, phase Phase) Health {
+	t.Helper()
+	require.Eventually(t, func() bool { return s.Health().Phase == phase }, patience, poll)
+	return s.Health()
+}
+
+// TestAServerBehindSomethingThatAnswersForItIsMissed: the connections are fine, and so is every watch.
+func TestAServerBehindSomethingThatAnswersForItIsMissed(t *testing.T) {
+	m := &middleman{server: &oldServer{services: 2}}
+	session := behind(t, m, nil)
+	session.awaits(t, Live)
+	m.away.Store(true)
+	require.Equal(t, "no answer in time", session.awaits(t, Stale).Reason)
+	m.away.Store(false)
+	session.awaits(t, Live)
+	require.EqualValues(t, 1, m.begun.Load(), "what is open goes on")
+}
+
+// TestAWatchThatWasForgottenIsOpenedAnew: something in between holds it open, and the server knows nothing of it.
+func TestAWatchThatWasForgottenIsOpenedAnew(t *testing.T) {
+	m := &middleman{server: &oldServer{services: 2}}
+	m.opens.Store(1)
+	session := behind(t, m, func(c *Client) { c.watchPatience = 1500 * time.Millisecond })
+	require.Eventually(t, func() bool { return m.watches.Load() > 1 }, patience, poll)
+	session.awaits(t, Live)
+	require.EqualValues(t, 1, m.begun.Load(), "nothing is listed again")
+	require.Zero(t, session.Health().Relists)
+}
+
+func TestAListThatStopsInTheMiddleIsAskedForAgain(t *testing.T) {
+	m := &middleman{server: &oldServer{services: 2}}
+	m.lists.Store(1)
+	session := behind(t, m, func(c *Client) { c.answerPatience = 300 * time.Millisecond })
+	session.awaits(t, Live)
+	require.EqualValues(t, 2, m.begun.Load())
+}
+
+// TestAListIsAsFreshAsItGets: an API server may know what was a while ago, and says so to whoever takes any version.
+func TestAListIsAsFreshAsItGets(t *testing.T) {
+	m := &middleman{server: &oldServer{services: 2}}
+	behind(t, m, nil).awaits(t, Live)
+	require.Empty(t, *m.listed.Load())
+}
+
+// TestAServerWithoutStreamingListsIsNoTrouble: it says so, and is asked for a list.
+func TestAServerWithoutStreamingListsIsNoTrouble(t *testing.T) {
+	m := &middleman{server: &oldServer{services: 2}}
+	there := httptest.NewServer(m)
+	client, err := NewClient(&rest.Config{Host: there.URL})
+	require.NoError(t, err)
+	said := make(chan Health, 100)
+	session := New(client, Config{Cluster: "east", Scope: snapshot.Everything, OnHealth: func(h Health) { said <- h }})
+	session.Publish(Known{})
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- session.Run(ctx) }()
+	session.awaits(t, Live)
+	cancel()
+	require.NoError(t, <-ended)
+	there.CloseClientConnections()
+	there.Close()
+	close(said)
+	for health := range said {
+		require.Contains(t, []string{"", "waiting for the first complete list"}, health.Reason)
+	}
+}
+
+// TestARefusedWatchIsAskedForWithoutLists: it is the watch that may be allowed one day, and then nothing more needs to be listed.
+func TestARefusedWatchIsAskedForWithoutLists(t *testing.T) {
+	m := &middleman{server: &oldServer{services: 2}}
+	m.refuse.Store(true)
+	session := behind(t, m, nil)
+	require.Equal(t, "not allowed to watch endpointslices in all namespaces", session.awaits(t, Refused).Reason)
+	require.Eventually(t, func() bool { return m.refused.Load() >= 5 }, patience, poll)
+	m.refuse.Store(false)
+	begun := time.Now()
+	session.awaits(t, Live)
+	require.Less(t, time.Since(begun), refusedMost+time.Second)
+	require.EqualValues(t, 1, m.begun.Load())
+}
