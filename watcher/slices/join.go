@@ -80,7 +80,8 @@ func (j *Joiner) dropOtherFamily() {
 }
 
 // dedupe keeps one candidate of each Pod. A Pod that moves between slices is in both for a while; a dual-stack Pod is
-// in one of each family. A Pod in two slices with no port name in common is kept for each.
+// in one of each family. A Pod in two slices with no port name in common is kept for each; an address that is no Pod, for each number of a port too: several
+// servers may share a machine.
 func (j *Joiner) dedupe() {
 	j.order, j.kept = j.order[:0], j.kept[:0]
 	for i := range j.found {
@@ -92,7 +93,7 @@ func (j *Joiner) dedupe() {
 		if len(j.kept) == 0 || !sameBackend(j.kept[group].Pod, c.Pod) {
 			group = len(j.kept)
 		}
-		if !slices.ContainsFunc(j.kept[group:], func(k *candidate) bool { return sharePort(k.Ports, c.Ports) }) {
+		if !slices.ContainsFunc(j.kept[group:], func(k *candidate) bool { return sharePort(k.Ports, c.Ports, !c.HasName()) }) {
 			j.kept = append(j.kept, c)
 		}
 	}
@@ -140,9 +141,10 @@ func compareIdentity(a, b *pods.Pod) int {
 
 func sameBackend(a, b *pods.Pod) bool { return compareIdentity(a, b) == 0 }
 
-func sharePort(a, b []pods.Port) bool {
+// sharePort says whether two lists have a port in common, by its name or, where that is asked for, by its number as well.
+func sharePort(a, b []pods.Port, byNumber bool) bool {
 	return slices.ContainsFunc(a, func(p pods.Port) bool {
-		return slices.ContainsFunc(b, func(q pods.Port) bool { return p.Name == q.Name })
+		return slices.ContainsFunc(b, func(q pods.Port) bool { return p.Name == q.Name && (!byNumber || p.Number == q.Number) })
 	})
 }
 

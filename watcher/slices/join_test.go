@@ -164,6 +164,17 @@ func TestJoin(t *testing.T) {
 			want:   []string{"default/ 192.0.2.1 [{http 8080}] ready serving"},
 		},
 		{
+			name: "no targetRef: several servers of one address",
+			slices: []*discoveryv1.EndpointSlice{
+				slice("1", discoveryv1.Endpoint{Addresses: []string{"192.0.2.1"}}), slice("2", discoveryv1.Endpoint{Addresses: []string{"192.0.2.1"}}), func() *discoveryv1.EndpointSlice {
+					s := slice("3", discoveryv1.Endpoint{Addresses: []string{"192.0.2.1"}})
+					s.Ports = ports("http", 9090)
+					return s
+				}(),
+			},
+			want: []string{"default/ 192.0.2.1 [{http 8080}] ready serving", "default/ 192.0.2.1 [{http 9090}] ready serving"},
+		},
+		{
 			name:   "no targetRef: the other family where there is no first",
 			slices: []*discoveryv1.EndpointSlice{slice6("6", discoveryv1.Endpoint{Addresses: []string{"2001:db8::1"}})},
 			want:   []string{"default/ 2001:db8::1 [{http 8080}] ready serving"},
