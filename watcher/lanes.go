@@ -12,6 +12,7 @@ import (
 
 	"github.com/podway/podway/api/pods"
 	"github.com/podway/podway/api/snapshot"
+	"github.com/podway/podway/watcher/table"
 )
 
 // Lanes holds the latest that is known: the configuration in one lane, the Pods
@@ -27,7 +28,7 @@ type Lanes struct {
 	facts map[string]*Facts
 	fresh bool // base or facts were put since the last Take
 	last  *joined
-	sets  map[pods.ServiceKey]*pods.Set
+	sets  *table.Table[pods.ServiceKey, pods.Set]
 	// own are the Sets that came with Put. One of another source is not theirs to take away: while a cluster goes from one source to
 	// another, both may have a Service of that name, and neither waits for the other.
 	own     map[pods.ServiceKey]*pods.Set
@@ -106,7 +107,7 @@ func NewLanes(observe Observer) *Lanes {
 		changed: make(chan struct{}, 1),
 		observe: observe,
 		facts:   map[string]*Facts{},
-		sets:    map[pods.ServiceKey]*pods.Set{},
+		sets:    table.New((*pods.Set).ServiceKey),
 		own:     map[pods.ServiceKey]*pods.Set{},
 		pending: map[pods.ServiceKey]Stamp{},
 	}
@@ -129,7 +130,7 @@ func (l *Lanes) Put(config *snapshot.Config, changed map[pods.ServiceKey]*pods.S
 func (l *Lanes) disown(gone []pods.ServiceKey) []pods.ServiceKey {
 	latest := make([]pods.ServiceKey, 0, len(gone))
 	for _, key := range gone {
-		if l.sets[key] == l.own[key] {
+		if l.sets.Get(key) == l.own[key] {
 			latest = append(latest, key)
 		}
 		delete(l.own, key)
@@ -157,9 +158,9 @@ func (l *Lanes) RemoveCluster(name string) {
 	delete(l.facts, name)
 	l.fresh = true
 	var gone []pods.ServiceKey
-	for key := range l.sets {
-		if key.Cluster == name && l.sets[key] != l.own[key] {
-			gone = append(gone, key)
+	for set := range l.sets.All() {
+		if set.Key.Cluster == name && set != l.own[set.Key] {
+			gone = append(gone, set.Key)
 		}
 	}
 	l.put(nil, gone, nil)
@@ -178,16 +179,16 @@ func (l *Lanes) Touch(keys []pods.ServiceKey) {
 // put takes up Sets, and wakes the consumer. l.mu is held.
 func (l *Lanes) put(changed map[pods.ServiceKey]*pods.Set, gone []pods.ServiceKey, stamps map[pods.ServiceKey]Stamp) {
 	for key, set := range changed {
-		if before := l.sets[key]; before != set {
+		if before := l.sets.Get(key); before != set {
 			l.observe(key, before, set)
-			l.sets[key] = set
+			l.sets.Put(set)
 			l.mark(key, stamps)
 		}
 	}
 	for _, key := range gone {
-		if before, ok := l.sets[key]; ok {
+		if before := l.sets.Get(key); before != nil {
 			l.observe(key, before, nil)
-			delete(l.sets, key)
+			l.sets.Delete(key)
 			l.mark(key, stamps)
 		}
 	}
@@ -292,7 +293,7 @@ func (l *Lanes) Pace() {
 func (l *Lanes) Live(key pods.ServiceKey) *pods.Set {
 	l.mu.RLock()
 	defer l.mu.RUnlock()
-	return l.sets[key]
+	return l.sets.Get(key)
 }
 
 func compareKeys(a, b pods.ServiceKey) int {

@@ -70,6 +70,9 @@ type Set struct {
 	Unlabeled bool
 }
 
+// ServiceKey is the key of its Service.
+func (s *Set) ServiceKey() ServiceKey { return s.Key }
+
 // Pod is one address of a Pod behind a Service. For an endpoint with no
 // targetRef, such as of a Service without a selector, the name and UID are empty.
 // There are very many: what several have in common, each only points to.

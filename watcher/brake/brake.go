@@ -15,6 +15,7 @@ import (
 	"github.com/podway/podway/api"
 	"github.com/podway/podway/api/pods"
 	"github.com/podway/podway/watcher/memory"
+	"github.com/podway/podway/watcher/table"
 )
 
 // Config is what a Brake is told. The zero value of each field stands for its default.
@@ -41,7 +42,7 @@ type Brake struct {
 
 	mu sync.Mutex // guards all that follows, and all units
 	// sets are the latest of every Service, of those that no tunnel uses too: a configuration may come later.
-	sets    map[pods.ServiceKey]*pods.Set
+	sets    *setTable
 	tunnels map[types.NamespacedName][]*unit
 	// uses and clusters are what Configure said last.
 	uses     map[types.NamespacedName][]pods.Use
@@ -66,6 +67,8 @@ type Brake struct {
 	changes []change
 }
 
+type setTable = table.Table[pods.ServiceKey, pods.Set]
+
 // New makes a Brake. It starts nothing.
 func New(config Config) *Brake {
 	config.Defaults = config.Defaults.or(Defaults)
@@ -81,7 +84,7 @@ func New(config Config) *Brake {
 	return &Brake{
 		config: config, metrics: newMetrics(config.Registerer), wake: make(chan struct{}, 1),
 		heldChanged: make(chan struct{}, 1), restored: map[holdOf]memory.Hold{}, losses: map[holdOf][]memory.Hold{},
-		sets: map[pods.ServiceKey]*pods.Set{}, tunnels: map[types.NamespacedName][]*unit{}, uses: map[types.NamespacedName][]pods.Use{}, users: map[pods.ServiceKey][]*unit{},
+		sets: table.New((*pods.Set).ServiceKey), tunnels: map[types.NamespacedName][]*unit{}, uses: map[types.NamespacedName][]pods.Use{}, users: map[pods.ServiceKey][]*unit{},
 		holding: map[*unit]struct{}{}, counted: map[string]struct{}{}, problems: []api.Problem{},
 	}
 }

@@ -164,11 +164,11 @@ func (b *Brake) resume(u *unit) {
 }
 
 // missing is true where a Pod that is in no Set may be in one that is not known yet.
-func (u *unit) missing(sets map[pods.ServiceKey]*pods.Set, is standing) bool {
+func (u *unit) missing(sets *setTable, is standing) bool {
 	return is == absent && u.hold != nil && u.hold.restored && u.unknown(sets)
 }
 
 // unknown is true where nothing is known of one of the Services.
-func (u *unit) unknown(sets map[pods.ServiceKey]*pods.Set) bool {
-	return slices.ContainsFunc(u.services, func(s service) bool { return sets[s.key] == nil })
+func (u *unit) unknown(sets *setTable) bool {
+	return slices.ContainsFunc(u.services, func(s service) bool { return sets.Get(s.key) == nil })
 }

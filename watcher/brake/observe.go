@@ -14,7 +14,7 @@ import (
 func (b *Brake) Observe(key pods.ServiceKey, before, after *pods.Set) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	latest := b.sets[key]
+	latest := b.sets.Get(key)
 	if after != nil && after.Unlabeled && b.selects(key) {
 		return // Which Pods are meant will be known in a moment, and compared with what was known before.
 	}
@@ -22,9 +22,9 @@ func (b *Brake) Observe(key pods.ServiceKey, before, after *pods.Set) {
 		before = latest
 	}
 	if after == nil {
-		delete(b.sets, key)
+		b.sets.Delete(key)
 	} else {
-		b.sets[key] = after
+		b.sets.Put(after)
 	}
 	users := b.users[key]
 	if len(users) == 0 || (before == after && latest == after) {

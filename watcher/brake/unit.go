@@ -87,12 +87,12 @@ func (u *unit) add(use []pods.Use) {
 }
 
 // standing is how a Pod is in the unit where one Service's Set says is, and the others' what is in sets.
-func (u *unit) standing(sets map[pods.ServiceKey]*pods.Set, id podID, key pods.ServiceKey, is state) standing {
+func (u *unit) standing(sets *setTable, id podID, key pods.ServiceKey, is state) standing {
 	now := absent
 	for i := range u.services {
 		said := is
 		if u.services[i].key != key {
-			said = find(sets[u.services[i].key], id)
+			said = find(sets.Get(u.services[i].key), id)
 		}
 		now = max(now, u.services[i].standing(said))
 	}
@@ -100,19 +100,19 @@ func (u *unit) standing(sets map[pods.ServiceKey]*pods.Set, id podID, key pods.S
 }
 
 // current is how a Pod is by the latest Sets.
-func (u *unit) current(sets map[pods.ServiceKey]*pods.Set, id podID) standing {
+func (u *unit) current(sets *setTable, id podID) standing {
 	return u.standing(sets, id, pods.ServiceKey{}, state{})
 }
 
 // readyPods counts the unit's Pods that take traffic, each once, and stops at enough.
-func (u *unit) readyPods(sets map[pods.ServiceKey]*pods.Set, enough int) int {
+func (u *unit) readyPods(sets *setTable, enough int) int {
 	count := 0
 	var seen map[podID]struct{}
 	if len(u.services) > 1 {
 		seen = map[podID]struct{}{}
 	}
 	for i := range u.services {
-		for is := range all(sets[u.services[i].key]) {
+		for is := range all(sets.Get(u.services[i].key)) {
 			if count >= enough {
 				return count
 			}

@@ -2,7 +2,6 @@ package slices
 
 import (
 	"cmp"
-	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -10,6 +9,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/podway/podway/api/pods"
+	"github.com/podway/podway/watcher/table"
 )
 
 // moving is how long a Pod that leaves one slice of a Service while it is ready may take to appear in another one. Kubernetes writes the two in
@@ -22,8 +22,8 @@ type Index struct {
 	cluster string
 	joiner  Joiner
 
-	entries map[types.NamespacedName]*entry
-	slices  map[types.NamespacedName]*Slice
+	entries *table.Table[types.NamespacedName, entry]
+	slices  *table.Table[types.NamespacedName, Slice]
 	// pods are those of namespaces whose labels are followed.
 	pods    map[types.NamespacedName]podLabels
 	labeled map[string]bool // namespaces whose labels are followed; true once they are known
@@ -43,6 +43,8 @@ type entry struct {
 	slices  []*Slice
 	leaving []leaving
 }
+
+func (e *entry) key() types.NamespacedName { return e.name }
 
 // leaving is a Pod that has left one slice and may turn up in another one.
 type leaving struct {
@@ -65,7 +67,7 @@ type Changes struct {
 // NewIndex returns one that holds nothing.
 func NewIndex(cluster string) *Index {
 	return &Index{
-		cluster: cluster, entries: map[types.NamespacedName]*entry{}, slices: map[types.NamespacedName]*Slice{},
+		cluster: cluster, entries: table.New((*entry).key), slices: table.New((*Slice).Key),
 		pods: map[types.NamespacedName]podLabels{}, labeled: map[string]bool{}, sets: map[LabelSet]*sharedLabels{},
 		dirty: map[types.NamespacedName]struct{}{},
 	}
@@ -86,7 +88,7 @@ func (x *Index) PutService(name types.NamespacedName, service *pods.Service) {
 // PutSlice takes up an EndpointSlice, or with nil that there is none of that name any more. now is for Pods that move between slices: a zero
 // time, and they do not.
 func (x *Index) PutSlice(name types.NamespacedName, slice *Slice, now time.Time) {
-	before := x.slices[name]
+	before := x.slices.Get(name)
 	if before.SameContent(slice) {
 		if slice != nil && !slice.Changed.Equal(before.Changed) {
 			x.renew(before, slice.Changed)
@@ -103,9 +105,9 @@ func (x *Index) PutSlice(name types.NamespacedName, slice *Slice, now time.Time)
 		x.dirty[was] = struct{}{}
 	}
 	if slice == nil {
-		delete(x.slices, name)
+		x.slices.Delete(name)
 	} else {
-		x.slices[name] = slice
+		x.slices.Put(slice)
 	}
 	if is, ok := slice.Of(); ok {
 		e := x.entry(is)
@@ -122,7 +124,7 @@ func (x *Index) PutSlice(name types.NamespacedName, slice *Slice, now time.Time)
 func (x *Index) renew(before *Slice, changed time.Time) {
 	renewed := *before
 	renewed.Changed = changed
-	x.slices[before.Key()] = &renewed
+	x.slices.Put(&renewed)
 	if of, ok := before.Of(); ok {
 		endpoints := x.entry(of).slices
 		endpoints[slices.Index(endpoints, before)] = &renewed
@@ -176,10 +178,10 @@ func (e *entry) endpoints(now time.Time) (endpoints []*Slice, again time.Time) {
 }
 
 func (x *Index) entry(name types.NamespacedName) *entry {
-	e := x.entries[name]
+	e := x.entries.Get(name)
 	if e == nil {
 		e = &entry{name: name}
-		x.entries[name] = e
+		x.entries.Put(e)
 	}
 	return e
 }
@@ -187,7 +189,7 @@ func (x *Index) entry(name types.NamespacedName) *entry {
 // drop forgets an entry of which nothing is known, and nobody was told.
 func (x *Index) drop(name types.NamespacedName, e *entry) {
 	if _, dirty := x.dirty[name]; !dirty && e.service == nil && e.set == nil && len(e.slices) == 0 {
-		delete(x.entries, name)
+		x.entries.Delete(name)
 	}
 }
 
@@ -243,14 +245,14 @@ func (x *Index) join(name types.NamespacedName, now time.Time, out *Changes) {
 
 // IsEmpty is true where nothing is known, and nothing waits.
 func (x *Index) IsEmpty() bool {
-	return len(x.entries)+len(x.slices)+len(x.pods)+len(x.sets)+len(x.dirty) == 0
+	return x.entries.Len()+x.slices.Len()+len(x.pods)+len(x.sets)+len(x.dirty) == 0
 }
 
 // Services returns those of the namespaces that are joined, in no order. The slice is the caller's own.
 func (x *Index) Services(joined func(namespace string) bool) []*pods.Service {
-	out := make([]*pods.Service, 0, len(x.entries))
-	for name, e := range x.entries {
-		if e.service != nil && joined(name.Namespace) {
+	out := make([]*pods.Service, 0, x.entries.Len())
+	for e := range x.entries.All() {
+		if e.service != nil && joined(e.name.Namespace) {
 			out = append(out, e.service)
 		}
 	}
@@ -259,8 +261,8 @@ func (x *Index) Services(joined func(namespace string) bool) []*pods.Service {
 
 // Sets returns all Sets that a Join has made. The map is the caller's own.
 func (x *Index) Sets() map[pods.ServiceKey]*pods.Set {
-	out := make(map[pods.ServiceKey]*pods.Set, len(x.entries))
-	for _, e := range x.entries {
+	out := make(map[pods.ServiceKey]*pods.Set, x.entries.Len())
+	for e := range x.entries.All() {
 		if e.set != nil {
 			out[e.set.Key] = e.set
 		}
@@ -270,7 +272,7 @@ func (x *Index) Sets() map[pods.ServiceKey]*pods.Set {
 
 // Sizes are how many Services have a Set, and Pods in them.
 func (x *Index) Sizes() (services, podCount int) {
-	for _, e := range x.entries {
+	for e := range x.entries.All() {
 		if e.set != nil {
 			services++
 			podCount += len(e.set.Pods)
@@ -282,7 +284,7 @@ func (x *Index) Sizes() (services, podCount int) {
 // Keep replaces a Set that was made by an equal one that is published already, so that nobody takes it for a change.
 func (x *Index) Keep(published *pods.Set) {
 	name := types.NamespacedName{Namespace: published.Key.Namespace, Name: published.Key.Name}
-	if e := x.entries[name]; e != nil && e.set != nil && EqualSets(e.set, published) {
+	if e := x.entries.Get(name); e != nil && e.set != nil && EqualSets(e.set, published) {
 		e.set = published
 	}
 }
@@ -290,7 +292,7 @@ func (x *Index) Keep(published *pods.Set) {
 // KeepService replaces a Service by an equal one that is published already.
 func (x *Index) KeepService(published *pods.Service) {
 	name := types.NamespacedName{Namespace: published.Key.Namespace, Name: published.Key.Name}
-	if e := x.entries[name]; e != nil && e.service != nil && EqualServices(e.service, published) {
+	if e := x.entries.Get(name); e != nil && e.service != nil && EqualServices(e.service, published) {
 		if e.told == e.service {
 			e.told = published
 		}
@@ -299,19 +301,25 @@ func (x *Index) KeepService(published *pods.Service) {
 }
 
 // Slice is a slice as it was last put; nil where there is none.
-func (x *Index) Slice(name types.NamespacedName) *Slice { return x.slices[name] }
+func (x *Index) Slice(name types.NamespacedName) *Slice { return x.slices.Get(name) }
 
 // SliceNames are the names of all slices of the namespaces.
 func (x *Index) SliceNames(in func(namespace string) bool) []types.NamespacedName {
-	return slices.DeleteFunc(slices.Collect(maps.Keys(x.slices)), func(name types.NamespacedName) bool { return !in(name.Namespace) })
+	var out []types.NamespacedName
+	for slice := range x.slices.All() {
+		if in(slice.Namespace) {
+			out = append(out, slice.Key())
+		}
+	}
+	return out
 }
 
 // ServiceNames are the names of all Services of the namespaces.
 func (x *Index) ServiceNames(in func(namespace string) bool) []types.NamespacedName {
 	var out []types.NamespacedName
-	for name, e := range x.entries {
-		if e.service != nil && in(name.Namespace) {
-			out = append(out, name)
+	for e := range x.entries.All() {
+		if e.service != nil && in(e.name.Namespace) {
+			out = append(out, e.name)
 		}
 	}
 	return out

@@ -26,7 +26,7 @@ func (x *Index) FollowLabels(namespace string, follow bool) {
 	}
 	if follow {
 		x.labeled[namespace] = false
-		for _, slice := range x.slices {
+		for slice := range x.slices.All() {
 			if name, ok := slice.Of(); ok && slice.Namespace == namespace {
 				x.learn(x.entry(name), slice)
 			}
@@ -52,9 +52,9 @@ func (x *Index) LabelsKnown(namespace string) {
 }
 
 func (x *Index) touchNamespace(namespace string) {
-	for name, e := range x.entries {
-		if name.Namespace == namespace && e.service != nil {
-			x.dirty[name] = struct{}{}
+	for e := range x.entries.All() {
+		if e.name.Namespace == namespace && e.service != nil {
+			x.dirty[e.name] = struct{}{}
 		}
 	}
 }
