@@ -4,6 +4,7 @@
 package pods
 
 import (
+	"maps"
 	"slices"
 	"strings"
 
@@ -77,13 +78,11 @@ func (s *Set) ServiceKey() ServiceKey { return s.Key }
 // targetRef, such as of a Service without a selector, the name and UID are empty.
 // There are very many: what several have in common, each only points to.
 type Pod struct {
-	// Group has the Namespace, the Ports and the names; never nil.
+	// Group has the Namespace, the Ports, the Labels and the names; never nil.
 	*Group
 	Place
 	UID     UID
 	Address Address
-	// Labels are the Pod's own, nil where they are not known: EndpointSlices do not carry them.
-	Labels map[string]string
 	// name is where it is in the names of the Group; 0 for none.
 	name uint32
 	// Ready, Serving and Terminating are the endpoint's conditions, with Kubernetes' defaults for unset ones
@@ -91,12 +90,14 @@ type Pod struct {
 	Ready, Serving, Terminating bool
 }
 
-// Group is what the Pods of an EndpointSlice have in common. It is immutable.
+// Group is what Pods of an EndpointSlice have in common. It is immutable.
 type Group struct {
 	Namespace string
 	// Ports are the ports of the slice.
 	Ports []Port
-	names names
+	// Labels are the Pods' own, nil where they are not known: EndpointSlices do not carry them.
+	Labels map[string]string
+	names  names
 }
 
 // Port is a port of an EndpointSlice: the Service port's name, and the Pod's number.
@@ -107,7 +108,8 @@ type Port struct {
 
 // Equal says whether two Groups are the same but for the names.
 func (g *Group) Equal(other *Group) bool {
-	return g == other || g.Namespace == other.Namespace && slices.Equal(g.Ports, other.Ports)
+	return g == other || g.Namespace == other.Namespace && slices.Equal(g.Ports, other.Ports) &&
+		maps.Equal(g.Labels, other.Labels) && (g.Labels == nil) == (other.Labels == nil)
 }
 
 // Port returns the number that the Service port of that name has on this Pod,

@@ -175,7 +175,7 @@ func called(p *pods.Pod, name string) {
 func notReady(p *pods.Pod) { p.Ready, p.Serving = false, false }
 func leaving(p *pods.Pod)  { p.Ready, p.Terminating = false, true }
 func nameless(p *pods.Pod) {
-	*p = pods.Pod{Group: p.Group, Address: p.Address, Labels: p.Labels, Ready: p.Ready, Serving: p.Serving, Terminating: p.Terminating}
+	*p = pods.Pod{Group: p.Group, Address: p.Address, Ready: p.Ready, Serving: p.Serving, Terminating: p.Terminating}
 }
 func reborn(p *pods.Pod) { p.UID = pods.UIDOf(p.UID.String() + "-again") }
 func otherPort(p *pods.Pod) {
@@ -185,7 +185,11 @@ func otherPort(p *pods.Pod) {
 }
 
 func version(v string) func(*pods.Pod) {
-	return func(p *pods.Pod) { p.Labels = map[string]string{"version": v} }
+	return func(p *pods.Pod) {
+		group := *p.Group
+		group.Labels = map[string]string{"version": v}
+		p.Group = &group
+	}
 }
 
 // group makes Pods from to to-1.

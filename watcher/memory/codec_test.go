@@ -279,12 +279,12 @@ func chance(seed uint64) *Cluster {
 			service.Ports = append(service.Ports, pods.ServicePort{Name: text(), Port: number(), Protocol: text(), AppProtocol: text()})
 			shared = append(shared, pods.Port{Name: text(), Number: number()})
 			pod := pods.Pod{
-				Group: &pods.Group{Namespace: key.Namespace, Ports: slices.Clone(shared[r.IntN(len(shared)):])},
-				UID:   pods.UIDOf(text()), Place: pods.PlaceOf(text(), text()), Address: pods.AddressOf(address()), Labels: labels(),
+				Group: &pods.Group{Namespace: key.Namespace, Ports: slices.Clone(shared[r.IntN(len(shared)):]), Labels: labels()},
+				UID:   pods.UIDOf(text()), Place: pods.PlaceOf(text(), text()), Address: pods.AddressOf(address()),
 				Ready: r.IntN(2) == 0, Serving: r.IntN(2) == 0, Terminating: r.IntN(2) == 0,
 			}
 			if r.IntN(3) == 0 {
-				pod.Group = &pods.Group{Namespace: text()}
+				pod.Group = &pods.Group{Namespace: text(), Labels: labels()}
 			}
 			set.Pods = append(set.Pods, pod)
 			names = append(names, text())

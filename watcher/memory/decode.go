@@ -102,7 +102,8 @@ func (d *decoder) service() *pods.Service {
 			s.Ports[i] = pods.ServicePort{Name: d.string(), Port: d.int(), Protocol: d.string(), AppProtocol: d.string()}
 		}
 	}
-	s.Selector = pods.LabelsOf(d.labelMap())
+	selector, _ := d.labelMap()
+	s.Selector = pods.LabelsOf(selector)
 	return s
 }
 
@@ -148,7 +149,6 @@ func (d *decoder) pod(p *pods.Pod, namespace string) {
 	p.Place = pods.PlaceOf(node, zone)
 	p.Address = pods.AddressOf(d.address(flags / flagAddress % (addressZone + 1)))
 	p.Group = d.group(namespace)
-	p.Labels = d.labelMap()
 }
 
 // name reads the name of a Pod.

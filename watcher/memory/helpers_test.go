@@ -33,14 +33,14 @@ func address(text string) pods.Address { return pods.AddressOf(netip.MustParseAd
 // small is a Cluster with one of everything.
 func small() *Cluster {
 	ports := []pods.Port{{Name: "http", Number: 8080}, {Name: "grpc", Number: 65535}}
-	group := &pods.Group{Namespace: "default", Ports: ports}
+	labels := map[string]string{"version": "v2", "a": ""}
 	external := &pods.Service{Key: pods.ServiceKey{Cluster: "east", Namespace: "default", Name: "elsewhere"}, ExternalName: true}
 	bare := &pods.Service{Key: pods.ServiceKey{Cluster: "east", Namespace: "edge", Name: "bare"}, Ports: []pods.ServicePort{}, Selector: []pods.Label{}}
 	httpbin := []pods.Pod{
-		{Group: group, UID: pods.UIDOf("7b1f3c52-9f0e-4d7c-8a43-c0ffee000001"), Place: pods.PlaceOf("node-1", "a"), Address: address("10.0.0.1"), Ready: true, Serving: true},
-		{Group: group, UID: pods.UIDOf("not a UUID"), Place: pods.PlaceOf("node-2", "b"), Address: address("2001:db8::1"), Serving: true, Terminating: true, Labels: map[string]string{"version": "v2", "a": ""}},
-		{Group: &pods.Group{Namespace: "default", Ports: []pods.Port{}}, UID: pods.UIDOf("7B1F3C52-9F0E-4D7C-8A43-C0FFEE000001"), Address: address("::ffff:10.0.0.3"), Labels: map[string]string{}},
-		{Group: &pods.Group{Namespace: "other", Ports: ports}, Place: pods.PlaceOf("", "c"), Address: address("fe80::1"), Labels: map[string]string{"a": "", "version": "v2"}},
+		{Group: &pods.Group{Namespace: "default", Ports: ports}, UID: pods.UIDOf("7b1f3c52-9f0e-4d7c-8a43-c0ffee000001"), Place: pods.PlaceOf("node-1", "a"), Address: address("10.0.0.1"), Ready: true, Serving: true},
+		{Group: &pods.Group{Namespace: "default", Ports: ports, Labels: labels}, UID: pods.UIDOf("not a UUID"), Place: pods.PlaceOf("node-2", "b"), Address: address("2001:db8::1"), Serving: true, Terminating: true},
+		{Group: &pods.Group{Namespace: "default", Ports: []pods.Port{}, Labels: map[string]string{}}, UID: pods.UIDOf("7B1F3C52-9F0E-4D7C-8A43-C0FFEE000001"), Address: address("::ffff:10.0.0.3")},
+		{Group: &pods.Group{Namespace: "other", Ports: ports, Labels: labels}, Place: pods.PlaceOf("", "c"), Address: address("fe80::1")},
 		{Group: &pods.Group{}},
 	}
 	pods.GiveNames(httpbin, []string{"httpbin-7d4b9c6f5-2x8kp", "httpbin-7d4b9c6f5-9w2zq", "httpbin", "", ""})
@@ -62,21 +62,27 @@ func large(services, podsEach int, seed uint64, labels bool) *Cluster {
 	c := &Cluster{Name: "east", UID: uid(random), Source: "sha256:5a", Saved: someTime, Scope: snapshot.Everything}
 	for i := range services {
 		s := service(fmt.Sprintf("team-%03d", i%50), fmt.Sprintf("service-%04d", i))
-		group := &pods.Group{Namespace: s.Key.Namespace, Ports: []pods.Port{{Name: "http", Number: 8080}, {Name: "grpc", Number: 9090}}}
+		group := pods.Group{Namespace: s.Key.Namespace, Ports: []pods.Port{{Name: "http", Number: 8080}, {Name: "grpc", Number: 9090}}}
 		set := &pods.Set{Key: s.Key, Pods: make([]pods.Pod, podsEach)}
 		hash := random.Uint64() % 1e10
+		groups := [2]pods.Group{group, group}
+		for i := range groups {
+			if labels {
+				groups[i].Labels = map[string]string{"app": s.Key.Name, "version": fmt.Sprint("v", i), "pod-template-hash": fmt.Sprint(hash)}
+			}
+		}
 		names := make([]string, podsEach)
 		for j := range set.Pods {
 			names[j] = fmt.Sprintf("%s-%010d-%05x", s.Key.Name, hash, j<<16|int(random.Uint32()&0xffff))
 			n := i*podsEach + j
 			node := n % 200
 			set.Pods[j] = pods.Pod{
-				Group: group, UID: pods.UIDOf(uid(random)),
+				Group: &groups[0], UID: pods.UIDOf(uid(random)),
 				Place:   pods.PlaceOf(fmt.Sprintf("ip-10-0-%d-%d.internal", node/100, node%100), fmt.Sprintf("zone-%d", node%3)),
 				Address: pods.AddressOf(netip.AddrFrom4([4]byte{10, byte(n >> 16), byte(n >> 8), byte(n)})), Ready: true, Serving: true,
 			}
 			if labels {
-				set.Pods[j].Labels = map[string]string{"app": s.Key.Name, "version": fmt.Sprint("v", j%2), "pod-template-hash": fmt.Sprint(hash)}
+				set.Pods[j].Group = &groups[j%2]
 			}
 		}
 		pods.GiveNames(set.Pods, names)

@@ -23,10 +23,10 @@ type decoder struct {
 	names  []string
 }
 
-// groupOf is what makes two Groups one: a namespace, and the number of a list of ports.
+// groupOf is what makes two Groups one: a namespace, and the numbers of a list of ports and of a map of labels.
 type groupOf struct {
-	namespace string
-	ports     uint64
+	namespace     string
+	ports, labels uint64
 }
 
 func (d *decoder) fail(format string, arguments ...any) {
@@ -126,13 +126,14 @@ func (d *decoder) string() string {
 	return d.strings[ref-1]
 }
 
-// group reads a list of ports, and returns the one Group that has it in the namespace.
+// group reads a list of ports and a map of labels, and returns the one Group that has both in the namespace.
 func (d *decoder) group(namespace string) *pods.Group {
-	ports, ref := d.portList()
-	of := groupOf{namespace, ref}
+	ports, portsRef := d.portList()
+	labels, labelsRef := d.labelMap()
+	of := groupOf{namespace, portsRef, labelsRef}
 	group := d.groups[of]
 	if group == nil {
-		group = &pods.Group{Namespace: namespace, Ports: ports}
+		group = &pods.Group{Namespace: namespace, Ports: ports, Labels: labels}
 		d.groups[of] = group
 	}
 	return group
@@ -160,21 +161,22 @@ func (d *decoder) portList() (ports []pods.Port, ref uint64) {
 	return ports, uint64(len(d.ports) + 1)
 }
 
-func (d *decoder) labelMap() map[string]string {
-	ref := d.uint()
+// labelMap reads a map of labels, and the number by which it is known from then on.
+func (d *decoder) labelMap() (labels map[string]string, ref uint64) {
+	ref = d.uint()
 	if ref > 1 {
 		if ref-2 >= uint64(len(d.labels)) {
 			d.fail("map of labels %d is not there", ref)
-			return nil
+			return nil, 0
 		}
-		return d.labels[ref-2]
+		return d.labels[ref-2], ref
 	}
 	if ref == 0 {
-		return nil
+		return nil, 0
 	}
 	const pairSize, usualLabels = 2, 32
 	n := d.count(pairSize)
-	labels := make(map[string]string, min(n, usualLabels))
+	labels = make(map[string]string, min(n, usualLabels))
 	for range n {
 		name := d.string()
 		labels[name] = d.string()
@@ -183,5 +185,5 @@ func (d *decoder) labelMap() map[string]string {
 		d.fail("a label comes twice")
 	}
 	d.labels = append(d.labels, labels)
-	return labels
+	return labels, uint64(len(d.labels) + 1)
 }

@@ -2,8 +2,10 @@ package slices
 
 import (
 	"cmp"
+	"reflect"
 	"slices"
 	"strings"
+	"unsafe"
 
 	"k8s.io/apimachinery/pkg/types"
 
@@ -20,6 +22,14 @@ type Joiner struct {
 	// order and kept point into found: a candidate is too large to be moved about by a sort.
 	order []*candidate
 	kept  []*candidate
+	// groups are those with labels.
+	groups map[labeling]*pods.Group
+}
+
+// labeling is a Group, and which map of labels it is to have.
+type labeling struct {
+	of     *pods.Group
+	labels unsafe.Pointer
 }
 
 // candidate is one endpoint on its way into a Set.
@@ -49,7 +59,7 @@ func (j *Joiner) Join(service *pods.Service, endpoints []*Slice, labels Labels) 
 	for i := range j.kept {
 		set.Pods[i] = *j.kept[i].Pod
 		if pod := &set.Pods[i]; labels != nil && pod.HasName() {
-			pod.Labels = labels(types.NamespacedName{Namespace: pod.Namespace, Name: pod.Name()})
+			pod.Group = j.labeled(pod.Group, labels(types.NamespacedName{Namespace: pod.Namespace, Name: pod.Name()}))
 		}
 	}
 	slices.SortFunc(set.Pods, comparePods)
@@ -57,7 +67,27 @@ func (j *Joiner) Join(service *pods.Service, endpoints []*Slice, labels Labels) 
 	clear(j.found)
 	clear(j.order)
 	clear(j.kept)
+	clear(j.groups)
 	return set
+}
+
+// labeled is a Group with labels: one for all Pods that have the same map.
+func (j *Joiner) labeled(of *pods.Group, labels map[string]string) *pods.Group {
+	if labels == nil {
+		return of
+	}
+	key := labeling{of, reflect.ValueOf(labels).UnsafePointer()}
+	group := j.groups[key]
+	if group == nil {
+		made := *of
+		made.Labels = labels
+		group = &made
+		if j.groups == nil {
+			j.groups = map[labeling]*pods.Group{}
+		}
+		j.groups[key] = group
+	}
+	return group
 }
 
 func (j *Joiner) collect(endpoints []*Slice, ipv6 bool) {

@@ -245,8 +245,8 @@ func TestJoinFillsInAllOfAPod(t *testing.T) {
 	got := j.Join(Service("east", service()), compact(slice("1", endpoint, discoveryv1.Endpoint{Addresses: []string{"192.0.2.1"}})), labels)
 	require.Equal(t, pods.ServiceKey{Cluster: "east", Namespace: "default", Name: "httpbin"}, got.Key)
 	want := []pods.Pod{{Group: &pods.Group{}}, {
-		Group: &pods.Group{Namespace: "default", Ports: []pods.Port{{Name: "http", Number: 8080}}},
-		UID:   pods.UIDOf("uid-a"), Place: pods.PlaceOf("node-1", "zone-1"), Address: pods.AddressOf(netip.MustParseAddr("10.0.0.1")), Ready: true, Serving: true, Labels: map[string]string{"version": "v2"},
+		Group: &pods.Group{Namespace: "default", Ports: []pods.Port{{Name: "http", Number: 8080}}, Labels: map[string]string{"version": "v2"}},
+		UID:   pods.UIDOf("uid-a"), Place: pods.PlaceOf("node-1", "zone-1"), Address: pods.AddressOf(netip.MustParseAddr("10.0.0.1")), Ready: true, Serving: true,
 	}}
 	pods.GiveNames(want, []string{"", "a"})
 	require.Equal(t, want[1], got.Pods[1])
@@ -313,4 +313,17 @@ func BenchmarkJoin1000Pods(b *testing.B) {
 	for b.Loop() {
 		j.Join(joined, compacted, nil)
 	}
+}
+
+func TestPodsWithTheSameLabelsHaveOneGroup(t *testing.T) {
+	one, other := map[string]string{"version": "v1"}, map[string]string{"version": "v2"}
+	of := map[string]map[string]string{"a": one, "b": other, "c": one}
+	labels := func(name types.NamespacedName) map[string]string { return of[name.Name] }
+	in := compact(slice("1", pod("a", "10.0.0.1"), pod("b", "10.0.0.2"), pod("c", "10.0.0.3"), pod("d", "10.0.0.4")))
+	var j Joiner
+	got := j.Join(Service("east", service()), in, labels).Pods
+	require.Same(t, got[0].Group, got[2].Group)
+	require.Equal(t, []map[string]string{one, other, one, nil}, []map[string]string{got[0].Labels, got[1].Labels, got[2].Labels, got[3].Labels})
+	require.Nil(t, in[0].Pods[0].Labels, "the slice's own Pods stay as they were")
+	require.NotSame(t, got[0].Group, j.Join(Service("east", service()), in, labels).Pods[0].Group, "what one Join made is not kept for the next")
 }
