@@ -25,8 +25,8 @@ const (
 	// that may take before the connection is given up.
 	pingAfter   = time.Second
 	pingTimeout = 6 * time.Second
-	// silentAfter is when a server that was asked and has not answered is no longer taken to be there.
-	silentAfter = 1750 * time.Millisecond
+	// signWithin is how soon a server that was asked has to give one, or it is no longer taken to be there. One that always takes its time has twice that.
+	signWithin = 750 * time.Millisecond
 	// answerPatience is how long a server may say nothing in the middle of an answer: it gives up itself after 60 s.
 	answerPatience = 75 * time.Second
 	// watchPatience is the same for a watch, on which API servers send a bookmark each minute.
@@ -64,8 +64,9 @@ type Client struct {
 
 	// dials counts the connections that were opened.
 	dials atomic.Int64
-	// heard is when anything was last read off any connection, in Unix nanoseconds; 0 for never.
-	heard atomic.Int64
+	// heard is when anything was last read off any connection, in Unix nanoseconds; 0 for never. slowness is how long the server took of late to give a
+	// sign of life, in nanoseconds.
+	heard, slowness atomic.Int64
 	// pinged is true once the server speaks HTTP/2, where silence means something.
 	pinged atomic.Bool
 
@@ -122,10 +123,22 @@ func (c *Client) silence(now time.Time) time.Duration {
 	if heard == 0 || !c.pinged.Load() {
 		return 0
 	}
-	if silent := now.Sub(time.Unix(0, heard)); silent > silentAfter {
+	within := min(max(signWithin, 2*time.Duration(c.slowness.Load())), pingTimeout)
+	if silent := now.Sub(time.Unix(0, heard)); silent > pingAfter+within {
 		return silent
 	}
 	return 0
+}
+
+// hear notes that something was read. What comes after a silence is taken for the answer to a ping; where it is something else, the answer would have
+// taken longer.
+func (c *Client) hear(now time.Time) {
+	before := c.heard.Swap(now.UnixNano())
+	took := now.Sub(time.Unix(0, before)) - pingAfter
+	if before == 0 || took <= 0 || took > pingTimeout {
+		return
+	}
+	c.slowness.Store(max(int64(took), c.slowness.Load()*7/8))
 }
 
 func (c *Client) dial(ctx context.Context, network, address string) (net.Conn, error) {
@@ -141,12 +154,19 @@ func (c *Client) dial(ctx context.Context, network, address string) (net.Conn, e
 type connection struct {
 	net.Conn
 	client *Client
+	// begun is true once anything was: what comes first answers no ping.
+	begun bool
 }
 
 func (c *connection) Read(p []byte) (int, error) {
 	n, err := c.Conn.Read(p)
-	if n > 0 {
-		c.client.heard.Store(time.Now().UnixNano())
+	switch now := time.Now(); {
+	case n == 0:
+	case c.begun:
+		c.client.hear(now)
+	default:
+		c.begun = true
+		c.client.heard.Store(now.UnixNano())
 	}
 	return n, err
 }
