@@ -39,6 +39,8 @@ type member struct {
 	known  kube.Known
 	origin origin
 	told   Status
+	// answered is the UID of the cluster that answered last, "" where that is not known.
+	answered string
 	// refusal is why the credential that is configured cannot be used.
 	refusal []api.Problem
 	renewal renewal

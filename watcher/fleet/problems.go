@@ -97,6 +97,10 @@ func (m *member) stateProblems() []api.Problem {
 	check := fmt.Sprintf("see podway clusters check %s --config DIR", m.name)
 	switch m.told.State {
 	case Unknown:
+		if m.active.target.scope.IsEmpty() {
+			return []api.Problem{m.problem(CodeClusterUnknown, api.Warning, "spec.allowedTunnels", "nothing of the cluster is watched: no tunnel may use it",
+				"say which namespaces of tunnels may use which of the cluster's, or remove the MemberCluster")}
+		}
 		return []api.Problem{m.problem(CodeClusterUnknown, api.Warning, "spec.source",
 			"the cluster has not been seen whole yet: "+m.told.Reason, "see that its API server can be reached: "+check)}
 	case Stale:

@@ -95,6 +95,7 @@ func countPods(known kube.Known) (count int) {
 // update notes which state the cluster is in, and tells of a change.
 func (m *member) update() {
 	m.mu.Lock()
+	m.compareUID()
 	state, reason := m.judge()
 	before := m.told
 	m.told.Reason = reason
@@ -119,6 +120,21 @@ func (m *member) update() {
 	case m.fleet.changed <- struct{}{}:
 	default: // it is about to tell anyway
 	}
+}
+
+// compareUID tells of a cluster in whose place there is another one, which nothing forbids where no UID is pinned. m.mu is held.
+func (m *member) compareUID() {
+	if m.active == nil {
+		return
+	}
+	uid := m.active.session.Health().UID
+	if uid == "" || uid == m.answered {
+		return
+	}
+	if m.answered != "" {
+		m.log.Warn("Another cluster answers now, and its Pods take the place of those of the one before", "uid", uid, "before", m.answered, "remedy", "pin spec.clusterUID where that must not be")
+	}
+	m.answered = uid
 }
 
 // judge says which state the cluster is in, and why. m.mu is held.

@@ -1,0 +1,101 @@
+package fleet
+
+import (
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/podway/podway/api"
+	"github.com/podway/podway/watcher"
+)
+
+// lines are those of a log.
+type lines chan string
+
+func (l lines) Write(line []byte) (int, error) {
+	l <- string(line)
+	return len(line), nil
+}
+
+// await waits for a line that contains all that is given.
+func (l lines) await(t *testing.T, parts ...string) {
+	t.Helper()
+	end := time.After(30 * time.Second)
+	for {
+		select {
+		case line := <-l:
+			missing := false
+			for _, part := range parts {
+				missing = missing || !strings.Contains(line, part)
+			}
+			if !missing {
+				return
+			}
+		case <-end:
+			require.Fail(t, "no such line", parts)
+		}
+	}
+}
+
+// TestAnotherClusterThatNothingForbidsIsToldOf: its Pods take the place of others, and somebody may wonder why.
+func TestAnotherClusterThatNothingForbidsIsToldOf(t *testing.T) {
+	var uid atomic.Pointer[string]
+	one, two := "uid-1", "uid-2"
+	uid.Store(&one)
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if !strings.HasSuffix(r.URL.Path, "/kube-system") {
+			w.WriteHeader(http.StatusForbidden)
+			return
+		}
+		w.Header().Set("Content-Type", "application/json")
+		_, _ = fmt.Fprintf(w, `{"kind": "Namespace", "apiVersion": "v1", "metadata": {"name": "kube-system", "uid": %q}}`, *uid.Load()) // the client has gone
+	}))
+	defer server.Close()
+	said := make(lines, 1000)
+	f := New(Config{Directory: t.TempDir(), Lanes: watcher.NewLanes(nil), Logger: slog.New(slog.NewTextHandler(said, nil))})
+	kubeconfig := strings.Replace(kubeconfigOf(token(time.Hour, time.Now())), "https://127.0.0.1:1", server.URL, 1)
+	require.NoError(t, os.WriteFile(filepath.Join(f.config.Directory, "east.kubeconfig"), []byte(kubeconfig), 0o600))
+	f.Configure(clusters("east"))
+	stop := run(t, f)
+	defer stop()
+	require.Eventually(t, func() bool { return f.Clusters()[0].UID == one }, 30*time.Second, time.Millisecond)
+	uid.Store(&two)
+	server.CloseClientConnections()
+	said.await(t, "level=WARN", "Another cluster answers now", "cluster=east", "uid=uid-2", "before=uid-1", "pin spec.clusterUID")
+}
+
+func TestAClusterThatNoTunnelMayUseIsNotSaidToBeAway(t *testing.T) {
+	found := make(chan []api.Problem, 100)
+	f := New(Config{Directory: t.TempDir(), Lanes: watcher.NewLanes(nil), Logger: slog.New(slog.DiscardHandler), OnProblems: func(all []api.Problem) { found <- all }})
+	require.NoError(t, os.WriteFile(filepath.Join(f.config.Directory, "east.kubeconfig"), []byte(kubeconfigOf(token(time.Hour, time.Now()))), 0o600))
+	cfg := clusters("east")
+	cfg.MemberClusters["east"].Spec.AllowedTunnels = nil
+	f.Configure(cfg)
+	stop := run(t, f)
+	defer stop()
+	for {
+		select {
+		case all := <-found:
+			if len(all) == 0 {
+				continue
+			}
+			require.Len(t, all, 1)
+			require.Equal(t, CodeClusterUnknown, all[0].Code)
+			require.Equal(t, "spec.allowedTunnels", all[0].Field)
+			require.Equal(t, "nothing of the cluster is watched: no tunnel may use it", all[0].Message)
+			require.Equal(t, "say which namespaces of tunnels may use which of the cluster's, or remove the MemberCluster", all[0].Remedy)
+			return
+		case <-time.After(30 * time.Second):
+			require.Fail(t, "no Problem")
+		}
+	}
+}
