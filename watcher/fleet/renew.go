@@ -16,7 +16,7 @@ var errNotAFile = errors.New("a Secret is not podway's to write")
 
 const (
 	renewTimeout = 15 * time.Second
-	// renewAgain is how long to wait after a renewal that failed.
+	// renewAgain is how long to wait after a renewal: one that failed, or one whose token is due at once, by the clock of this machine.
 	renewAgain = 30 * time.Second
 )
 
@@ -73,9 +73,7 @@ func (m *member) renewNow(ctx context.Context, cluster *v1alpha1.MemberCluster, 
 	m.renewal.running = false
 	if m.active == a { // otherwise another credential has taken its place meanwhile
 		m.renewal.failure, m.renewal.unsaved = err, unsaved
-		if err != nil {
-			m.renewal.next = time.Now().Add(renewAgain)
-		}
+		m.renewal.next = time.Now().Add(renewAgain)
 	}
 	m.mu.Unlock()
 	m.poke()

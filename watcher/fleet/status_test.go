@@ -46,6 +46,16 @@ func (l lines) await(t *testing.T, parts ...string) {
 	}
 }
 
+// ofServer is a Fleet of the cluster east, which a server answers for, with a kubeconfig whose token is that.
+func ofServer(t *testing.T, server *httptest.Server, token string, log *slog.Logger) *Fleet {
+	t.Helper()
+	f := New(Config{Directory: t.TempDir(), Lanes: watcher.NewLanes(nil), Logger: log})
+	kubeconfig := strings.Replace(kubeconfigOf(token), "https://127.0.0.1:1", server.URL, 1)
+	require.NoError(t, os.WriteFile(filepath.Join(f.config.Directory, "east.kubeconfig"), []byte(kubeconfig), 0o600))
+	f.Configure(clusters("east"))
+	return f
+}
+
 // TestAnotherClusterThatNothingForbidsIsToldOf: its Pods take the place of others, and somebody may wonder why.
 func TestAnotherClusterThatNothingForbidsIsToldOf(t *testing.T) {
 	var uid atomic.Pointer[string]
@@ -61,16 +71,33 @@ func TestAnotherClusterThatNothingForbidsIsToldOf(t *testing.T) {
 	}))
 	defer server.Close()
 	said := make(lines, 1000)
-	f := New(Config{Directory: t.TempDir(), Lanes: watcher.NewLanes(nil), Logger: slog.New(slog.NewTextHandler(said, nil))})
-	kubeconfig := strings.Replace(kubeconfigOf(token(time.Hour, time.Now())), "https://127.0.0.1:1", server.URL, 1)
-	require.NoError(t, os.WriteFile(filepath.Join(f.config.Directory, "east.kubeconfig"), []byte(kubeconfig), 0o600))
-	f.Configure(clusters("east"))
+	f := ofServer(t, server, token(time.Hour, time.Now()), slog.New(slog.NewTextHandler(said, nil)))
 	stop := run(t, f)
 	defer stop()
 	require.Eventually(t, func() bool { return f.Clusters()[0].UID == one }, 30*time.Second, time.Millisecond)
 	uid.Store(&two)
 	server.CloseClientConnections()
 	said.await(t, "level=WARN", "Another cluster answers now", "cluster=east", "uid=uid-2", "before=uid-1", "pin spec.clusterUID")
+}
+
+// TestATokenThatIsDueAtOnceIsNotRenewedAllTheTime: this machine's clock and the server's are far apart.
+func TestATokenThatIsDueAtOnceIsNotRenewedAllTheTime(t *testing.T) {
+	var asked atomic.Int32
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method != http.MethodPost {
+			w.WriteHeader(http.StatusForbidden)
+			return
+		}
+		n := time.Duration(asked.Add(1))
+		w.Header().Set("Content-Type", "application/json")
+		_, _ = fmt.Fprintf(w, `{"kind": "TokenRequest", "apiVersion": "authentication.k8s.io/v1", "status": {"token": %q}}`, token(time.Hour, time.Now().Add(n*time.Second-45*time.Minute)))
+	}))
+	defer server.Close()
+	f := ofServer(t, server, token(time.Hour, time.Now().Add(-45*time.Minute)), slog.New(slog.DiscardHandler))
+	stop := run(t, f)
+	defer stop()
+	require.Eventually(t, func() bool { return asked.Load() > 0 }, 30*time.Second, time.Millisecond)
+	require.Never(t, func() bool { return asked.Load() > 1 }, 3*lookEvery, 10*time.Millisecond)
 }
 
 func TestAClusterThatNoTunnelMayUseIsNotSaidToBeAway(t *testing.T) {
