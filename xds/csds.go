@@ -58,7 +58,7 @@ func (i *inspection) StreamClientStatus(g statusv3.ClientStatusDiscoveryService_
 	}
 	ctx, cancel := context.WithCancel(g.Context())
 	defer cancel()
-	requests := make(chan *statusv3.ClientStatusRequest)
+	requests, intake := make(chan *statusv3.ClientStatusRequest), intakeOf(ctx)
 	failed := make(chan error, 1)
 	go func() { failed <- receiveAll(ctx, g, requests) }()
 	for {
@@ -72,6 +72,7 @@ func (i *inspection) StreamClientStatus(g statusv3.ClientStatusDiscoveryService_
 			return err
 		case r := <-requests:
 			response, err := i.answer(ctx, r)
+			intake.took(proto.Size(r))
 			if err != nil {
 				return err
 			}
