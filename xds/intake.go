@@ -15,9 +15,6 @@ import (
 )
 
 const (
-	// intakeBound is how long a large request may wait until its peer has room for it. The connection stands still meanwhile: a client of which
-	// a ping is not answered in time for it connects anew.
-	intakeBound = 10 * time.Second
 	// requestBound is how long a large request may take to arrive.
 	requestBound = time.Minute
 	// messageHeadBytes is what gRPC puts before each message: whether it is compressed, and its length in 4 bytes.
@@ -28,18 +25,20 @@ const (
 
 // intake bounds what a peer has podway keep of requests that are on their way in. gRPC extends a stream's window by the length of a message as
 // soon as that is told, so that a client could leave a nearly whole request of the largest size on each of its streams. So the intake reads
-// along on a connection: a request that is larger than receiveWindow must find room in its peer's budget before the rest of it is read, and
-// gives it back once it has been taken in.
+// along on a connection: a request that is larger than receiveWindow must find room in its peer's budget before the client is told of the larger
+// window, and gives it back once it has been taken in. Nothing else on the connection waits for it: what is on its way on another stream may be
+// what has the room.
 type intake struct {
 	net.Conn
 	server *Server
 	peer   client
 	ctx    context.Context
 	cancel context.CancelFunc
-	// One goroutine of gRPC reads, and one writes.
-	received, sent frames
-	// whole is how many requests have arrived and were not taken in yet.
-	whole atomic.Int64
+	// One goroutine of gRPC reads.
+	received frames
+	sent     outgoing
+	// whole is how many requests have arrived and were not taken in yet, and waiting, how many wait for room.
+	whole, waiting atomic.Int64
 
 	mu      sync.Mutex
 	streams map[uint32]*arrival
@@ -56,6 +55,8 @@ type arrival struct {
 	left, held int
 	compressed bool
 	timer      *time.Timer
+	// wait is that of the message for room, nil where it has it or needs none.
+	wait *wait
 	// whole are the sizes of requests that have arrived and were not taken in yet.
 	whole []int
 	gone  bool
@@ -71,7 +72,7 @@ func (s *Server) newIntake(conn net.Conn, who client) *intake {
 	return in
 }
 
-// Read reads what the client sends. It waits while the peer has no room for a request that begins in it.
+// Read reads what the client sends.
 func (in *intake) Read(p []byte) (int, error) {
 	n, err := in.Conn.Read(p)
 	if failed := in.follow(p[:n]); failed != nil {
@@ -86,13 +87,6 @@ func (in *intake) follow(p []byte) error {
 	defer in.mu.Unlock()
 	in.received.take(p, in.opened, in.arrived)
 	return in.failed
-}
-
-// Write sends what podway answers.
-func (in *intake) Write(p []byte) (int, error) {
-	n, err := in.Conn.Write(p)
-	in.sent.take(p[:n], in.closed, func(uint32, []byte) {})
-	return n, err
 }
 
 // Close ends the connection, and gives back all that it has.
@@ -139,6 +133,9 @@ func (in *intake) forget(id uint32) {
 	}
 	delete(in.streams, id)
 	a.gone = true
+	if a.wait != nil {
+		a.wait.cancel()
+	}
 	if a.held > 0 {
 		a.timer.Stop()
 		in.giveBack(a.held)
@@ -150,7 +147,7 @@ func (in *intake) forget(id uint32) {
 	a.held, a.whole = 0, nil
 }
 
-// arrived follows the messages of a stream. in.mu is held, but for the time that a message waits.
+// arrived follows the messages of a stream. in.mu is held.
 func (in *intake) arrived(id uint32, p []byte) {
 	a := in.streams[id]
 	if a == nil {
@@ -170,36 +167,18 @@ func (in *intake) arrived(id uint32, p []byte) {
 		if a.have == messageHeadBytes {
 			a.have, a.left = 0, int(binary.BigEndian.Uint32(a.head[1:]))
 			a.compressed = a.head[0] != 0
-			in.begin(a)
+			in.begin(id, a)
 		}
-	}
-}
-
-// begin finds room for a message. One that is too large is refused by gRPC, and a small one fits into the window that a stream has anyway.
-func (in *intake) begin(a *arrival) {
-	if a.left <= receiveWindow || a.left > in.server.config.Limits.MaxRequestBytes {
-		return
-	}
-	size := a.left
-	if in.budgets == nil {
-		in.budgets = in.server.doorman.intakesOf(in.peer.keys())
-	}
-	in.mu.Unlock()
-	err := in.reserve(size)
-	in.mu.Lock()
-	switch {
-	case err != nil:
-		in.fail(reasonRequestBytes, err)
-	case a.gone:
-		in.giveBack(size)
-	default:
-		a.held = size
-		a.timer = time.AfterFunc(requestBound, func() { in.late(a, size) })
 	}
 }
 
 // complete notes that a message has arrived. Of a compressed one podway does not learn later how large it was.
 func (in *intake) complete(a *arrival) {
+	if a.wait != nil {
+		// It went into what was left of the window, and needs no room any more.
+		a.wait.cancel()
+		a.wait = nil
+	}
 	if a.held == 0 {
 		return
 	}
@@ -251,31 +230,4 @@ func (in *intake) took(size int) {
 			return
 		}
 	}
-}
-
-// reserve waits until there is room for a request in each of the peer's budgets.
-func (in *intake) reserve(size int) error {
-	ctx, cancel := context.WithTimeout(in.ctx, intakeBound)
-	defer cancel()
-	for i, budget := range in.budgets {
-		if err := budget.Acquire(ctx, in.weigh(size)); err != nil {
-			in.release(in.budgets[:i], size)
-			return fmt.Errorf("a request of %d bytes found no room within %s beside those that are on their way; one %s has %d bytes for them",
-				size, intakeBound, in.peer.keys()[i].kind, in.server.config.Limits.MaxIntakeBytesPerPeer)
-		}
-	}
-	return nil
-}
-
-func (in *intake) giveBack(size int) { in.release(in.budgets, size) }
-
-func (in *intake) release(budgets []*semaphore.Weighted, size int) {
-	for _, budget := range budgets {
-		budget.Release(in.weigh(size))
-	}
-}
-
-// weigh is what a request takes of a budget: it may be larger than that.
-func (in *intake) weigh(size int) int64 {
-	return int64(min(size, in.server.config.Limits.MaxIntakeBytesPerPeer))
 }

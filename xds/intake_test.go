@@ -2,6 +2,7 @@ package xds
 
 import (
 	"bytes"
+	"context"
 	"encoding/binary"
 	"fmt"
 	"net"
@@ -12,12 +13,18 @@ import (
 	"testing/synctest"
 	"time"
 
+	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	discoveryv3 "github.com/envoyproxy/go-control-plane/envoy/service/discovery/v3"
+	statusv3 "github.com/envoyproxy/go-control-plane/envoy/service/status/v3"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/stretchr/testify/require"
 	"golang.org/x/net/http2"
 	"golang.org/x/net/http2/hpack"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/protobuf/proto"
+
+	"github.com/podway/podway/api"
 )
 
 // loris is a client that sends a request, and all of another but the last byte, on one stream after the other.
@@ -202,4 +209,68 @@ func TestHerdWithLargeRequestsIsServedInTurn(t *testing.T) {
 		room := w.server.doorman.callers[callerKey{"address", "bufconn"}].intake
 		require.True(w, room.TryAcquire(4<<20), "all room is given back")
 	})
+}
+
+func TestLargeRequestsOnOneConnectionDoNotWaitForEachOther(t *testing.T) {
+	config := quick()
+	config.Limits.MaxIntakeBytesPerPeer = 8 << 20
+	onTheClock(t, config, nil, func(w *world) {
+		conn := w.dial()
+		clients := make([]*deltaClient, 20)
+		for i := range clients {
+			clients[i] = w.deltaOver(conn, fmt.Sprintf("envoy-%d", i))
+		}
+		w.took(0, func() {
+			var herd sync.WaitGroup
+			for _, c := range clients {
+				herd.Go(func() { c.subscribe(endpointType, long(3000)...) }) // their frames alternate
+			}
+			herd.Wait()
+			for _, c := range clients {
+				c.toldAbsent(3000)
+			}
+		})
+		synctest.Wait()
+		room := w.server.doorman.callers[callerKey{"address", "bufconn"}].intake
+		require.True(w, room.TryAcquire(8<<20), "all room is given back")
+	})
+}
+
+func TestRestOfAConnectionDoesNotWaitForRoom(t *testing.T) {
+	config := quick()
+	config.Limits.MaxIntakeBytesPerPeer = 4 << 20
+	onTheClock(t, config, []*api.Resource{endpoints("a", 1)}, func(w *world) {
+		l := w.loris(1, 4<<20)
+		<-time.After(time.Second)
+		conn := w.dial()
+		large := w.deltaOver(conn, "large")
+		large.subscribe(endpointType, long(3000)...)
+		w.took(0, func() {
+			small := w.deltaOver(conn, "small")
+			small.subscribe(endpointType, "a")
+			small.want(endpointType, "a")
+		})
+		w.took(0, func() {
+			require.NoError(w, l.conn.Close())
+			large.toldAbsent(3000)
+		})
+	})
+}
+
+func TestLargeRequestsForTheStatusOfClientsGiveTheirRoomBack(t *testing.T) {
+	config := quick()
+	config.Limits.MaxIntakeBytesPerPeer = 1 << 20
+	w := newWorld(t, config)
+	conn, err := grpc.NewClient(w.address, grpc.WithTransportCredentials(insecure.NewCredentials()), grpc.WithNoProxy())
+	require.NoError(t, err)
+	defer func() { _ = conn.Close() }()
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	stream, err := statusv3.NewClientStatusDiscoveryServiceClient(conn).StreamClientStatus(ctx)
+	require.NoError(t, err)
+	for range 20 {
+		require.NoError(t, stream.Send(&statusv3.ClientStatusRequest{Node: &corev3.Node{Id: strings.Repeat("x", 100<<10)}}))
+		_, err := stream.Recv()
+		require.NoError(t, err)
+	}
 }
