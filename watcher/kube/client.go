@@ -31,6 +31,9 @@ const (
 	answerPatience = 75 * time.Second
 	// watchPatience is the same for a watch, on which API servers send a bookmark each minute.
 	watchPatience = 150 * time.Second
+	// sentAhead is how many bytes of an answer may wait to be read. Lists come faster than they are taken up, of all clusters at once, and of each Go
+	// would keep 4 MiB. Where a packet takes 100 ms to the server and back, it lets 5 MB a second through.
+	sentAhead = 512 << 10
 )
 
 // keepAlive finds a machine that has gone after some 11 s, where a proxy speaks HTTP/1 only and there are no pings.
@@ -85,7 +88,7 @@ func NewClient(config *rest.Config) (*Client, error) {
 	c.transport = &http.Transport{
 		Proxy: config.Proxy, DialContext: c.dial, TLSClientConfig: tlsConfig, TLSHandshakeTimeout: handshakeTimeout,
 		ForceAttemptHTTP2: true, MaxIdleConnsPerHost: 4, IdleConnTimeout: 90 * time.Second,
-		HTTP2: &http.HTTP2Config{SendPingTimeout: pingAfter, PingTimeout: pingTimeout},
+		HTTP2: &http.HTTP2Config{SendPingTimeout: pingAfter, PingTimeout: pingTimeout, MaxReceiveBufferPerStream: sentAhead},
 	}
 	own := &http.Client{Transport: roundTripper{c}}
 	c.core, err = restClient(config.Host, "/api", corev1.SchemeGroupVersion, clientCodecs.WithoutConversion(), own)
