@@ -96,7 +96,7 @@ func NewClient(config *rest.Config) (*Client, error) {
 		c.discovery, err = restClient(config.Host, "/apis", discoveryv1.SchemeGroupVersion, lean{clientCodecs.WithoutConversion()}, own)
 	}
 	if err == nil {
-		c.metadata, err = restClient(config.Host, "/api", corev1.SchemeGroupVersion, metainternal.Codecs.WithoutConversion(), own)
+		c.metadata, err = restClient(config.Host, "/api", corev1.SchemeGroupVersion, lean{metainternal.Codecs.WithoutConversion()}, own)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("reading the server's address %q: %w", config.Host, err)

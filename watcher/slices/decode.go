@@ -6,21 +6,29 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/podway/podway/api/pods"
 )
 
-// Message is an EndpointSlice as it was sent.
+// Message is an EndpointSlice as it was sent, or the metadata of a Pod.
 type Message struct {
-	Slice *Slice
+	Name types.NamespacedName
+	// Slice is nil where it is the metadata of a Pod; otherwise there are NoLabels.
+	Slice  *Slice
+	Labels LabelSet
 	// ResourceVersion is that of the object, or of a bookmark.
 	ResourceVersion string
 	// ListEnd is true for the bookmark that ends the list with which a watch begins.
 	ListEnd bool
 }
 
-// The numbers of the fields that are read, of k8s.io/api/discovery/v1 and what it uses.
+// The numbers of the fields that are read, of k8s.io/api/discovery/v1 and what it uses, and of a PartialObjectMetadata.
 const (
 	unknownTypeMeta, unknownRaw, unknownContentEncoding = 1, 2, 3
 	typeAPIVersion, typeKind                            = 1, 2
+
+	partialMetadata = 1
 
 	sliceMetadata, sliceEndpoints, slicePorts, sliceAddressType = 1, 2, 3, 4
 
@@ -40,31 +48,42 @@ const (
 // protobufPrefix begins each object of protobuf that an API server sends. A runtime.Unknown follows, with the object's kind and its bytes.
 const protobufPrefix = "k8s\x00"
 
-// Decode decodes an EndpointSlice that was sent as protobuf right into what podway reads of it: most of the bytes are of no use here, and of each
-// endpoint a dozen pieces of memory would be made only to be thrown away. It returns false for anything else and for what it does not understand,
-// of which the decoder of client-go knows more.
+// Decode decodes an EndpointSlice that was sent as protobuf, or the metadata of a Pod, right into what podway reads of it: most of the bytes are of no
+// use here, and of each endpoint a dozen pieces of memory would be made only to be thrown away. It returns false for anything else and for what it
+// does not understand, of which the decoder of client-go knows more.
 func Decode(sent []byte) (message Message, ok bool) {
 	text, ok := strings.CutPrefix(string(sent), protobufPrefix) // one copy, of which all strings below are parts
 	if !ok {
 		return Message{}, false
 	}
-	object, ok := object(text)
+	version, kind, object, ok := object(text)
 	if !ok {
 		return Message{}, false
 	}
 	d := drafts.Get().(*draft)
 	defer drafts.Put(d)
 	d.reset()
-	if !d.read(object, &message) {
+	switch {
+	case kind == "EndpointSlice" && version == discoveryv1.SchemeGroupVersion.String():
+		if !d.read(object, &message) {
+			return Message{}, false
+		}
+		message.Slice = d.slice()
+		message.Name = message.Slice.Key()
+	case kind == "PartialObjectMetadata" && version == metav1.SchemeGroupVersion.String():
+		if !d.readPartial(object, &message) {
+			return Message{}, false
+		}
+		message.Name = types.NamespacedName{Namespace: shared(d.namespace), Name: strings.Clone(d.name)}
+		message.Labels = d.labelSet()
+	default:
 		return Message{}, false
 	}
-	message.Slice = d.slice()
 	return message, true
 }
 
-// object takes the bytes of an EndpointSlice out of a runtime.Unknown, and returns false where that holds something else.
-func object(encoded string) (object string, ok bool) {
-	var version, kind string
+// object takes the bytes of an object out of a runtime.Unknown.
+func object(encoded string) (version, kind, object string, ok bool) {
 	f := fields{rest: encoded}
 	for f.next() {
 		switch f.number {
@@ -85,7 +104,7 @@ func object(encoded string) (object string, ok bool) {
 			f.bad = f.bad || f.text() != ""
 		}
 	}
-	return object, f.ended() && version == discoveryv1.SchemeGroupVersion.String() && kind == "EndpointSlice"
+	return version, kind, object, f.ended()
 }
 
 func (d *draft) read(encoded string, message *Message) bool {
@@ -108,6 +127,17 @@ func (d *draft) read(encoded string, message *Message) bool {
 	return ok && f.ended()
 }
 
+func (d *draft) readPartial(encoded string, message *Message) bool {
+	f := fields{rest: encoded}
+	ok := true
+	for ok && f.next() {
+		if f.number == partialMetadata {
+			ok = d.readMetadata(f.text(), message)
+		}
+	}
+	return ok && f.ended()
+}
+
 func (d *draft) readMetadata(encoded string, message *Message) bool {
 	f := fields{rest: encoded}
 	for f.next() {
@@ -119,7 +149,9 @@ func (d *draft) readMetadata(encoded string, message *Message) bool {
 		case metaResourceVersion:
 			message.ResourceVersion = strings.Clone(f.text())
 		case metaLabels:
-			if key, value, ok := f.entry(); ok && key == discoveryv1.LabelServiceName {
+			key, value, _ := f.entry()
+			d.labels = append(d.labels, pods.Label{Name: key, Value: value})
+			if key == discoveryv1.LabelServiceName {
 				d.service = value
 			}
 		case metaAnnotations:

@@ -2,7 +2,9 @@ package slices
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	goruntime "runtime"
 	"strings"
@@ -12,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/serializer/protobuf"
@@ -20,7 +23,7 @@ import (
 
 var theirs = func() *protobuf.Serializer {
 	scheme := runtime.NewScheme()
-	if err := discoveryv1.AddToScheme(scheme); err != nil {
+	if err := errors.Join(discoveryv1.AddToScheme(scheme), metav1.AddMetaToScheme(scheme)); err != nil {
 		panic(err)
 	}
 	return protobuf.NewSerializer(scheme, scheme)
@@ -30,8 +33,21 @@ var theirs = func() *protobuf.Serializer {
 func sent(tb testing.TB, slice *discoveryv1.EndpointSlice) []byte {
 	tb.Helper()
 	slice.TypeMeta = metav1.TypeMeta{APIVersion: "discovery.k8s.io/v1", Kind: "EndpointSlice"}
+	return encoded(tb, slice)
+}
+
+// sentMetadata is the metadata of a Pod as an API server sends it.
+func sentMetadata(tb testing.TB, metadata metav1.ObjectMeta) []byte {
+	tb.Helper()
+	return encoded(tb, &metav1.PartialObjectMetadata{
+		TypeMeta: metav1.TypeMeta{APIVersion: "meta.k8s.io/v1", Kind: "PartialObjectMetadata"}, ObjectMeta: metadata,
+	})
+}
+
+func encoded(tb testing.TB, object runtime.Object) []byte {
+	tb.Helper()
 	var b bytes.Buffer
-	require.NoError(tb, theirs.Encode(slice, &b))
+	require.NoError(tb, theirs.Encode(object, &b))
 	return b.Bytes()
 }
 
@@ -98,7 +114,24 @@ func TestSlicesAreDecodedAsClientGoWould(t *testing.T) {
 		slice := anySlice(random)
 		message, ok := Decode(sent(t, slice))
 		require.True(t, ok)
-		require.Equal(t, Message{Slice: NewSlice(slice), ResourceVersion: slice.ResourceVersion}, message)
+		name := types.NamespacedName{Namespace: slice.Namespace, Name: slice.Name}
+		require.Equal(t, Message{Name: name, Slice: NewSlice(slice), ResourceVersion: slice.ResourceVersion}, message)
+	}
+}
+
+func TestMetadataIsDecodedAsClientGoWould(t *testing.T) {
+	for _, labels := range []map[string]string{nil, {"app": "web"}, {"version": "v2", "app": "web", "empty": "", strings.Repeat("n", 300): strings.Repeat("v", 300)}} {
+		metadata := anySlice(rand.New(rand.NewPCG(1, 1))).ObjectMeta
+		metadata.Labels = labels
+		message, ok := Decode(sentMetadata(t, metadata))
+		require.True(t, ok)
+		want := Message{Name: types.NamespacedName{Namespace: "shop", Name: metadata.Name}, ResourceVersion: metadata.ResourceVersion}
+		want.Labels = LabelSetOf(maps.Clone(labels))
+		if labels == nil {
+			want.Labels = LabelSetOf(map[string]string{})
+		}
+		require.Equal(t, want, message)
+		require.NotEqual(t, NoLabels, message.Labels)
 	}
 }
 
@@ -106,6 +139,10 @@ func TestTheEndOfAListIsDecoded(t *testing.T) {
 	message, ok := Decode(sent(t, &discoveryv1.EndpointSlice{ObjectMeta: metav1.ObjectMeta{
 		ResourceVersion: "7", Annotations: map[string]string{metav1.InitialEventsAnnotationKey: "true"},
 	}}))
+	require.True(t, ok)
+	require.True(t, message.ListEnd)
+	require.Equal(t, "7", message.ResourceVersion)
+	message, ok = Decode(sentMetadata(t, metav1.ObjectMeta{ResourceVersion: "7", Annotations: map[string]string{metav1.InitialEventsAnnotationKey: "true"}}))
 	require.True(t, ok)
 	require.True(t, message.ListEnd)
 	require.Equal(t, "7", message.ResourceVersion)
@@ -118,6 +155,8 @@ func TestOtherObjectsAreLeftToClientGo(t *testing.T) {
 		"another kind":    bytes.Replace(whole, []byte("EndpointSlice"), []byte("EndpointSlick"), 1),
 		"another version": bytes.Replace(whole, []byte("discovery.k8s.io/v1"), []byte("discovery.k8s.io/v2"), 1),
 		"cut short":       whole[:len(whole)-9],
+		"metadata of another version": bytes.Replace(
+			sentMetadata(t, metav1.ObjectMeta{Name: "web"}), []byte("meta.k8s.io/v1"), []byte("meta.k8s.io/v2"), 1),
 	} {
 		_, ok := Decode(data)
 		require.False(t, ok, name)
@@ -146,10 +185,27 @@ func TestADecodedSliceKeepsNothingOfTheMessage(t *testing.T) {
 	require.Len(t, kept, 50)
 }
 
+func TestDecodedMetadataKeepsNothingOfTheMessage(t *testing.T) {
+	data := sentMetadata(t, metav1.ObjectMeta{
+		Namespace: "shop", Name: strings.Repeat("n", 100), Labels: map[string]string{"app": "web"},
+		ManagedFields: []metav1.ManagedFieldsEntry{{FieldsV1: metav1.NewFieldsV1(strings.Repeat(" ", 1<<20))}},
+	})
+	var kept []Message
+	before := heapBytes()
+	for range 50 {
+		message, ok := Decode(data)
+		require.True(t, ok)
+		kept = append(kept, message)
+	}
+	require.Less(t, heapBytes()-before, int64(4<<20), "a part of each would be 50 MiB")
+	require.Len(t, kept, 50)
+}
+
 func FuzzDecode(f *testing.F) {
 	random := rand.New(rand.NewPCG(2, 3))
 	for range 20 {
 		f.Add(sent(f, anySlice(random)))
+		f.Add(sentMetadata(f, anySlice(random).ObjectMeta))
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
 		message, ok := Decode(data)
@@ -160,10 +216,19 @@ func FuzzDecode(f *testing.F) {
 		if err != nil {
 			return // something is wrong with a field that is not read here
 		}
-		slice := object.(*discoveryv1.EndpointSlice)
-		require.Equal(t, NewSlice(slice), message.Slice)
-		require.Equal(t, slice.ResourceVersion, message.ResourceVersion)
-		require.Equal(t, slice.Annotations[metav1.InitialEventsAnnotationKey] == "true", message.ListEnd)
+		metadata, err := meta.Accessor(object)
+		require.NoError(t, err)
+		require.Equal(t, types.NamespacedName{Namespace: metadata.GetNamespace(), Name: metadata.GetName()}, message.Name)
+		require.Equal(t, metadata.GetResourceVersion(), message.ResourceVersion)
+		require.Equal(t, metadata.GetAnnotations()[metav1.InitialEventsAnnotationKey] == "true", message.ListEnd)
+		if slice, ok := object.(*discoveryv1.EndpointSlice); ok {
+			require.Equal(t, NewSlice(slice), message.Slice)
+			return
+		}
+		require.Nil(t, message.Slice)
+		labels := map[string]string{}
+		maps.Copy(labels, metadata.GetLabels())
+		require.Equal(t, LabelSetOf(labels), message.Labels)
 	})
 }
 

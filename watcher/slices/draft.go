@@ -11,13 +11,14 @@ import (
 	"github.com/podway/podway/api/pods"
 )
 
-// draft is what is read of an EndpointSlice before it is a Slice. Its strings may be parts of larger ones: nothing of them is kept.
+// draft is what is read of an EndpointSlice before it is a Slice, or of the metadata of a Pod. Its strings may be parts of larger ones: nothing of them is kept.
 type draft struct {
 	namespace, name, service, addressType, changed string
 
 	ports     []draftPort
 	endpoints []draftEndpoint
 	names     []string // of those that are Pods
+	labels    []pods.Label
 }
 
 // draftPort is a port; a number of 0 is none.
@@ -65,7 +66,7 @@ func conditionOf(b *bool) condition {
 var drafts = sync.Pool{New: func() any { return &draft{} }}
 
 func (d *draft) reset() {
-	*d = draft{ports: d.ports[:0], endpoints: d.endpoints[:0], names: d.names[:0]}
+	*d = draft{ports: d.ports[:0], endpoints: d.endpoints[:0], names: d.names[:0], labels: d.labels[:0]}
 }
 
 func draftEndpointOf(from *discoveryv1.Endpoint) draftEndpoint {

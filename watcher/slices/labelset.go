@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"iter"
 	"slices"
+	"strings"
 	"unique"
 
 	"github.com/podway/podway/api/pods"
@@ -24,8 +25,23 @@ func LabelSetOf(labels map[string]string) LabelSet {
 	if labels == nil {
 		return NoLabels
 	}
-	var packed []byte
-	for _, label := range pods.LabelsOf(labels) {
+	return pack(pods.LabelsOf(labels))
+}
+
+// labelSet is the LabelSet of the labels. Of two of one name the later one counts, as in any map of protobuf.
+func (d *draft) labelSet() LabelSet {
+	slices.SortStableFunc(d.labels, func(a, b pods.Label) int { return strings.Compare(a.Name, b.Name) })
+	return pack(d.labels)
+}
+
+// pack makes the LabelSet of sorted labels.
+func pack(labels []pods.Label) LabelSet {
+	const usually = 512 // bytes at the most, which need no memory then
+	packed := make([]byte, 0, usually)
+	for i, label := range labels {
+		if i+1 < len(labels) && labels[i+1].Name == label.Name {
+			continue
+		}
 		for _, text := range [...]string{label.Name, label.Value} {
 			packed = binary.AppendUvarint(packed, uint64(len(text)))
 			packed = append(packed, text...)
