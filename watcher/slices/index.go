@@ -24,8 +24,8 @@ type Index struct {
 
 	entries *table.Table[types.NamespacedName, entry]
 	slices  *table.Table[types.NamespacedName, Slice]
-	// pods are those of namespaces whose labels are followed.
-	pods    map[types.NamespacedName]podLabels
+	// pods are those of namespaces whose labels are followed, by namespace and name: there are very many, and few namespaces.
+	pods    map[string]map[string]podLabels
 	labeled map[string]bool // namespaces whose labels are followed; true once they are known
 	// allLabels is true where the labels of all namespaces are followed and known.
 	allLabels bool
@@ -68,7 +68,7 @@ type Changes struct {
 func NewIndex(cluster string) *Index {
 	return &Index{
 		cluster: cluster, entries: table.New((*entry).key), slices: table.New((*Slice).Key),
-		pods: map[types.NamespacedName]podLabels{}, labeled: map[string]bool{}, sets: map[LabelSet]*sharedLabels{},
+		pods: map[string]map[string]podLabels{}, labeled: map[string]bool{}, sets: map[LabelSet]*sharedLabels{},
 		dirty: map[types.NamespacedName]struct{}{},
 	}
 }

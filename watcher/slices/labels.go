@@ -33,12 +33,10 @@ func (x *Index) FollowLabels(namespace string, follow bool) {
 		}
 	} else {
 		delete(x.labeled, namespace)
-		for name, pod := range x.pods {
-			if name.Namespace == namespace {
-				x.release(pod.shared)
-				delete(x.pods, name)
-			}
+		for _, pod := range x.pods[namespace] {
+			x.release(pod.shared)
 		}
+		delete(x.pods, namespace)
 	}
 	x.touchNamespace(namespace)
 }
@@ -64,7 +62,7 @@ func (x *Index) PutLabels(name types.NamespacedName, labels LabelSet) {
 	if followed, _ := x.follows(name.Namespace); !followed {
 		return
 	}
-	pod := x.pods[name]
+	pod := x.pods[name.Namespace][name.Name]
 	if pod.labels() == labels {
 		return
 	}
@@ -80,26 +78,34 @@ func (x *Index) PutLabels(name types.NamespacedName, labels LabelSet) {
 
 // keep notes what is known of a Pod, or forgets it where that is nothing.
 func (x *Index) keep(name types.NamespacedName, pod podLabels) {
+	in := x.pods[name.Namespace]
 	if pod.shared == nil && pod.user == nil {
-		delete(x.pods, name)
+		delete(in, name.Name)
+		if len(in) == 0 {
+			delete(x.pods, name.Namespace)
+		}
 		return
 	}
-	x.pods[name] = pod
+	if in == nil {
+		in = map[string]podLabels{}
+		x.pods[name.Namespace] = in
+	}
+	in[name.Name] = pod
 }
 
 // PodNames are the names of the Pods of a namespace whose labels are known.
 func (x *Index) PodNames(namespace string) []types.NamespacedName {
 	var out []types.NamespacedName
-	for name, pod := range x.pods {
-		if name.Namespace == namespace && pod.shared != nil {
-			out = append(out, name)
+	for name, pod := range x.pods[namespace] {
+		if pod.shared != nil {
+			out = append(out, types.NamespacedName{Namespace: namespace, Name: name})
 		}
 	}
 	return out
 }
 
 func (x *Index) labels(name types.NamespacedName) map[string]string {
-	if shared := x.pods[name].shared; shared != nil {
+	if shared := x.pods[name.Namespace][name.Name].shared; shared != nil {
 		return shared.labels
 	}
 	return nil
@@ -115,9 +121,9 @@ func (x *Index) learn(service *entry, slice *Slice) {
 			continue
 		}
 		name := types.NamespacedName{Namespace: slice.Pods[i].Namespace, Name: slice.Pods[i].Name()}
-		pod := x.pods[name]
+		pod := x.pods[name.Namespace][name.Name]
 		if pod.use(service) {
-			x.pods[name] = pod
+			x.keep(name, pod)
 		}
 	}
 }
@@ -129,7 +135,7 @@ func (x *Index) forget(service *entry, slice *Slice) {
 	}
 	for i := range slice.Pods {
 		name := types.NamespacedName{Namespace: slice.Pods[i].Namespace, Name: slice.Pods[i].Name()}
-		pod, known := x.pods[name]
+		pod, known := x.pods[name.Namespace][name.Name]
 		if !known || slices.ContainsFunc(service.slices, func(s *Slice) bool { return s.has(&slice.Pods[i]) }) {
 			continue
 		}
