@@ -232,6 +232,17 @@ func tunnelOf(route *gatewayv1.HTTPRoute, ref *gatewayv1.HTTPBackendRef) types.N
 	return types.NamespacedName{Namespace: string(orDefault(ref.Namespace, gatewayv1.Namespace(route.Namespace))), Name: string(ref.Name)}
 }
 
+// TunnelsOf are the names of the tunnels that a route's backendRefs would name; none for nil.
+func TunnelsOf(route *gatewayv1.HTTPRoute) []types.NamespacedName {
+	var names []types.NamespacedName
+	if route != nil {
+		for ref := range backendRefs(route) {
+			names = append(names, tunnelOf(route, ref))
+		}
+	}
+	return names
+}
+
 // granted says whether a route may use a tunnel.
 func (f *front) granted(route *gatewayv1.HTTPRoute, tunnel types.NamespacedName) bool {
 	return f.in.grants.allows(gatewayv1.GroupName, "HTTPRoute", route.Namespace, v1alpha1.Group, v1alpha1.KindTunnel, tunnel.Namespace, tunnel.Name)

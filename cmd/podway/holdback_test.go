@@ -245,9 +245,14 @@ type court struct {
 
 func newCourt(t *testing.T, routes ...string) *court {
 	t.Helper()
+	return newCourtOf(t, &jury{}, routes...)
+}
+
+func newCourtOf(t *testing.T, jury *jury, routes ...string) *court {
+	t.Helper()
 	state, err := files.Load([]string{"testdata/base"}, files.Options{})
 	require.NoError(t, err)
-	c := &court{T: t, jury: &jury{}, state: state, cfg: state.Config, now: time.Now()}
+	c := &court{T: t, jury: jury, state: state, cfg: state.Config, now: time.Now()}
 	c.jury.add("one", isBad)
 	log := slog.New(slog.NewTextHandler(io.Discard, nil))
 	c.board = newProblemBoard(log)

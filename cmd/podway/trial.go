@@ -204,7 +204,10 @@ func (h *holdback) suspect(t *trial, base map[api.Part]api.Source) bool {
 	case len(suspects) == 0:
 		return h.giveUp(t)
 	}
-	for _, part := range suspects {
+	// A Tunnel that is new comes before the routes to it: without it they would answer 500.
+	slices.SortStableFunc(suspects, func(a, b api.Part) int { return rankOf(a, base) - rankOf(b, base) })
+	first := h.first(t, suspects, base)
+	for _, part := range first {
 		before, there := base[part]
 		hold := snapshot.Hold{Form: before.Form}
 		hold.Refused = there && before.Form == nil && part.Kind == kindHTTPRoute
@@ -212,7 +215,12 @@ func (h *holdback) suspect(t *trial, base map[api.Part]api.Source) bool {
 	}
 	t.begun = true
 	if t.guesses != nil {
-		t.guesses = append(t.guesses, suspects...)
+		t.guesses = append(t.guesses, first...)
+	}
+	if len(first) < len(suspects) {
+		// Whether one of them is to blame is known once it is accepted without them.
+		t.groups = append([][]api.Part{first}, t.groups...)
+		return true
 	}
 	h.split(t, suspects)
 	return true
