@@ -32,8 +32,9 @@ const (
 	// watchPatience is the same for a watch, on which API servers send a bookmark each minute.
 	watchPatience = 150 * time.Second
 	// sentAhead is how many bytes of an answer may wait to be read. Lists come faster than they are taken up, of all clusters at once, and of each Go
-	// would keep 4 MiB. Where a packet takes 100 ms to the server and back, it lets 5 MB a second through.
-	sentAhead = 512 << 10
+	// would keep 4 MiB. Where a packet takes 100 ms to the server and back, it lets 10 MB a second through; with half of it, the last of a burst of
+	// changes arrives half as late again.
+	sentAhead = 1 << 20
 )
 
 // keepAlive finds a machine that has gone after some 11 s, where a proxy speaks HTTP/1 only and there are no pings.
