@@ -56,6 +56,8 @@ type Rejection struct {
 	Message string
 	// Owners are those of the rejected resource.
 	Owners []api.Owner
+	// Outdated is true where the View has another content by now, or none.
+	Outdated bool
 }
 
 func (c Config) withDefaults() Config {

@@ -142,7 +142,14 @@ func (s *stream) refuse(st *typeState, i item, message string) {
 func (s *stream) tellRejected(r *record, message string) {
 	s.rejections = append(s.rejections, Rejection{
 		Node: s.node.id, View: s.view.name, Key: r.key, Version: r.version, Message: message, Owners: r.owners,
+		Outdated: !s.serves(r),
 	})
+}
+
+// serves is true for a content that the view has. It is locked.
+func (s *stream) serves(r *record) bool {
+	now := s.view.record(r.key.Type, r.key.Name)
+	return now != nil && now.version == r.version
 }
 
 // named are the items that a message names.

@@ -294,3 +294,21 @@ func TestRefusalsAreBounded(t *testing.T) {
 	require.Empty(t, r.versions(nodeInfo{}, last))
 	require.Len(t, r.order[""], maxRefusals-maxRefused)
 }
+
+func TestRejectionOfWhatIsServedNoMoreIsToldAsSuch(t *testing.T) {
+	w := newWorld(t, quick(), endpoints("a", 1), endpoints("b", 1))
+	c := w.delta()
+	c.subscribe(endpointType, "a", "b")
+	c.want(endpointType, "a", "b")
+	w.set(endpoints("a", 2), endpoints("b", 2))
+	a, b := c.see(endpointType, "a"), c.see(endpointType, "b")
+	w.set(endpoints("a", 3), endpoints("b", 2))
+	c.nack(a, "bad")
+	c.want(endpointType, "a")
+	c.nack(b, "bad")
+	c.quiet()
+	rejections := w.rejections()
+	require.Len(t, rejections, 2)
+	require.True(t, rejections[0].Outdated)
+	require.False(t, rejections[1].Outdated)
+}

@@ -37,8 +37,8 @@ type holdbacks struct {
 	board *problemBoard
 	// envoys may be nil, as if there were none.
 	envoys electorate
-	// left is told of nodes that had a view and have another one now.
-	left func(view string, nodes []string)
+	// left is told of nodes that had a view and have another one now, whenever Envoys are asked.
+	left func(view string, nodes map[string]bool)
 	// wake asks for judge to be called.
 	wake chan struct{}
 

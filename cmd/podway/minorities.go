@@ -108,7 +108,6 @@ func (h *holdbacks) part(g *holdback, now time.Time) (changed bool) {
 	}
 	h.publish()
 	g.log.Warn("Envoys that reject what most others of their Gateway take go on with its last accepted form", "nodes", nodes)
-	h.left(g.view, nodes)
 	h.envoys.SetMinorities(h.minorities.members())
 	return !known
 }
@@ -121,11 +120,15 @@ func (h *holdbacks) dissolve(now time.Time) (changed bool, again time.Duration) 
 		if g == nil {
 			continue // it is being made
 		}
-		if h.miss(view, now) {
+		present, missing := h.miss(view, now)
+		if missing {
 			h.envoys.SetMinorities(h.minorities.members())
 		}
+		if majority, _ := api.MajorityOf(view); len(present) > 0 {
+			h.left(majority, present) // what they rejected on their way from there, too
+		}
 		_, within := h.minorities[api.Minority(view)]
-		idle := len(g.held)+len(g.trials) == 0 && !within && !h.isTold(view)
+		idle := len(g.held) == 0 && !within && !h.isTold(view) && !h.isTried(g)
 		if len(few.members) == 0 || idle && now.Sub(few.settled) >= verdictGrace {
 			g.log.Info("Envoys that rejected something have what the others of their Gateway have again")
 			delete(h.minorities, view)
@@ -136,20 +139,28 @@ func (h *holdbacks) dissolve(now time.Time) (changed bool, again time.Duration) 
 	return changed, again
 }
 
-// miss takes those out of a minority that have gone, and returns whether there was any. Those of one within it are of both.
-func (h *holdbacks) miss(view string, now time.Time) bool {
+// miss takes those out of a minority that have gone, and returns the nodes of the others that are there, and whether any has gone. Those of one within
+// it are of both.
+func (h *holdbacks) miss(view string, now time.Time) (present map[string]bool, missing bool) {
 	few := h.minorities[view]
+	present = map[string]bool{}
 	for within := view; h.minorities[within] != nil; within = api.Minority(within) {
 		h.envoys.Asking(within, api.ResourceKey{}, func(node, build string) bool {
 			if member := (xds.Member{Node: node, Build: build}); !few.members[member].IsZero() {
 				few.members[member] = now
 			}
+			present[node] = true
 			return false
 		})
 	}
 	before := len(few.members)
 	maps.DeleteFunc(few.members, func(_ xds.Member, seen time.Time) bool { return now.Sub(seen) > memberGone })
-	return len(few.members) < before
+	return present, len(few.members) < before
+}
+
+// isTried is true where something is rejected that can be held back, or an Envoy that is there rejects what cannot.
+func (h *holdbacks) isTried(g *holdback) bool {
+	return slices.ContainsFunc(g.trials, func(t *trial) bool { return !t.stuck || len(h.envoys.Answers(g.view, t.key).Rejected) > 0 })
 }
 
 // isTold is true where a rejection has not been looked at yet.

@@ -30,8 +30,8 @@ func (n rejectingNodes) with(node string) (rejectingNodes, bool) {
 }
 
 // without are the nodes but for some.
-func (n rejectingNodes) without(nodes []string) rejectingNodes {
-	return slices.DeleteFunc(slices.Clone(n), func(node string) bool { return slices.Contains(nodes, node) })
+func (n rejectingNodes) without(nodes map[string]bool) rejectingNodes {
+	return slices.DeleteFunc(slices.Clone(n), func(node string) bool { return nodes[node] })
 }
 
 // countedNodes is "12 Envoys of the Gateway edge/front (envoy-1, envoy-2 and 10 more)", where all of them are known.

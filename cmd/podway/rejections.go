@@ -47,6 +47,9 @@ func newRejections(board *problemBoard) *rejections {
 
 // add remembers a rejection. It is called by the goroutines of streams.
 func (r *rejections) add(rejection xds.Rejection) {
+	if rejection.Outdated {
+		return // it is told again should the content come back
+	}
 	if r.tell != nil {
 		defer r.tell(rejection)
 	}
@@ -70,9 +73,10 @@ func (r *rejections) add(rejection xds.Rejection) {
 }
 
 // left forgets what nodes rejected in a view that is theirs no more.
-func (r *rejections) left(view string, nodes []string) {
+func (r *rejections) left(view string, nodes map[string]bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	forgotten := false
 	for key, known := range r.known {
 		rest := known.nodes.without(nodes)
 		switch {
@@ -84,8 +88,11 @@ func (r *rejections) left(view string, nodes []string) {
 			known.nodes, known.problem = rest, rejectionProblem(known.last, known.resource, rest, r.cfg)
 			r.known[key] = known
 		}
+		forgotten = true
 	}
-	r.publish()
+	if forgotten {
+		r.publish()
+	}
 }
 
 // count is how many are known of a view. r.mu is held.
