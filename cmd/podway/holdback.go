@@ -190,6 +190,10 @@ func (h *holdback) judge(now time.Time, envoys electorate) (changed bool, again 
 		if !h.mayTurn(now) {
 			return false, turnEvery
 		}
+		if h.disagrees(t, verdict) {
+			h.outvoted = append(h.outvoted, verdict.dissents(t.key)...)
+			return false, askEvery // it goes on with the others
+		}
 		if h.decide(t, verdict, now) {
 			h.turns--
 			return true, 0

@@ -335,7 +335,8 @@ func TestEnvoyThatTakesEverythingLosesNothingToOneThatIsNew(t *testing.T) {
 	c.jury.watch = func() { require.Equal(t, want, c.paths("one")) }
 	c.again()
 	c.settle()
-	require.Equal(t, []string{"front"}, c.accused(), "what is known of it: its Gateway rejects")
+	require.Equal(t, []string{"b"}, c.accused())
+	require.Equal(t, map[string]string{"a": "/a1", "c": "/c1"}, c.paths("newer"), "it has a view of its own, or it would have no routes at all")
 }
 
 func TestHeldBackObjectThatGoesOrIsBadInAnotherWay(t *testing.T) {

@@ -6,8 +6,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/envoyproxy/go-control-plane/pkg/resource/v3"
 	"github.com/stretchr/testify/require"
 	"google.golang.org/protobuf/encoding/prototext"
+	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
 
 	"github.com/podway/podway/api"
 	"github.com/podway/podway/api/snapshot"
@@ -167,4 +169,94 @@ func TestMinoritiesAreBounded(t *testing.T) {
 		require.False(t, c.pipeline.back.part(g, time.Now()))
 	}
 	require.Len(t, few.members, maxMembers)
+}
+
+// rejects is an Envoy that rejects what has a word in it.
+func rejects(word string) func(*api.Resource) bool {
+	return func(r *api.Resource) bool {
+		return r.Message != nil && strings.Contains(prototext.Format(r.Message), word)
+	}
+}
+
+// TestEnvoysOfAMinorityThatTakeNoFormInCommonHaveViewsOfTheirOwn, or one would keep all rules as they are for the other.
+func TestEnvoysOfAMinorityThatTakeNoFormInCommonHaveViewsOfTheirOwn(t *testing.T) {
+	c := newMinority(t, 8)
+	c.change(func(cfg *snapshot.Config) { c.route(cfg, "b", "/bad2") })
+	c.come("two", rejects("/worse"))
+	c.wants("/bad", "/bad2", "two")
+	c.change(func(cfg *snapshot.Config) { c.route(cfg, "a", "/worse") })
+	c.wants("/worse", "/bad2", "other-0")
+	c.wants("/worse", "/b2", "one")
+	c.wants("/bad", "/bad2", "two")
+	c.change(func(cfg *snapshot.Config) { c.route(cfg, "b", "/b3") })
+	c.wants("/worse", "/b3", "one", "other-0")
+	c.wants("/bad", "/b3", "two")
+	require.Equal(t, []string{"a"}, c.accused())
+	c.change(func(cfg *snapshot.Config) { c.route(cfg, "a", "/a4") })
+	c.wants("/a4", "/b3", "one", "two", "other-0")
+	require.Empty(t, c.pipeline.back.minorities)
+}
+
+func TestAMinorityEndsOnceThoseThatRejectWhatCannotBeHeldBackAreGone(t *testing.T) {
+	c := newMinority(t, 8)
+	c.come("two", isBad)
+	c.jury.forget()
+	c.jury.rejects["one"] = rejects("/worse")
+	few := c.pipeline.back.byView[api.Minority(front)]
+	c.apply(func(cfg *snapshot.Config) { c.route(cfg, "a", "/a4"); c.route(cfg, "b", "/worse") })
+	clear(few.before)
+	c.settle()
+	require.Empty(t, few.held)
+	require.True(t, few.trials[0].stuck)
+	c.wait(10 * verdictGrace)
+	require.NotEmpty(t, c.pipeline.back.minorities)
+	c.leave("one")
+	c.wait(10 * verdictGrace)
+	require.Empty(t, c.pipeline.back.minorities)
+	c.wants("/a4", "/worse", "two", "other-0")
+}
+
+func TestWhatAnEnvoyRejectedOnItsWayToAMinorityIsForgotten(t *testing.T) {
+	c := newMinority(t, 8)
+	c.change(func(cfg *snapshot.Config) {
+		gateway := cfg.Gateways[named("front")].DeepCopy()
+		gateway.Spec.Listeners = append(gateway.Spec.Listeners, gatewayv1.Listener{Name: "more", Port: 9090, Protocol: gatewayv1.HTTPProtocolType})
+		cfg.Gateways[named("front")] = gateway
+	})
+	c.come("late", isBad)
+	c.wants("/a1", "/b2", "one", "late")
+	require.Equal(t, []string{"a"}, c.accused(), "two of its resources were rejected")
+	key := api.ResourceKey{Type: resource.RouteType, Name: "gateway/edge/front/9090"}
+	c.jury.tell(xds.Rejection{Node: "late", View: api.Minority(front), Key: key, Version: "of the others", Outdated: true})
+	require.Equal(t, []string{"a"}, c.accused())
+}
+
+// TestASearchThatFindsNobodyInAMinorityLetsAllInAgain and says so, or others would be searched by what is served no more.
+func TestASearchThatFindsNobodyInAMinorityLetsAllInAgain(t *testing.T) {
+	c := newCourt(t, "a/a1", "b/b1")
+	a, b := routePartOf("a"), routePartOf("b")
+	for name, v := range map[string]verdict{
+		"it is not known what they had": {rejected: true, Answers: xds.Answers{Version: "2"}},
+		"they take neither form of a": {rejected: true, Answers: xds.Answers{Version: "2", Had: &api.Resource{Sources: []api.Source{
+			{Part: a, Form: c.state.Config.HTTPRoutes[named("hello")]}, {Part: b, Form: c.cfg.HTTPRoutes[named("b")]},
+		}}}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			g := newHoldback(api.Minority(front), c.pipeline.log)
+			g.cfg = c.cfg
+			key := api.ResourceKey{Type: resource.RouteType, Name: "gateway/edge/front/8080"}
+			forms := []api.Source{{Part: a, Form: c.cfg.HTTPRoutes[named("a")]}, {Part: b, Form: c.cfg.HTTPRoutes[named("b")]}}
+			search := &trial{key: key, resource: &api.Resource{ResourceKey: key, Sources: forms}, begun: true, first: "1", groups: [][]api.Part{{a}, {b}}}
+			for _, source := range forms {
+				g.holdBack(source.Part, snapshot.Hold{Form: source.Form})
+			}
+			require.True(t, g.decide(search, v, time.Now()))
+			require.True(t, search.stuck)
+			require.Empty(t, g.held)
+		})
+	}
+}
+
+func routePartOf(name string) api.Part {
+	return api.Part{ObjectRef: api.ObjectRef{Group: gatewayv1.GroupName, Kind: kindHTTPRoute, Namespace: "edge", Name: name}}
 }

@@ -35,8 +35,8 @@ type trial struct {
 	since    time.Time
 	// begun is true once something was held back in it; stuck, where nothing can be done but wait for a change.
 	begun, stuck bool
-	// first is the version with which the search began, and hopeless one with which it found nobody.
-	first, hopeless string
+	// first is the version with which the search began, and hopeless one with which it found nobody; of disagreed, there is no form for all.
+	first, hopeless, disagreed string
 
 	// version was rejected last, by the nodes, at a time; blamed and field are what the message points at.
 	version, message string
@@ -83,16 +83,18 @@ func (h *holdback) decide(t *trial, v verdict, now time.Time) bool {
 	case known && h.putBack(t):
 		return true
 	case known:
-		return h.suspect(t, base)
+		return h.suspect(t, base) || t.stuck && len(t.groups) > 0 && h.giveUp(t)
 	}
-	h.takeBack(t)
+	taken := h.takeBack(t)
 	switch {
+	case h.isApart(v):
+		return h.release(t) || taken
 	case t.key.Type == resource.ClusterType:
-		return h.withdraw(t, v)
+		return h.withdraw(t, v) || taken
 	case isMinority(h.view) && !v.HadNothing:
-		return h.giveUp(t) // they keep what they have, which serves: nobody else waits for them
+		return h.giveUp(t) || taken // they keep what they have, which serves: nobody else waits for them
 	}
-	return h.leaveOut(t, v)
+	return h.leaveOut(t, v) || taken
 }
 
 // base is what the resource was made from when it was accepted, as far as that is known.
@@ -163,8 +165,9 @@ func (h *holdback) removable(of *api.Resource) []api.Part {
 	return routes
 }
 
-// takeBack lets in what was held back on a wrong guess, or because of what an Envoy had that has gone.
-func (h *holdback) takeBack(t *trial) {
+// takeBack lets in what was held back on a wrong guess, or because of what an Envoy had that has gone, and returns whether there was any.
+func (h *holdback) takeBack(t *trial) (taken bool) {
+	before := len(h.held)
 	for _, part := range t.guesses {
 		delete(h.held, part)
 	}
@@ -172,11 +175,35 @@ func (h *holdback) takeBack(t *trial) {
 		h.acquit(part)
 	}
 	t.guesses, t.groups = nil, nil
+	return len(h.held) < before
 }
 
 // putBack ends the second kind of search: it is known by now what was accepted. It returns whether anything was left out.
 func (h *holdback) putBack(t *trial) bool {
 	return t.leaving && h.release(t)
+}
+
+// disagrees is true where Envoys reject what stands in for a part, which others take, and take the part itself, which those reject: there is nothing
+// that all of them take. Each content is asked about once.
+func (h *holdback) disagrees(t *trial, v verdict) bool {
+	if !v.rejected || v.Had == nil || v.Accepted == 0 || v.Version == t.disagreed || depth(h.view) >= maxMinorities {
+		return false
+	}
+	base := byPart(v.Had.Sources)
+	if !slices.ContainsFunc(h.different(t, base), func(source api.Source) bool {
+		held, form := h.held[source.Part], base[source.Part].Form
+		return held != nil && form != nil && sameForm(form, held.rejected) && !sameForm(source.Form, held.rejected)
+	}) {
+		return false
+	}
+	t.disagreed = v.Version
+	return true
+}
+
+// isApart is true where those that reject have nothing, of which it would be known that they take it, and others take what there is: to leave out of
+// that one part after the other would cost those. In a view of their own it costs nobody.
+func (h *holdback) isApart(v verdict) bool {
+	return v.HadNothing && v.Accepted > 0 && depth(h.view) < maxMinorities
 }
 
 // suspect holds back what differs from what was accepted.
