@@ -29,14 +29,16 @@ type held struct {
 // clientConfig is everything that one client subscribes to.
 func (s *stream) clientConfig(contents *contents) *statusv3.ClientConfig {
 	var all []held
+	var view string
 	s.look(func(p *pass) {
+		view = p.view.name
 		for _, st := range s.types {
 			if isServed(st.url) {
 				all = append(all, p.held(st)...)
 			}
 		}
 	})
-	all = s.withHeldBack(all)
+	all = s.withHeldBack(all, view)
 	client := &statusv3.ClientConfig{Node: s.described, GenericXdsConfigs: make([]*statusv3.ClientConfig_GenericXdsConfig, 0, len(all))}
 	for _, h := range all {
 		config := &statusv3.ClientConfig_GenericXdsConfig{
@@ -61,8 +63,8 @@ func (s *stream) failureOf(failed *record, contents *contents) *adminv3.UpdateFa
 
 // withHeldBack adds what the client rejected and is served no more. It is an error as long as it is held back, though the client has taken
 // what stands in for it.
-func (s *stream) withHeldBack(all []held) []held {
-	back := s.server.heldBackOf(s.node)
+func (s *stream) withHeldBack(all []held, view string) []held {
+	back := s.server.heldBackOf(s.node.id, view)
 	if len(back) == 0 {
 		return all
 	}

@@ -22,17 +22,17 @@ type HeldBack struct {
 	Nodes []string
 }
 
-// SetHeldBack replaces all that is held back, by Gateway. It is not changed afterwards.
-func (s *Server) SetHeldBack(byGateway map[string][]HeldBack) { s.heldBack.Store(&byGateway) }
+// SetHeldBack replaces all that is held back, by view: it is told of Envoys that have that view. It is not changed afterwards.
+func (s *Server) SetHeldBack(byView map[string][]HeldBack) { s.heldBack.Store(&byView) }
 
-// heldBackOf is what an Envoy rejected that is held back since.
-func (s *Server) heldBackOf(node nodeInfo) []HeldBack {
+// heldBackOf is what an Envoy rejected that is held back since in its view.
+func (s *Server) heldBackOf(node, view string) []HeldBack {
 	all := s.heldBack.Load()
 	if all == nil {
 		return nil
 	}
-	return slices.DeleteFunc(slices.Clone((*all)[node.gateway]), func(h HeldBack) bool {
-		_, rejected := slices.BinarySearch(h.Nodes, node.id)
+	return slices.DeleteFunc(slices.Clone((*all)[view]), func(h HeldBack) bool {
+		_, rejected := slices.BinarySearch(h.Nodes, node)
 		return !rejected
 	})
 }

@@ -46,6 +46,14 @@ func TestWhatIsHeldBackIsToldOfTheEnvoysThatRejectedIt(t *testing.T) {
 	require.True(t, at.Equal(config.GetErrorState().GetLastUpdateAttempt().AsTime()))
 	require.Nil(t, configOf(t, clients[1], "a").GetErrorState())
 
+	w.both([]*api.Resource{cluster("a", 1)}, []*api.Resource{cluster("a", 1)})
+	w.members("envoy-1")
+	require.False(t, w.server.Streams()[0].Types[0].IsRejecting(), "it is held back in a view that is not the Envoy's any more")
+	require.Equal(t, []string{"cds a SYNCED"}, told(inspect(t, w.csds(), &statusv3.ClientStatusRequest{})[0]))
+	w.server.SetHeldBack(map[string][]HeldBack{few: {back}})
+	require.Equal(t, 1, w.server.Streams()[0].Types[0].HeldBack)
+	require.Equal(t, []string{"cds a ERROR"}, told(inspect(t, w.csds(), &statusv3.ClientStatusRequest{})[0]))
+
 	w.server.SetHeldBack(nil)
 	require.False(t, w.server.Streams()[0].Types[0].IsRejecting())
 	require.Equal(t, []string{"cds a SYNCED"}, told(inspect(t, w.csds(), &statusv3.ClientStatusRequest{})[0]))

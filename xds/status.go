@@ -143,7 +143,7 @@ func (s *stream) status(rejections int, count counter) StreamStatus {
 			status.Types = append(status.Types, p.typeStatus(st, rejections, count))
 		}
 	})
-	held := s.server.heldBackOf(s.node)
+	held := s.server.heldBackOf(s.node.id, status.View)
 	for i := range status.Types {
 		t := &status.Types[i]
 		for n := range t.Rejected {

@@ -26,7 +26,7 @@ const (
 type electorate interface {
 	Answers(view string, key api.ResourceKey) xds.Answers
 	Asking(view string, key api.ResourceKey, is func(node, build string) bool) (envoys int, connected bool)
-	SetHeldBack(byGateway map[string][]xds.HeldBack)
+	SetHeldBack(byView map[string][]xds.HeldBack)
 	SetMinorities(byView map[string]map[xds.Member]struct{})
 }
 
@@ -246,11 +246,10 @@ func (h *holdbacks) publish() {
 	var problems []api.Problem // in no order: the board sorts
 	held := map[string][]xds.HeldBack{}
 	for view, g := range h.byView {
-		gateway := api.GatewayOf(view)
 		for part, p := range g.held {
 			if p.guilty {
 				problems = append(problems, h.cfg.Locate(p.problem(h.cfg, view, part)))
-				held[gateway] = append(held[gateway], p.heldBack(h.cfg, part))
+				held[view] = append(held[view], p.heldBack(h.cfg, part))
 			}
 		}
 	}

@@ -48,8 +48,8 @@ func TestAMinorityGoesOnChangingWithoutWhatItRejects(t *testing.T) {
 	require.Equal(t, "an Envoy of the Gateway edge/front (one) rejects gateway/edge/front/8080 with it: no good; its last accepted form stays in force, for these "+
 		"Envoys alone", c.board.all()[0].Message)
 	require.Equal(t, "change what the message names, or see what is different about these of the Gateway's Envoys", c.board.all()[0].Remedy)
-	require.Len(t, c.jury.back[front], 1)
-	require.Equal(t, []string{"one"}, c.jury.back[front][0].Nodes)
+	require.Len(t, c.jury.back[api.Minority(front)], 1)
+	require.Equal(t, []string{"one"}, c.jury.back[api.Minority(front)][0].Nodes)
 	require.Equal(t, []string{front}, c.gateways())
 	c.jury.watch = nil
 
@@ -77,7 +77,7 @@ func TestAnEnvoyThatRejectsTheSameLaterJoinsTheMinority(t *testing.T) {
 	c.wants("/a1", "/b2", "one", "late")
 	require.Zero(t, c.judged, "nothing has to be made for it")
 	require.Contains(t, c.board.all()[0].Message, "2 Envoys of the Gateway edge/front (late, one) reject")
-	require.Equal(t, []string{"late", "one"}, c.jury.back[front][0].Nodes)
+	require.Equal(t, []string{"late", "one"}, c.jury.back[api.Minority(front)][0].Nodes)
 	require.Len(t, c.board.all(), 1)
 	c.change(func(cfg *snapshot.Config) { c.route(cfg, "b", "/b3") })
 	c.wants("/a1", "/b3", "one", "late")
