@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -299,6 +300,68 @@ func TestTrafficOneOfTwoEnvoysRejects(t *testing.T) {
 		eventually(t, "the corrected route", func() bool { return has(of, "sixth")() && !has(of, "third")() && !has(of, "fifth")() })
 	}
 	require.NoError(t, load.Stop().Err())
+}
+
+// TestTrafficAMinorityGoesOnOverRestarts of podway, and of the Envoy that it is made of.
+func TestTrafficAMinorityGoesOnOverRestarts(t *testing.T) {
+	w := newWorld(t)
+	w.service(w.east, demo.ServiceConfig{Name: "app"}, 1)
+	routes := func(a, b string, extra ...string) {
+		w.write("routes.yaml", routeYAML("a", "a.example", []string{"app"}, append([]string{header(a)}, extra...)...)+
+			routeYAML("b", "b.example", []string{"app"}, header(b)))
+	}
+	w.write("tunnel.yaml", tunnelYAML("app", members("east/app=100")))
+	routes("first", "first")
+	state := t.TempDir()
+	plane := w.startServe("127.0.0.1:0", "--state", state)
+	w.adminAddress = plane.admin
+	w.startEnvoy()
+	strict := w.envoy
+	liberal, other := w.startLiberal("liberal"), w.startLiberal("liberal-2")
+	has := func(of *envoy.Process, texts ...string) {
+		t.Helper()
+		eventually(t, strings.Join(texts, " and "), func() bool {
+			dump, err := of.Admin().ConfigDump(w.Context(), url.Values{"resource": {"dynamic_route_configs"}})
+			return err == nil && !slices.ContainsFunc(texts, func(text string) bool { return !strings.Contains(string(dump), text) })
+		})
+	}
+	for _, of := range []*envoy.Process{strict, liberal, other} {
+		has(of, "first")
+	}
+	load := w.load("b.example", 8, 400).Start(t.Context())
+	routes("second", "second", tooLarge)
+	has(liberal, "{1000}", "second")
+	has(strict, "first", "second")
+	w.awaitHeldBack("test", 1)
+	problems := w.ask("problems")
+	eventually(t, "it is remembered", func() bool { _, err := os.Stat(filepath.Join(state, "pods", ".holdbacks")); return err == nil })
+
+	plane.kill()
+	plane = w.startServe(w.xdsAddress, "--state", state)
+	w.adminAddress = plane.admin
+	routes("second", "third", tooLarge)
+	has(liberal, "{1000}", "third")
+	has(strict, "first", "third")
+	require.Equal(t, problems, w.ask("problems"))
+
+	routes("fifth", "fifth")
+	for _, of := range []*envoy.Process{strict, liberal, other} {
+		has(of, "fifth")
+	}
+	w.awaitAccused()
+
+	// The strict one that starts anew has what it had.
+	routes("sixth", "sixth", tooLarge)
+	has(liberal, "{1000}", "sixth")
+	has(strict, "fifth", "sixth")
+	require.NoError(t, load.Stop().Err())
+	require.NoError(t, strict.Stop())
+	w.logs = t.TempDir()
+	w.startEnvoy()
+	has(w.envoy, "fifth", "sixth")
+	for name, count := range w.stats("update_rejected$") {
+		require.Zero(t, count, name)
+	}
 }
 
 // startLiberal runs an Envoy that takes large regular expressions.

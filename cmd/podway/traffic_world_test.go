@@ -142,12 +142,13 @@ func (w *world) startEnvoyWith(bootstrap *bootstrapv3.Bootstrap) {
 		Bootstrap: bootstrap, Directory: w.logs, Concurrency: 2, ExtraArgs: []string{"--file-flush-interval-msec", "50"},
 	})
 	require.NoError(w, err)
+	process, logs := w.envoy, w.logs
 	w.Cleanup(func() {
-		if err := w.envoy.Stop(); err != nil {
+		if err := process.Stop(); err != nil {
 			w.Errorf("stopping Envoy: %v", err)
 		}
 		if w.Failed() {
-			w.Logf("Envoy's warnings:\n%s", warnings(filepath.Join(w.logs, "envoy.log")))
+			w.Logf("Envoy's warnings:\n%s", warnings(filepath.Join(logs, "envoy.log")))
 		}
 	})
 	ctx, cancel := context.WithTimeout(w.Context(), 30*time.Second)
