@@ -13,6 +13,11 @@ const (
 	pace      = time.Second
 	// forgetAfter is how many unacknowledged responses of a type are remembered.
 	forgetAfter = 256
+	// absentBytes is about how large a response that tells of names that are not there may become. Each client's is its own, and once gRPC has it,
+	// nobody is charged for it: of a client that does not read, gRPC takes one response beside 64 KiB.
+	absentBytes = 32 << 10
+	// absentCount is how many names that are of no type that is served: each is told twice, with a reason that holds the type.
+	absentCount = 512
 )
 
 // batches splits items into responses.
@@ -43,8 +48,9 @@ func (p *pass) removalBatches(st *typeState, gone []item) [][]item {
 	case p.stream.variant.complete(st.url):
 		return [][]item{gone}
 	case !isServed(st.url):
-		// Each name is told twice, with a reason that holds the type.
-		return split(gone, max(1, limits.MaxResponseBytes/(4*limits.MaxNameBytes)), limits.MaxResponseBytes)
+		return split(gone, absentCount, min(absentBytes, limits.MaxResponseBytes/4))
+	case len(st.untold) > 0:
+		return split(gone, len(gone), min(absentBytes, limits.MaxResponseBytes))
 	}
 	return split(gone, len(gone), limits.MaxResponseBytes)
 }

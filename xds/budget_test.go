@@ -10,6 +10,7 @@ import (
 	discoveryv3 "github.com/envoyproxy/go-control-plane/envoy/service/discovery/v3"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/stretchr/testify/require"
+	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
@@ -349,4 +350,33 @@ func TestRequestWithManyNamesCountsAsSeveral(t *testing.T) {
 		}
 		require.InDelta(t, 2, time.Since(start).Seconds(), 0.2) // the first request and its ACK have been read from the burst
 	})
+}
+
+func TestAbsencesThatAreNotReadAreCharged(t *testing.T) {
+	w := newWorld(t, quick(), endpoints("a", 1))
+	conn := w.dial(grpc.WithStaticStreamWindowSize(initialWindow), grpc.WithStaticConnWindowSize(initialWindow))
+	before := heap()
+	const streams, each = 50, 200 << 10
+	names := long(1500)
+	for i := range streams {
+		w.silentOver(conn, fmt.Sprintf("envoy-%d", i)).subscribe(endpointType, names...)
+	}
+	eventually(t, func() bool { return w.answered() == streams }, "all streams are sent something")
+	held, charged := heap()-before, w.owes()
+	t.Logf("%d MiB are held, and %d MiB are charged", held>>20, charged>>20)
+	require.Less(t, held, int64(charged+streams*each))
+}
+
+// answered is how many streams have been sent something.
+func (w *world) answered() (count int) {
+	w.server.mu.Lock()
+	defer w.server.mu.Unlock()
+	for st := range w.server.streams {
+		st.mu.Lock()
+		if st.sent > 0 {
+			count++
+		}
+		st.mu.Unlock()
+	}
+	return count
 }
