@@ -20,7 +20,8 @@ type Answers struct {
 	HadNothing bool
 }
 
-// Answers asks the Envoys that have a view, of a Gateway, NAMESPACE/NAME, or of a minority (SetMinorities). Its work is in proportion to their number: it is for when something was rejected.
+// Answers asks the Envoys that have a view, of a Gateway, NAMESPACE/NAME, or of a minority (SetMinorities). Its work is in proportion to their number: it
+// is for when something was rejected.
 func (s *Server) Answers(view string, key api.ResourceKey) Answers {
 	var all tally
 	for _, st := range s.streamsOf(view) {

@@ -22,7 +22,7 @@ func (s *Server) Behind(longer time.Duration) []Behind {
 	var all []Behind
 	for _, st := range s.sorted(func(*stream) bool { return true }) {
 		st.look(func(p *pass) {
-			if !p.view.known || p.view.gone {
+			if !p.view.isThere() {
 				return
 			}
 			before := p.now.Add(-longer)

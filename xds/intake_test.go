@@ -195,20 +195,25 @@ func TestHerdWithLargeRequestsIsServedInTurn(t *testing.T) {
 		for i := range clients {
 			clients[i] = w.deltaNode(fmt.Sprintf("envoy-%d", i))
 		}
-		w.took(0, func() {
-			var herd sync.WaitGroup
-			for _, c := range clients {
-				herd.Go(func() { c.subscribe(endpointType, long(3000)...) })
-			}
-			herd.Wait()
-			for _, c := range clients {
-				c.toldAbsent(3000)
-			}
-		})
-		synctest.Wait()
-		room := w.server.doorman.callers[callerKey{"address", "bufconn"}].intake
-		require.True(w, room.TryAcquire(4<<20), "all room is given back")
+		w.askTogether(clients, 4<<20)
 	})
+}
+
+// askTogether has clients of one address ask for much at once. They are told of all of it, and then their peer has all its room again.
+func (w *world) askTogether(clients []*deltaClient, room int64) {
+	w.Helper()
+	w.took(0, func() {
+		var herd sync.WaitGroup
+		for _, c := range clients {
+			herd.Go(func() { c.subscribe(endpointType, long(3000)...) }) // on one connection, their frames alternate
+		}
+		herd.Wait()
+		for _, c := range clients {
+			c.toldAbsent(3000)
+		}
+	})
+	synctest.Wait()
+	require.True(w, w.server.doorman.callers[callerKey{"address", "bufconn"}].intake.TryAcquire(room), "all room is given back")
 }
 
 func TestLargeRequestsOnOneConnectionDoNotWaitForEachOther(t *testing.T) {
@@ -220,19 +225,7 @@ func TestLargeRequestsOnOneConnectionDoNotWaitForEachOther(t *testing.T) {
 		for i := range clients {
 			clients[i] = w.deltaOver(conn, fmt.Sprintf("envoy-%d", i))
 		}
-		w.took(0, func() {
-			var herd sync.WaitGroup
-			for _, c := range clients {
-				herd.Go(func() { c.subscribe(endpointType, long(3000)...) }) // their frames alternate
-			}
-			herd.Wait()
-			for _, c := range clients {
-				c.toldAbsent(3000)
-			}
-		})
-		synctest.Wait()
-		room := w.server.doorman.callers[callerKey{"address", "bufconn"}].intake
-		require.True(w, room.TryAcquire(8<<20), "all room is given back")
+		w.askTogether(clients, 8<<20)
 	})
 }
 

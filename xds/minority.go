@@ -24,7 +24,7 @@ func (s *Server) viewOf(node nodeInfo) *view {
 	for {
 		name := api.Minority(v.name)
 		few := s.views[name]
-		if _, member := s.minorities[name][Member{Node: node.id, Build: node.build}]; !member || few == nil || !few.known || few.gone {
+		if _, member := s.minorities[name][Member{Node: node.id, Build: node.build}]; !member || few == nil || !few.isThere() {
 			return v
 		}
 		v = few

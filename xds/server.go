@@ -221,7 +221,7 @@ func (s *Server) ended(err error, st *stream) error {
 	defer st.mu.Unlock()
 	st.view.rLock()
 	defer st.view.mu.RUnlock()
-	if !st.view.known || st.view.gone {
+	if !st.view.isThere() {
 		return status.Errorf(codes.NotFound, "the Gateway %q, which node.cluster names, is not served here", short(st.node.gateway))
 	}
 	return nil
@@ -263,7 +263,7 @@ func (s *Server) close(st *stream) {
 	delete(s.streams, st)
 	st.view.lock()
 	st.view.listening.remove(st)
-	if st.view.listening.count() == 0 && (!st.view.known || st.view.gone) {
+	if st.view.listening.count() == 0 && !st.view.isThere() {
 		delete(s.views, st.view.name)
 	}
 	st.view.mu.Unlock()
@@ -286,7 +286,7 @@ func (s *Server) view(name string) *view {
 
 // warnUnknown says once for a stream that its Gateway is not served. s.mu and v.mu are held.
 func (s *Server) warnUnknown(v *view, st *stream) {
-	if !s.ready || st.warned || v.known && !v.gone {
+	if !s.ready || st.warned || v.isThere() {
 		return
 	}
 	st.warned = true

@@ -114,7 +114,7 @@ func (s *Server) countUnknown() {
 	count := 0
 	for _, v := range s.views {
 		v.rLock()
-		if s.ready && (!v.known || v.gone) {
+		if s.ready && !v.isThere() {
 			count += v.listening.count()
 		}
 		v.mu.RUnlock()
@@ -138,7 +138,7 @@ func (s *stream) look(do func(*pass)) {
 func (s *stream) status(rejections int, count counter) StreamStatus {
 	status := StreamStatus{Node: s.node.id, Gateway: s.node.gateway, Version: s.node.build, Variant: s.variant.name(), Connected: s.since}
 	s.look(func(p *pass) {
-		status.Known, status.View = p.view.known && !p.view.gone, p.view.name
+		status.Known, status.View = p.view.isThere(), p.view.name
 		for _, st := range s.types {
 			status.Types = append(status.Types, p.typeStatus(st, rejections, count))
 		}

@@ -117,6 +117,9 @@ func newView(name string) *view {
 	return &view{name: name, types: map[string]*collection{}}
 }
 
+// isThere is true for a view that is served now. v.mu, or the server's, is held.
+func (v *view) isThere() bool { return v.known && !v.gone }
+
 func (v *view) record(typeURL, name string) *record {
 	if c := v.types[typeURL]; c != nil {
 		return c.records[name]

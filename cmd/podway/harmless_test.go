@@ -48,20 +48,18 @@ func blames(*api.Resource) string {
 func TestRouteWhoseTunnelHasGoneIsNotTakenBackForAnotherThatIsBad(t *testing.T) {
 	c := newCourt(t, "a/a1")
 	c.change(func(cfg *snapshot.Config) { leadTo(cfg, "hello", "hello", "a", "plain") })
-	c.servesAlways("one", "a")
-	c.change(func(cfg *snapshot.Config) {
-		rename(cfg, "plain", "renamed")
-		c.route(cfg, "a", "/a2")
-		c.route(cfg, "b", "/bad")
-		leadTo(cfg, "a", "renamed", "b", "hello")
-	})
-	require.Equal(t, map[string]string{"a": "/a2"}, c.paths("one"))
-	require.Equal(t, []string{"b"}, c.accused())
+	c.renamesBesideABadRoute()
 }
 
 func TestRouteToANewTunnelIsNotLetInWithoutIt(t *testing.T) {
 	c := newCourt(t, "a/a1")
 	c.change(func(cfg *snapshot.Config) { leadTo(cfg, "hello", "hello", "a", "hello") })
+	c.renamesBesideABadRoute()
+}
+
+// renamesBesideABadRoute has the route a lead to a Tunnel that is new, in the place of another one, with a bad route b. a must be served all the time.
+func (c *court) renamesBesideABadRoute() {
+	c.Helper()
 	c.servesAlways("one", "a")
 	c.change(func(cfg *snapshot.Config) {
 		rename(cfg, "plain", "renamed")
@@ -69,8 +67,8 @@ func TestRouteToANewTunnelIsNotLetInWithoutIt(t *testing.T) {
 		c.route(cfg, "b", "/bad")
 		leadTo(cfg, "a", "renamed", "b", "hello")
 	})
-	require.Equal(t, map[string]string{"a": "/a2"}, c.paths("one"))
-	require.Equal(t, []string{"b"}, c.accused())
+	require.Equal(c, map[string]string{"a": "/a2"}, c.paths("one"))
+	require.Equal(c, []string{"b"}, c.accused())
 }
 
 func TestRouteThatTheMessagePointsAtIsHeldBackFirst(t *testing.T) {
