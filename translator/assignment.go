@@ -47,7 +47,7 @@ func encodeAssignment(name string, backends *sorter, hostname string) []byte {
 	if len(backends.order) > 0 {
 		w.message(assignmentEndpoints, len(w.buffer))
 	}
-	w.string(assignmentName, name)
+	text(w, assignmentName, name)
 	out := make([]byte, len(w.buffer)-w.at) // it is kept: no byte more
 	copy(out, w.buffer[w.at:])
 	return out
@@ -95,51 +95,43 @@ func (w *encoder) endpoint(of *backend, hostname string) {
 	w.message(lbWeight, end)
 	if of.pod != nil {
 		inMetadata := w.at
-		w.at -= len(w.name)
-		copy(w.buffer[w.at:], w.name)
-		w.tag(valueString, len(w.name))
-		w.entry("pod", inMetadata)
-		w.stringEntry("namespace", namespace)
-		w.stringEntry("cluster", cluster)
+		structEntry(w, "pod", w.name)
+		structEntry(w, "namespace", namespace)
+		structEntry(w, "cluster", cluster)
 		w.message(mapValue, inMetadata)
-		w.string(mapKey, metadataNamespace)
+		text(w, mapKey, metadataNamespace)
 		w.message(metadataFilter, inMetadata)
 		w.message(lbMetadata, inMetadata)
 	}
 	inEndpoint := w.at
 	if hostname != "" {
-		w.string(endpointHostname, hostname)
+		text(w, endpointHostname, hostname)
 	}
 	inAddress := w.at
 	w.number(socketPort, uint64(of.address.Port()))
-	var text [64]byte
-	address := of.address.Addr().AppendTo(text[:0])
-	w.at -= len(address)
-	copy(w.buffer[w.at:], address)
-	w.tag(socketAddress, len(address))
+	var written [64]byte
+	address := of.address.Addr().AppendTo(written[:0])
+	text(w, socketAddress, address)
 	w.message(addressSocket, inAddress)
 	w.message(endpointAddress, inAddress)
 	w.message(lbEndpoint, inEndpoint)
 	w.message(localityEndpoints, end)
 }
 
-func (w *encoder) stringEntry(key, value string) {
+// structEntry writes an entry of a Struct.
+func structEntry[T string | []byte](w *encoder, key string, value T) {
 	end := w.at
-	w.string(valueString, value)
-	w.entry(key, end)
-}
-
-// entry makes an entry of a Struct of the value that was written since end.
-func (w *encoder) entry(key string, end int) {
+	text(w, valueString, value)
 	w.message(mapValue, end)
-	w.string(mapKey, key)
+	text(w, mapKey, key)
 	w.message(structFields, end)
 }
 
 // message makes a message of what was written since end.
 func (w *encoder) message(number byte, end int) { w.tag(number, end-w.at) }
 
-func (w *encoder) string(number byte, s string) {
+// text writes a field of text or bytes.
+func text[T string | []byte](w *encoder, number byte, s T) {
 	w.at -= len(s)
 	copy(w.buffer[w.at:], s)
 	w.tag(number, len(s))

@@ -164,7 +164,7 @@ func (f *clashFinder) collectAddresses() {
 	for i := range f.uses {
 		for j := range f.uses[i].set.Pods {
 			pod := &f.uses[i].set.Pods[j]
-			if number, ok := pod.Port(f.uses[i].port); ok && number > 0 && number <= 65535 && pod.Address != (pods.Address{}) && !pod.Terminating {
+			if number, ok := pod.Port(f.uses[i].port); ok && number > 0 && number <= 65535 && pod.Address.IsValid() && !pod.Terminating {
 				f.addresses = append(f.addresses, usedAddress{addressKey(pod.Address.Addr(), uint16(number)), uint32(i), uint32(j)})
 			}
 		}

@@ -98,7 +98,7 @@ func (e *entry) collect(found []backend, set *pods.Set) []backend {
 func (e *entry) collectWhere(found []backend, set *pods.Set, takes func(*pods.Pod) bool) []backend {
 	for i := range set.Pods {
 		pod := &set.Pods[i]
-		if !takes(pod) || pod.Address == (pods.Address{}) || (e.selector != nil && (pod.Labels == nil || !e.selector.Matches(labels.Set(pod.Labels)))) {
+		if !takes(pod) || !pod.Address.IsValid() || (e.selector != nil && (pod.Labels == nil || !e.selector.Matches(labels.Set(pod.Labels)))) {
 			continue
 		}
 		number, ok := pod.Port(e.portName)

@@ -53,23 +53,23 @@ func planGateways(in *input) (map[types.NamespacedName]*gatewayPlan, []api.Probl
 			f := &front{
 				in: in, gateway: in.gatewayAt(view), name: name, view: view,
 				resources: map[api.ResourceKey]*api.Resource{}, tunnels: map[types.NamespacedName]bool{},
-				own: plans[name].byKey(), attached: map[string]int{}, routes: in.routes[view],
+				attached: map[string]int{}, routes: in.routes[view],
 			}
-			plans[view] = f.planned(class, in.prev.gateways[view])
+			plans[view] = f.planned(class, in.prev.gateways[view], plans[name])
 		}
 	}
 	return plans, problems
 }
 
-// planned is the plan of before as far as what it was made from is the same, else a new one.
-func (f *front) planned(class *gatewayv1.GatewayClass, old *gatewayPlan) *gatewayPlan {
+// planned is the plan of before as far as what it was made from is the same, else a new one. own is the Gateway's own plan, nil for itself.
+func (f *front) planned(class *gatewayv1.GatewayClass, old, own *gatewayPlan) *gatewayPlan {
 	inputs, routeInputs := f.inputs(class), sync.OnceValue(f.routeInputs)
 	if old != nil && slices.Equal(old.inputs, inputs) && (f.in.routingStays || slices.Equal(old.routeInputs, routeInputs())) {
 		if touched, small := f.touched(old); small {
 			return old.with(touched)
 		}
 	}
-	f.old = old.byKey()
+	f.old, f.own = old.byKey(), own.byKey()
 	plan := f.plan(class)
 	plan.inputs, plan.routeInputs, plan.named = inputs, routeInputs(), f.namedTunnels()
 	return plan

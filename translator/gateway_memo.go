@@ -232,15 +232,15 @@ func tunnelOf(route *gatewayv1.HTTPRoute, ref *gatewayv1.HTTPBackendRef) types.N
 	return types.NamespacedName{Namespace: string(orDefault(ref.Namespace, gatewayv1.Namespace(route.Namespace))), Name: string(ref.Name)}
 }
 
-// TunnelsOf are the names of the tunnels that a route's backendRefs would name; none for nil.
-func TunnelsOf(route *gatewayv1.HTTPRoute) []types.NamespacedName {
-	var names []types.NamespacedName
+// TunnelsOf are the tunnels that a route's backendRefs would name; none for nil.
+func TunnelsOf(route *gatewayv1.HTTPRoute) []api.Part {
+	var tunnels []api.Part
 	if route != nil {
 		for ref := range backendRefs(route) {
-			names = append(names, tunnelOf(route, ref))
+			tunnels = append(tunnels, tunnelPartOf(tunnelOf(route, ref)))
 		}
 	}
-	return names
+	return tunnels
 }
 
 // granted says whether a route may use a tunnel.

@@ -134,7 +134,11 @@ func listenerPart(gateway types.NamespacedName, listener gatewayv1.SectionName) 
 func routePart(route *gatewayv1.HTTPRoute) api.Part { return api.Part{ObjectRef: routeRef(route)} }
 
 func tunnelPart(tunnel *v1alpha1.Tunnel) api.Part {
-	return api.Part{ObjectRef: api.ObjectRef{Group: v1alpha1.Group, Kind: v1alpha1.KindTunnel, Namespace: tunnel.Namespace, Name: tunnel.Name}}
+	return tunnelPartOf(types.NamespacedName{Namespace: tunnel.Namespace, Name: tunnel.Name})
+}
+
+func tunnelPartOf(name types.NamespacedName) api.Part {
+	return api.Part{ObjectRef: api.ObjectRef{Group: v1alpha1.Group, Kind: v1alpha1.KindTunnel, Namespace: name.Namespace, Name: name.Name}}
 }
 
 func parametersPart(name types.NamespacedName) api.Part {

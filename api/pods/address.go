@@ -9,9 +9,12 @@ type Address [16]byte
 // AddressOf is the Address of what is one, but for its zone. That of an IPv4 address within IPv6 is the IPv4 address; :: is none.
 func AddressOf(address netip.Addr) Address { return address.As16() }
 
+// IsValid is false for none.
+func (a Address) IsValid() bool { return a != Address{} }
+
 // Addr is the address, the zero Addr for none.
 func (a Address) Addr() netip.Addr {
-	if a == (Address{}) {
+	if !a.IsValid() {
 		return netip.Addr{}
 	}
 	return netip.AddrFrom16(a).Unmap()

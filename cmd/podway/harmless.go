@@ -4,7 +4,6 @@ import (
 	"maps"
 	"slices"
 
-	"k8s.io/apimachinery/pkg/types"
 	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
 
 	"github.com/podway/podway/api"
@@ -33,7 +32,7 @@ func (h *holdback) harmless(t *trial, suspects []api.Part, base map[api.Part]api
 	out := map[api.Part]bool{}
 	for _, part := range suspects {
 		route, _ := base[part].Form.(*gatewayv1.HTTPRoute)
-		out[part] = !slices.ContainsFunc(tunnelsOf(route), func(tunnel api.Part) bool {
+		out[part] = !slices.ContainsFunc(translator.TunnelsOf(route), func(tunnel api.Part) bool {
 			form, _, _ := formOf(h.cfg, tunnel)
 			return form == nil && base[tunnel].Form != nil
 		})
@@ -43,7 +42,7 @@ func (h *holdback) harmless(t *trial, suspects []api.Part, base map[api.Part]api
 		if out[source.Part] {
 			continue
 		}
-		for _, tunnel := range tunnelsOf(route) {
+		for _, tunnel := range translator.TunnelsOf(route) {
 			if base[tunnel].Form == nil {
 				delete(out, tunnel)
 			}
@@ -59,17 +58,4 @@ func rankOf(part api.Part, base map[api.Part]api.Source) int {
 		return 0
 	}
 	return 1
-}
-
-// tunnelsOf are those that a route leads to; none for nil.
-func tunnelsOf(route *gatewayv1.HTTPRoute) []api.Part {
-	var parts []api.Part
-	for _, name := range translator.TunnelsOf(route) {
-		parts = append(parts, tunnelPart(name))
-	}
-	return parts
-}
-
-func tunnelPart(name types.NamespacedName) api.Part {
-	return api.Part{ObjectRef: api.ObjectRef{Group: v1alpha1.Group, Kind: v1alpha1.KindTunnel, Namespace: name.Namespace, Name: name.Name}}
 }

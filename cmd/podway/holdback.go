@@ -52,7 +52,8 @@ type standbyForm struct {
 
 func newHoldback(view string, log *slog.Logger) *holdback {
 	return &holdback{
-		view: view, log: log.With("gateway", api.GatewayOf(view)), held: map[api.Part]*heldPart{}, served: map[api.ResourceKey]*api.Resource{}, before: map[api.ResourceKey][]api.Source{},
+		view: view, log: log.With("gateway", api.GatewayOf(view)),
+		held: map[api.Part]*heldPart{}, served: map[api.ResourceKey]*api.Resource{}, before: map[api.ResourceKey][]api.Source{},
 		standby: map[api.Part]standbyForm{}, pardons: map[api.Part]pardoned{}, turns: maxTurns,
 	}
 }

@@ -252,9 +252,7 @@ func (h *holdbacks) publish() {
 				held[view] = append(held[view], p.heldBack(h.cfg, part))
 			}
 		}
-	}
-	for _, some := range held {
-		slices.SortFunc(some, compareHeldBack)
+		slices.SortFunc(held[view], compareHeldBack)
 	}
 	h.board.set(partHeldBack, problems)
 	h.kept.set(h.byView)

@@ -81,11 +81,14 @@ func depth(view string) (depth int) {
 	}
 }
 
+// mayPart is false for a view within so many minorities that its own must stay in it.
+func (h *holdback) mayPart() bool { return depth(h.view) < maxMinorities }
+
 // part has those Envoys of a view be a minority that are outvoted there, and returns whether there is a new one.
 func (h *holdbacks) part(g *holdback, now time.Time) (changed bool) {
 	outvoted := g.outvoted
 	g.outvoted = nil
-	if len(outvoted) == 0 || depth(g.view) >= maxMinorities {
+	if len(outvoted) == 0 || !g.mayPart() {
 		return false
 	}
 	view := api.Minority(g.view)

@@ -186,7 +186,7 @@ func (h *holdback) putBack(t *trial) bool {
 // disagrees is true where Envoys reject what stands in for a part, which others take, and take the part itself, which those reject: there is nothing
 // that all of them take. Each content is asked about once.
 func (h *holdback) disagrees(t *trial, v verdict) bool {
-	if !v.rejected || v.Had == nil || v.Accepted == 0 || v.Version == t.disagreed || depth(h.view) >= maxMinorities {
+	if !v.rejected || v.Had == nil || v.Accepted == 0 || v.Version == t.disagreed || !h.mayPart() {
 		return false
 	}
 	base := byPart(v.Had.Sources)
@@ -203,7 +203,7 @@ func (h *holdback) disagrees(t *trial, v verdict) bool {
 // isApart is true where those that reject have nothing, of which it would be known that they take it, and others take what there is: to leave out of
 // that one part after the other would cost those. In a view of their own it costs nobody.
 func (h *holdback) isApart(v verdict) bool {
-	return v.HadNothing && v.Accepted > 0 && depth(h.view) < maxMinorities
+	return v.HadNothing && v.Accepted > 0 && h.mayPart()
 }
 
 // suspect holds back what differs from what was accepted.
