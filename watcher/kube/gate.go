@@ -114,13 +114,10 @@ func (g *gate) isDue(now, heard time.Time) bool {
 // server will do: what is open already may go on though nothing else is allowed.
 func (g *gate) askAgain(ctx context.Context) {
 	_, err := g.probe(ctx)
-	away := err != nil && !isAnswer(err) && ctx.Err() == nil
-	g.mu.Lock()
-	if away {
+	if err != nil && !isAnswer(err) && ctx.Err() == nil {
+		g.mu.Lock()
 		g.verified, g.failure = 0, err
-	}
-	g.mu.Unlock()
-	if away {
+		g.mu.Unlock()
 		_, _ = g.pass(ctx) // an error is the end of the context
 	}
 	g.mu.Lock()
