@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -46,7 +47,8 @@ func askAdmin[T any](ctx context.Context, method, address, path, what string) (T
 	if malformed != nil || err != nil {
 		return value, usagef("--admin-address %q: want HOST:PORT", address)
 	}
-	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}} // no proxy of the environment: it is our own server
+	transport := &http.Transport{DisableKeepAlives: true, DialContext: dialToAsk} // no proxy of the environment: it is our own server
+	client := &http.Client{Transport: transport}
 	response, err := client.Do(request)
 	switch {
 	case err != nil && strings.Contains(err.Error(), "malformed HTTP response"): // net/http has no other name for it, and quotes all of it
@@ -67,6 +69,40 @@ func askAdmin[T any](ctx context.Context, method, address, path, what string) (T
 		return value, fmt.Errorf("%s answered %s, but not with %s; is this the --admin-address of podway serve?", address, response.Status, what)
 	}
 	return value, nil
+}
+
+// dialToAsk connects to a server of which nothing is read until it was asked. A server of gRPC speaks before: what net/http reads on a
+// connection without a request is no answer to it, but an error with another name, and a line on stderr.
+func dialToAsk(ctx context.Context, network, address string) (net.Conn, error) {
+	conn, err := (&net.Dialer{}).DialContext(ctx, network, address)
+	if err != nil {
+		return nil, err
+	}
+	return &askingConn{Conn: conn, asked: make(chan struct{})}, nil
+}
+
+// askingConn is a connection whose reads wait for the first write, or for its end.
+type askingConn struct {
+	net.Conn
+	once  sync.Once
+	asked chan struct{}
+}
+
+func (c *askingConn) ask() { c.once.Do(func() { close(c.asked) }) }
+
+func (c *askingConn) Read(b []byte) (int, error) {
+	<-c.asked
+	return c.Conn.Read(b)
+}
+
+func (c *askingConn) Write(b []byte) (int, error) {
+	c.ask()
+	return c.Conn.Write(b)
+}
+
+func (c *askingConn) Close() error {
+	c.ask()
+	return c.Conn.Close()
 }
 
 // adminError answers a request for what cannot be done.
