@@ -6,23 +6,9 @@ import (
 	"github.com/podway/podway/api"
 )
 
-// Answers is what the connected Envoys of a view say of the present content of a resource.
-type Answers struct {
-	// Accepted is how many of the Envoys that subscribe to it have it, and Waiting how many have yet to be sent it or to answer.
-	Accepted, Waiting int
-	// Rejected are the nodes that refused it, sorted, and Builds the version of each one's Envoy.
-	Rejected, Builds []string
-	// Version is that of the content. Message is what most of them said of it, and Had is what most accepted before, of those of which it is
-	// known, and of several such the first: one that has taken nothing for long is no measure for the others. "" and nil where it is known of none.
-	Version, Message string
-	Had              *api.Resource
-	// HadNothing is true where none of them has any version of the name.
-	HadNothing bool
-}
-
 // Answers asks the Envoys that have a view, of a Gateway, NAMESPACE/NAME, or of a minority (SetMinorities). Its work is in proportion to their number: it
 // is for when something was rejected.
-func (s *Server) Answers(view string, key api.ResourceKey) Answers {
+func (s *Server) Answers(view string, key api.ResourceKey) api.Answers {
 	var all tally
 	for _, st := range s.streamsOf(view) {
 		st.answer(key, &all)
@@ -51,14 +37,14 @@ func (s *stream) asksFor(key api.ResourceKey) bool {
 
 // tally is Answers that are being collected.
 type tally struct {
-	Answers
+	api.Answers
 	// messages are what the Envoys that reject it say, and had what they accepted before, as far as either is known, in their order.
 	messages []string
 	had      []*record
 }
 
 // finish chooses what most of them said and had, and of several such the first.
-func (t *tally) finish() Answers {
+func (t *tally) finish() api.Answers {
 	if len(t.messages) > 0 {
 		t.Message = mostOf(t.messages, func(message string) string { return message })
 	}

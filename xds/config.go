@@ -17,7 +17,7 @@ type Config struct {
 	Registerer prometheus.Registerer
 	// OnRejected is told of each content that an Envoy rejects, each time that it does. It is called on the stream's
 	// goroutine and must not block.
-	OnRejected func(Rejection)
+	OnRejected func(api.Rejection)
 	// Access is mutual TLS, loaded; nil is plain text, in which a client may say that it is of any Gateway.
 	Access *Access
 	// Identifier is what Envoys show as control_plane.identifier, "podway" by default; name the version too.
@@ -45,21 +45,6 @@ type Config struct {
 	Limits Limits
 }
 
-// Rejection is one resource's content that an Envoy refused.
-type Rejection struct {
-	// Node is the Envoy's node.id, View its Gateway.
-	Node    string
-	View    string
-	Key     api.ResourceKey
-	Version string
-	// Message is Envoy's own reason, without the content that it repeats, cut at 2 KiB.
-	Message string
-	// Owners are those of the rejected resource.
-	Owners []api.Owner
-	// Outdated is true where the View has another content by now, or none.
-	Outdated bool
-}
-
 func (c Config) withDefaults() Config {
 	if c.Logger == nil {
 		c.Logger = slog.Default()
@@ -68,7 +53,7 @@ func (c Config) withDefaults() Config {
 		c.Registerer = prometheus.NewRegistry()
 	}
 	if c.OnRejected == nil {
-		c.OnRejected = func(Rejection) {}
+		c.OnRejected = func(api.Rejection) {}
 	}
 	if c.Identifier == "" {
 		c.Identifier = "podway"

@@ -44,7 +44,7 @@ type fleet struct {
 	address  string
 	cancel   context.CancelFunc
 	done     chan error
-	rejected chan Rejection
+	rejected chan api.Rejection
 }
 
 func newFleet(t *testing.T, address string, resources ...*api.Resource) *fleet {
@@ -60,9 +60,9 @@ func newFleetBehind(t *testing.T, address string, access *Access, resources ...*
 
 func newFleetWith(t *testing.T, config Config, address string, resources ...*api.Resource) *fleet {
 	t.Helper()
-	f := &fleet{T: t, registry: prometheus.NewRegistry(), done: make(chan error, 1), rejected: make(chan Rejection, 1000)}
+	f := &fleet{T: t, registry: prometheus.NewRegistry(), done: make(chan error, 1), rejected: make(chan api.Rejection, 1000)}
 	config.Logger, config.Registerer = slog.New(slog.NewTextHandler(io.Discard, nil)), f.registry
-	config.OnRejected, config.RemovalGrace = func(r Rejection) { f.rejected <- r }, 100*time.Millisecond
+	config.OnRejected, config.RemovalGrace = func(r api.Rejection) { f.rejected <- r }, 100*time.Millisecond
 	f.server = New(config)
 	f.set(resources...)
 	listener, err := net.Listen("tcp", address)

@@ -3,42 +3,27 @@ package xds
 import (
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/podway/podway/api"
 )
 
-// HeldBack is a content that Envoys rejected and that is not served any more: what they accept stands in for it, until the object that
-// it was made from changes. The server tells it of those Envoys as long as it is told so.
-type HeldBack struct {
-	Key api.ResourceKey
-	// Version is that of the content, Message what the Envoys said of it, and At when.
-	Version, Message string
-	At               time.Time
-	// Object is what is to blame and Field, where it can be told, which of its fields.
-	Object api.ObjectRef
-	Field  string
-	// Nodes are the Envoys that rejected it, sorted.
-	Nodes []string
-}
-
 // SetHeldBack replaces all that is held back, by view: it is told of Envoys that have that view. It is not changed afterwards.
-func (s *Server) SetHeldBack(byView map[string][]HeldBack) { s.heldBack.Store(&byView) }
+func (s *Server) SetHeldBack(byView map[string][]api.HeldBack) { s.heldBack.Store(&byView) }
 
 // heldBackOf is what an Envoy rejected that is held back since in its view.
-func (s *Server) heldBackOf(node, view string) []HeldBack {
+func (s *Server) heldBackOf(node, view string) []api.HeldBack {
 	all := s.heldBack.Load()
 	if all == nil {
 		return nil
 	}
-	return slices.DeleteFunc(slices.Clone((*all)[view]), func(h HeldBack) bool {
+	return slices.DeleteFunc(slices.Clone((*all)[view]), func(h api.HeldBack) bool {
 		_, rejected := slices.BinarySearch(h.Nodes, node)
 		return !rejected
 	})
 }
 
 // addHeldBack adds what is held back to what is rejected and served.
-func (t *TypeStatus) addHeldBack(all []HeldBack, most int) {
+func (t *TypeStatus) addHeldBack(all []api.HeldBack, most int) {
 	for _, h := range all {
 		if h.Key.Type == t.Type {
 			t.HeldBack++

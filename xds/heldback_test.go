@@ -21,9 +21,9 @@ func TestWhatIsHeldBackIsToldOfTheEnvoysThatRejectedIt(t *testing.T) {
 	}
 	tunnel := api.ObjectRef{Kind: "Tunnel", Namespace: "edge", Name: "a"}
 	at := time.Now()
-	back := HeldBack{Key: cluster("a", 2).ResourceKey, Version: "bad", Message: "no good", At: at, Object: tunnel, Field: "spec.tls", Nodes: []string{"envoy-1"}}
-	gone := HeldBack{Key: cluster("gone", 2).ResourceKey, Version: "worse", Message: "no", At: at, Nodes: []string{"envoy-1"}}
-	w.server.SetHeldBack(map[string][]HeldBack{gateway: {back, gone}, "edge/other": {back}})
+	back := api.HeldBack{Key: cluster("a", 2).ResourceKey, Version: "bad", Message: "no good", At: at, Object: tunnel, Field: "spec.tls", Nodes: []string{"envoy-1"}}
+	gone := api.HeldBack{Key: cluster("gone", 2).ResourceKey, Version: "worse", Message: "no", At: at, Nodes: []string{"envoy-1"}}
+	w.server.SetHeldBack(map[string][]api.HeldBack{gateway: {back, gone}, "edge/other": {back}})
 
 	streams := w.server.Streams()
 	of := streams[0].Types[0]
@@ -50,7 +50,7 @@ func TestWhatIsHeldBackIsToldOfTheEnvoysThatRejectedIt(t *testing.T) {
 	w.members("envoy-1")
 	require.False(t, w.server.Streams()[0].Types[0].IsRejecting(), "it is held back in a view that is not the Envoy's any more")
 	require.Equal(t, []string{"cds a SYNCED"}, told(inspect(t, w.csds(), &statusv3.ClientStatusRequest{})[0]))
-	w.server.SetHeldBack(map[string][]HeldBack{few: {back}})
+	w.server.SetHeldBack(map[string][]api.HeldBack{few: {back}})
 	require.Equal(t, 1, w.server.Streams()[0].Types[0].HeldBack)
 	require.Equal(t, []string{"cds a ERROR"}, told(inspect(t, w.csds(), &statusv3.ClientStatusRequest{})[0]))
 

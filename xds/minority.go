@@ -2,13 +2,10 @@ package xds
 
 import "github.com/podway/podway/api"
 
-// Member is an Envoy of a minority: of a node.id and of a version, for another version may take what this one rejects.
-type Member struct{ Node, Build string }
-
 // SetMinorities says which Envoys are those of each minority, by its view (api.Minority), instead of what was said before. An Envoy has that view while
 // there is one (SetViews), on the stream that it has open, and what the others of its Gateway have otherwise. Where a view has what the Envoy
 // rejected before, that is told once more. The members are not changed afterwards.
-func (s *Server) SetMinorities(byView map[string]map[Member]struct{}) {
+func (s *Server) SetMinorities(byView map[string]map[api.Member]struct{}) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	before := s.minorities
@@ -24,7 +21,7 @@ func (s *Server) viewOf(node nodeInfo) *view {
 	for {
 		name := api.Minority(v.name)
 		few := s.views[name]
-		if _, member := s.minorities[name][Member{Node: node.id, Build: node.build}]; !member || few == nil || !few.isThere() {
+		if _, member := s.minorities[name][api.Member{Node: node.id, Build: node.build}]; !member || few == nil || !few.isThere() {
 			return v
 		}
 		v = few

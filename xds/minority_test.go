@@ -18,11 +18,11 @@ func (w *world) both(own, ofFew []*api.Resource) {
 
 // members makes Envoys all of the minority.
 func (w *world) members(nodes ...string) {
-	members := map[Member]struct{}{}
+	members := map[api.Member]struct{}{}
 	for _, node := range nodes {
-		members[Member{Node: node}] = struct{}{}
+		members[api.Member{Node: node}] = struct{}{}
 	}
-	w.server.SetMinorities(map[string]map[Member]struct{}{few: members})
+	w.server.SetMinorities(map[string]map[api.Member]struct{}{few: members})
 }
 
 func TestDeltaEnvoyOfAMinorityIsSentWhatDiffersAndNobodyElseAnything(t *testing.T) {
@@ -83,7 +83,7 @@ func TestSotWEnvoyOfAMinorityIsSentWhatDiffers(t *testing.T) {
 func TestAnEnvoyOfAnotherVersionIsNoMemberOfAMinority(t *testing.T) {
 	w := newWorld(t, quick())
 	w.both(settledResources(), settledAnd(routes("r")))
-	w.server.SetMinorities(map[string]map[Member]struct{}{few: {{Node: "envoy-1", Build: "1.40.0"}: {}}})
+	w.server.SetMinorities(map[string]map[api.Member]struct{}{few: {{Node: "envoy-1", Build: "1.40.0"}: {}}})
 	c := w.delta() // which is of another version
 	c.subscribe(routeType, "r")
 	c.want(routeType, "r")

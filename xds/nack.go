@@ -4,6 +4,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/podway/podway/api"
 )
 
 // rejected takes in a NACK: it finds out which of the response's resources was
@@ -140,7 +142,7 @@ func (s *stream) refuse(st *typeState, i item, message string) {
 
 // tellRejected has a rejection told once no lock is held.
 func (s *stream) tellRejected(r *record, message string) {
-	s.rejections = append(s.rejections, Rejection{
+	s.rejections = append(s.rejections, api.Rejection{
 		Node: s.node.id, View: s.view.name, Key: r.key, Version: r.version, Message: message, Owners: r.owners,
 		Outdated: !s.serves(r),
 	})

@@ -82,7 +82,7 @@ func TestRejectionIsReportedOnceWithItsOwners(t *testing.T) {
 	c.subscribe(clusterType)
 	c.nack(c.see(clusterType, "a"), "Error adding/updating cluster(s) a: no good")
 	c.quiet()
-	require.Equal(t, []Rejection{{
+	require.Equal(t, []api.Rejection{{
 		Node: "envoy-1", View: gateway, Key: api.ResourceKey{Type: clusterType, Name: "a"},
 		Version: versionOfResource(t, cluster("a", 7)), Message: "Error adding/updating cluster(s) a: no good",
 		Owners: []api.Owner{{ObjectRef: api.ObjectRef{Kind: "Tunnel", Name: "a"}, Generation: 7}},

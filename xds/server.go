@@ -23,6 +23,7 @@ import (
 	"google.golang.org/grpc/reflection"
 	"google.golang.org/grpc/status"
 
+	"github.com/podway/podway/api"
 	"github.com/podway/podway/api/metric"
 )
 
@@ -56,7 +57,7 @@ type Server struct {
 	doorman   *doorman
 	notices   notices
 	refusals  refusals
-	heldBack  atomic.Pointer[map[string][]HeldBack]
+	heldBack  atomic.Pointer[map[string][]api.HeldBack]
 	names     nameSets
 	publisher publisher
 	// down is closed at shutdown.
@@ -67,7 +68,7 @@ type Server struct {
 	views   map[string]*view
 	streams map[*stream]struct{}
 	// minorities are the Envoys of each, by view.
-	minorities map[string]map[Member]struct{}
+	minorities map[string]map[api.Member]struct{}
 	ready      bool
 	closing    bool
 }

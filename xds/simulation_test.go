@@ -253,9 +253,9 @@ func (m *model) publish(seed int) {
 
 // join has the Envoy belong to the minority, or not.
 func (m *model) join() {
-	members := map[string]map[Member]struct{}{}
+	members := map[string]map[api.Member]struct{}{}
 	if m.rand.IntN(2) == 0 {
-		members[api.Minority(gateway)] = map[Member]struct{}{{Node: "envoy"}: {}}
+		members[api.Minority(gateway)] = map[api.Member]struct{}{{Node: "envoy"}: {}}
 	}
 	m.server.SetMinorities(members)
 	m.history = append(m.history, "serve "+m.stream.view.name)

@@ -14,6 +14,8 @@ import (
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
+
+	"github.com/podway/podway/api"
 )
 
 // variant is the protocol of a stream: delta or SotW.
@@ -81,7 +83,7 @@ type stream struct {
 	// tab is nil where nobody is charged.
 	tab *tab
 	// rejections are to be told once no lock is held: of the request that is being taken in, or of what came back.
-	rejections []Rejection
+	rejections []api.Rejection
 	// types are in the order in which a change is sent.
 	types  []*typeState
 	cursor uint64
@@ -178,7 +180,7 @@ func (s *stream) take(ctx context.Context, r request) error {
 }
 
 // tell tells of rejections. No lock is held.
-func (s *stream) tell(rejections []Rejection) {
+func (s *stream) tell(rejections []api.Rejection) {
 	for _, rejection := range rejections {
 		s.log.Warn("Envoy rejected a resource", "type", messageName(rejection.Key.Type), "name", rejection.Key.Name,
 			"version", rejection.Version, "error", rejection.Message)
@@ -187,7 +189,7 @@ func (s *stream) tell(rejections []Rejection) {
 }
 
 // takeRejections returns what is to be told.
-func (s *stream) takeRejections() []Rejection {
+func (s *stream) takeRejections() []api.Rejection {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	rejections := s.rejections
@@ -206,7 +208,7 @@ func (s *stream) refusal(ctx context.Context, err error) error {
 
 // accept takes a request in. What changed in the view before it comes first, so that a new subscription starts from now. It returns what the
 // request rejects, and whether there may be something to send.
-func (s *stream) accept(r request) (rejections []Rejection, owes bool, err error) {
+func (s *stream) accept(r request) (rejections []api.Rejection, owes bool, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	// What is published before this is taken in now, and the stream is woken for what is published after it.

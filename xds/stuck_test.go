@@ -93,5 +93,5 @@ func TestUnansweredClusterIsTakenBackAndWhatItWasNotIsSentAgain(t *testing.T) {
 	answers := w.server.Answers(gateway, api.ResourceKey{Type: clusterType, Name: "b"})
 	require.Equal(t, []string{"envoy-1"}, answers.Rejected)
 	require.True(t, answers.HadNothing)
-	require.Equal(t, Answers{Accepted: 1}, w.server.Answers(gateway, api.ResourceKey{Type: clusterType, Name: "a"}))
+	require.Equal(t, api.Answers{Accepted: 1}, w.server.Answers(gateway, api.ResourceKey{Type: clusterType, Name: "a"}))
 }

@@ -46,7 +46,7 @@ type world struct {
 	connect  func() (net.Conn, error)
 	stop     func()
 	mu       sync.Mutex
-	rejected []Rejection
+	rejected []api.Rejection
 }
 
 // quick is a configuration in which nothing waits for long.
@@ -76,7 +76,7 @@ func newWorldOn(t *testing.T, listener net.Listener, config Config) *world {
 	if config.Logger == nil {
 		config.Logger = slog.New(slog.NewTextHandler(io.Discard, nil))
 	}
-	config.OnRejected = func(r Rejection) {
+	config.OnRejected = func(r api.Rejection) {
 		w.mu.Lock()
 		defer w.mu.Unlock()
 		w.rejected = append(w.rejected, r)
@@ -100,10 +100,10 @@ func (w *world) set(resources ...*api.Resource) {
 	w.server.SetViews(map[string][]*api.Resource{gateway: resources})
 }
 
-func (w *world) rejections() []Rejection {
+func (w *world) rejections() []api.Rejection {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return append([]Rejection(nil), w.rejected...)
+	return append([]api.Rejection(nil), w.rejected...)
 }
 
 func (w *world) dial(options ...grpc.DialOption) discoveryv3.AggregatedDiscoveryServiceClient {
