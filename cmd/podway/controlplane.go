@@ -91,7 +91,7 @@ func newControlPlane(cfg serveConfig, remember remembering) *controlPlane {
 	c.lanes = watcher.NewLanes(c.brake.Observe)
 	c.server = xds.New(xds.Config{
 		Access: cfg.access, Limits: cfg.XDS.Limits, ShutdownSpread: cfg.XDS.ShutdownSpread, ShutdownBound: cfg.XDS.ShutdownSpread + shutdownGrace,
-		Logger: cfg.Log, Registerer: registry, OnRejected: rejected.add, Identifier: "podway " + readVersion().Version,
+		Logger: cfg.Log, Registerer: registry, OnRejected: rejected.Add, Identifier: "podway " + readVersion().Version,
 	})
 	c.pipeline = newPipeline(c.server, board, rejected, cfg.Log)
 	c.pipeline.brake, c.pipeline.lag, c.pipeline.onApplied = c.brake, newLag(registry), c.planned
@@ -220,7 +220,7 @@ func (c *controlPlane) runFleet(ctx context.Context) error {
 	keepCtx, endKeeping := context.WithCancel(context.WithoutCancel(ctx))
 	defer endKeeping()
 	kept := make(chan error, 1)
-	go func() { kept <- c.memory.run(keepCtx, c.brake, &c.pipeline.back.kept, c.cfg.Log) }()
+	go func() { kept <- c.memory.run(keepCtx, c.brake, c.pipeline.back, c.cfg.Log) }()
 	err := c.fleet.Run(ctx)
 	endKeeping()
 	return errors.Join(err, <-kept)

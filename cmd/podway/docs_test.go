@@ -235,7 +235,7 @@ func codesInSource(t *testing.T) []string {
 	t.Helper()
 	codes := []string{"MissingSecret", "MissingConfigMap"} // put together of "Missing" and a kind
 	for _, directory := range []string{
-		"api", "api/v1alpha1", "watcher", "watcher/brake", "watcher/credential", "watcher/files", "watcher/fleet", "watcher/slices", "translator", "xds", "cmd/podway",
+		"api", "api/v1alpha1", "watcher", "watcher/brake", "watcher/credential", "watcher/files", "watcher/fleet", "watcher/slices", "translator", "xds", "holdback", "cmd/podway",
 	} {
 		paths, err := filepath.Glob(filepath.Join("../..", directory, "*.go"))
 		if err != nil {

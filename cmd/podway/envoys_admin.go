@@ -5,13 +5,14 @@ import (
 	"net/http"
 
 	"github.com/podway/podway/api"
+	"github.com/podway/podway/holdback"
 	"github.com/podway/podway/xds"
 )
 
 // envoyBoard tells of all connected Envoys.
 type envoyBoard struct {
 	server   *xds.Server
-	rejected *rejections
+	rejected *holdback.Rejections
 }
 
 // all are the Envoys, with the objects and fields that they reject.
@@ -27,7 +28,7 @@ func (b *envoyBoard) all(node string) []xds.StreamStatus {
 				if rejected.HeldBack {
 					continue
 				}
-				if object, field, known := b.rejected.origin(envoy.View, api.ResourceKey{Type: of.Type, Name: rejected.Name}); known {
+				if object, field, known := b.rejected.Origin(envoy.View, api.ResourceKey{Type: of.Type, Name: rejected.Name}); known {
 					of.Rejected[i].Object, of.Rejected[i].Field = object, field
 				}
 			}

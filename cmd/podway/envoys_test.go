@@ -208,30 +208,11 @@ func TestWatchPrintsWhatChangedAndNotThatTimePassed(t *testing.T) {
 	require.Equal(t, strings.Repeat(redraw+"no Envoys are connected\n", 2), out.String())
 }
 
-func TestRejectingNodesAreNamedUpToALimit(t *testing.T) {
-	var nodes rejectingNodes
-	var said []string
-	for _, node := range []string{"e", "e", "d", "c", "b", "a", "f", "g"} {
-		var changed bool
-		if nodes, changed = nodes.with(node); changed {
-			said = append(said, nodes.of("edge/front"))
-		}
-	}
-	assert.Equal(t, []string{
-		"an Envoy of the Gateway edge/front (e)",
-		"2 Envoys of the Gateway edge/front (d, e)",
-		"3 Envoys of the Gateway edge/front (c, d, e)",
-		"4 Envoys of the Gateway edge/front (b, c, d, e)",
-		"5 Envoys of the Gateway edge/front (a, b, c, d, e)",
-		"Envoys of the Gateway edge/front (a, b, c, d, e and others)",
-	}, said)
-}
-
 func TestRejectionNamesTheHTTPRouteAndTheNodes(t *testing.T) {
 	b := newBench(t)
 	made := b.resource("edge/front", typeRoutes, "gateway/edge/front/8080")
 	for _, node := range []string{"two", "one"} {
-		b.pipeline.rejected.add(xds.Rejection{
+		b.pipeline.rejected.Add(api.Rejection{
 			Node: node, View: "edge/front", Key: made.ResourceKey, Version: "v", Owners: made.Owners,
 			Message: "Proto constraint validation failed (RouteConfigurationValidationError.VirtualHosts[0]: embedded message failed validation | " +
 				"caused by VirtualHostValidationError.Routes[0]: embedded message failed validation | caused by RouteValidationError.Match: value is required)",
@@ -241,10 +222,10 @@ func TestRejectionNamesTheHTTPRouteAndTheNodes(t *testing.T) {
 	require.Len(t, problems, 1)
 	assert.Contains(t, problems[0].String(), "testdata/base/gateway.yaml:")
 	assert.Contains(t, problems[0].String(), "error RejectedByEnvoy: HTTPRoute edge/hello spec.rules[0].matches[0]: 2 Envoys of the Gateway edge/front (one, two) reject gateway/edge/front/8080: Proto")
-	b.pipeline.rejected.add(xds.Rejection{Node: "one", View: "edge/front", Key: made.ResourceKey, Version: "w", Owners: made.Owners, Message: "no clue about a domain"})
+	b.pipeline.rejected.Add(api.Rejection{Node: "one", View: "edge/front", Key: made.ResourceKey, Version: "w", Owners: made.Owners, Message: "no clue about a domain"})
 	problems = b.board.all()
 	require.Len(t, problems, 1)
 	assert.Contains(t, problems[0].String(), "Gateway edge/front: an Envoy of the Gateway edge/front (one) rejects gateway/edge/front/8080: no clue about a domain; it is also made of HTTPRoute edge/hello; change")
-	object, field, known := b.pipeline.rejected.origin("edge/front", made.ResourceKey)
+	object, field, known := b.pipeline.rejected.Origin("edge/front", made.ResourceKey)
 	assert.Equal(t, []any{"Gateway edge/front", "", true}, []any{object.String(), field, known})
 }

@@ -22,7 +22,9 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/test/bufconn"
+	"k8s.io/apimachinery/pkg/types"
 
+	"github.com/podway/podway/api/snapshot"
 	"github.com/podway/podway/watcher"
 	"github.com/podway/podway/watcher/files"
 	"github.com/podway/podway/xds"
@@ -39,8 +41,11 @@ type deputy struct {
 
 // parliament is a pipeline and a server in a bubble, and deputies.
 type parliament struct {
-	*court
+	*testing.T
 	rand     *rand.Rand
+	cfg      *snapshot.Config
+	board    *problemBoard
+	pipeline *pipeline
 	server   *xds.Server
 	lanes    *watcher.Lanes
 	client   discoveryv3.AggregatedDiscoveryServiceClient
@@ -56,8 +61,8 @@ func TestWhoRejectsNothingOfAnObjectHasItAtLast(t *testing.T) {
 	for seed := range uint64(30) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				p := &parliament{court: &court{T: t, state: state, cfg: state.Config}, rand: rand.New(rand.NewPCG(seed, 1)), says: map[string]string{}}
-				defer p.open()()
+				p := &parliament{T: t, cfg: state.Config, rand: rand.New(rand.NewPCG(seed, 1)), says: map[string]string{}}
+				defer p.open(state)()
 				p.sit()
 			})
 		})
@@ -65,14 +70,14 @@ func TestWhoRejectsNothingOfAnObjectHasItAtLast(t *testing.T) {
 }
 
 // open starts all.
-func (p *parliament) open() (end func()) {
+func (p *parliament) open(state *files.State) (end func()) {
 	log := slog.New(slog.DiscardHandler)
 	p.board = newProblemBoard(log)
 	rejected := newRejections(p.board)
-	p.server = xds.New(xds.Config{Logger: log, OnRejected: rejected.add})
+	p.server = xds.New(xds.Config{Logger: log, OnRejected: rejected.Add})
 	p.pipeline = newPipeline(p.server, p.board, rejected, log)
 	p.lanes = watcher.NewLanes(p.pipeline.brake.Observe)
-	p.lanes.Put(p.cfg, p.state.Pods, nil)
+	p.lanes.Put(state.Config, state.Pods, nil)
 	ctx, cancel := context.WithCancel(context.Background())
 	first, memory := make(chan struct{}), bufconn.Listen(1<<20)
 	var running sync.WaitGroup
@@ -138,7 +143,9 @@ func (p *parliament) amend(allGood bool) {
 			word = []string{"good", "bad1", "bad2"}[p.rand.IntN(3)]
 		}
 		p.says[route] = fmt.Sprintf("%s-%d", word, p.rand.Int())
-		p.route(&later, route, "/"+p.says[route])
+		of := later.HTTPRoutes[types.NamespacedName{Namespace: "edge", Name: "hello"}].DeepCopy()
+		of.Name, of.Spec.Rules[0].Matches[0].Path.Value = route, new("/"+p.says[route])
+		later.HTTPRoutes[types.NamespacedName{Namespace: "edge", Name: route}] = of
 	}
 	p.cfg = &later
 	p.lanes.Put(&later, nil, nil)
@@ -176,7 +183,7 @@ func (p *parliament) join(d *deputy) {
 			resource.EndpointType: {"tunnel/edge/hello", "tunnel/edge/plain"}, resource.RouteType: {"gateway/edge/front/8080"},
 		}[of]
 		require.NoError(p, stream.Send(&discoveryv3.DeltaDiscoveryRequest{
-			Node: &corev3.Node{Id: d.node, Cluster: front}, TypeUrl: of, ResourceNamesSubscribe: subscribe,
+			Node: &corev3.Node{Id: d.node, Cluster: "edge/front"}, TypeUrl: of, ResourceNamesSubscribe: subscribe,
 		}))
 	}
 	done := make(chan struct{})

@@ -14,6 +14,7 @@ import (
 	"github.com/podway/podway/api"
 	"github.com/podway/podway/api/pods"
 	"github.com/podway/podway/api/snapshot"
+	"github.com/podway/podway/holdback"
 	"github.com/podway/podway/translator"
 	"github.com/podway/podway/watcher"
 	"github.com/podway/podway/watcher/brake"
@@ -33,9 +34,9 @@ type publisher interface {
 type pipeline struct {
 	server   publisher
 	board    *problemBoard
-	rejected *rejections
+	rejected *holdback.Rejections
 	// back says which parts of the configuration are made in an older form.
-	back *holdbacks
+	back *holdback.Holdbacks
 	log  *slog.Logger
 
 	// brake says which Pods stay in a tunnel though they lost readiness. lag may be nil.
@@ -76,16 +77,24 @@ type pipelineState struct {
 	Unsynced []string
 }
 
-func newPipeline(server publisher, board *problemBoard, rejected *rejections, log *slog.Logger) *pipeline {
-	back := newHoldbacks(board, log)
-	rejected.tell, back.left = back.tell, rejected.left
-	if envoys, ok := server.(electorate); ok {
-		back.envoys = envoys
-	}
+func newPipeline(server publisher, board *problemBoard, rejected *holdback.Rejections, log *slog.Logger) *pipeline {
+	envoys, _ := server.(holdback.Envoys)
+	back := holdback.New(holdback.Config{
+		Translator: backTranslator, Envoys: envoys, OnProblems: func(problems []api.Problem) { board.set(partHeldBack, problems) }, OnLeft: rejected.Left,
+		Podway: readVersion().Version, Logger: log,
+	})
+	rejected.Tell = back.Tell
 	return &pipeline{
 		server: server, board: board, rejected: rejected, back: back, log: log, brake: brake.New(brake.Config{}),
 		endpoints: map[types.NamespacedName]translator.Endpoints{}, translated: make(chan *translation, 1),
 	}
+}
+
+// backTranslator is what is known of the translator where it is looked for what Envoys reject.
+var backTranslator = holdback.Translator{Blame: translator.Blame, TunnelsOf: translator.TunnelsOf}
+
+func newRejections(board *problemBoard) *holdback.Rejections {
+	return holdback.NewRejections(backTranslator, func(problems []api.Problem) { board.set(partRejections, problems) })
 }
 
 // apply brings the server up to date, and returns when it is.
@@ -93,7 +102,7 @@ func (p *pipeline) apply(ctx context.Context, batch watcher.Batch, live pods.Liv
 	switch {
 	case batch.Config != nil:
 		t := newTranslation(batch)
-		t.cfg = p.back.hold(t.cfg)
+		t.cfg = p.back.Hold(t.cfg)
 		p.date(t)
 		p.translate(t, p.plan)
 		p.install(ctx, t, live)
@@ -167,7 +176,7 @@ func (p *pipeline) applyTunnels(ctx context.Context, tunnels []types.NamespacedN
 	if len(resources) == 0 {
 		return problemsChanged
 	}
-	p.rejected.changed(resources)
+	p.rejected.Changed(resources)
 	p.server.SetEndpoints(resources, seen)
 	p.lag.published(resources, seen, time.Now())
 	p.state.Store(&state)

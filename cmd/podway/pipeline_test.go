@@ -196,7 +196,7 @@ func TestRejectionLastsUntilTheResourceChanges(t *testing.T) {
 	b := newBench(t)
 	resource := b.resource("edge/front", typeEndpoints, "tunnel/edge/hello")
 	rejected := b.pipeline.rejected
-	rejected.add(xds.Rejection{View: "edge/front", Key: resource.ResourceKey, Message: "no good", Owners: []api.Owner{{
+	rejected.Add(api.Rejection{View: "edge/front", Key: resource.ResourceKey, Message: "no good", Owners: []api.Owner{{
 		ObjectRef: api.ObjectRef{Group: "podway.dev", Kind: "Tunnel", Namespace: "edge", Name: "hello"}, Generation: 7,
 	}}})
 	problems := b.board.all()
@@ -207,7 +207,7 @@ func TestRejectionLastsUntilTheResourceChanges(t *testing.T) {
 	if got := problems[0]; !strings.Contains(got.String(), want) || got.Generation != 7 || got.File != "testdata/base/tunnel.yaml" {
 		t.Errorf("problem is %+v", got)
 	}
-	rejected.add(xds.Rejection{View: "edge/other", Key: resource.ResourceKey})
+	rejected.Add(api.Rejection{View: "edge/other", Key: resource.ResourceKey})
 	b.setPods(eastHello, func(set *pods.Set) { set.Pods[0].Address = pods.AddressOf(netip.MustParseAddr("10.1.0.99")) })
 	if problems := b.board.all(); len(problems) != 0 {
 		t.Errorf("problems: %v", problems)

@@ -8,6 +8,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/podway/podway/api"
+	"github.com/podway/podway/holdback"
 	"github.com/podway/podway/watcher/brake"
 	"github.com/podway/podway/watcher/memory"
 )
@@ -43,7 +45,7 @@ func (r *remembering) start(log *slog.Logger, registry prometheus.Registerer) {
 }
 
 // restore has go on what was held before a restart.
-func (r *remembering) restore(b *brake.Brake, back *holdbacks, log *slog.Logger) {
+func (r *remembering) restore(b *brake.Brake, back *holdback.Holdbacks, log *slog.Logger) {
 	if r.store == nil {
 		return
 	}
@@ -52,21 +54,31 @@ func (r *remembering) restore(b *brake.Brake, back *holdbacks, log *slog.Logger)
 		log.Warn("Holds of before the restart do not go on", "error", err)
 	}
 	b.Restore(holds)
-	if back.remembered, err = r.store.LoadHoldbacks(); err != nil {
+	held, err := r.store.LoadHoldbacks()
+	if err != nil {
 		log.Warn("What Envoys rejected before the restart is tried again", "error", err)
 	}
+	back.Restore(held)
 }
 
 // run keeps what is noted, and what is held, until the context ends.
-func (r *remembering) run(ctx context.Context, b *brake.Brake, back *keptHoldbacks, log *slog.Logger) error {
+func (r *remembering) run(ctx context.Context, b *brake.Brake, back *holdback.Holdbacks, log *slog.Logger) error {
 	if r.keeper == nil {
 		return nil
 	}
 	var group errgroup.Group
 	group.Go(func() error { return r.keeper.Run(ctx) })
 	group.Go(func() error { return b.Keep(ctx, r.store.SaveHolds, log) })
-	group.Go(func() error { return back.keep(ctx, r.store.SaveHoldbacks, log) })
+	group.Go(func() error { return r.keepHoldbacks(ctx, back, log) })
 	return group.Wait()
+}
+
+// keepHoldbacks saves what is held back as it changes. Nothing is saved before something is served: until then what was saved before still counts.
+func (r *remembering) keepHoldbacks(ctx context.Context, back *holdback.Holdbacks, log *slog.Logger) error {
+	if !back.Served(ctx) {
+		return nil
+	}
+	return memory.Kept[api.Holdback]{What: "holdbacks", Changed: back.Changed(), Now: back.Remember, Save: r.store.SaveHoldbacks, Logger: log}.Run(ctx)
 }
 
 func (r *remembering) close(log *slog.Logger) {

@@ -23,6 +23,7 @@ import (
 	"github.com/podway/podway/api"
 	"github.com/podway/podway/demo"
 	"github.com/podway/podway/envoy"
+	"github.com/podway/podway/holdback"
 	"github.com/podway/podway/xds"
 )
 
@@ -70,7 +71,7 @@ func (w *world) accused() []string {
 	require.NoError(w, json.Unmarshal([]byte(w.ask("problems", "-o", "json")), &problems))
 	var names []string
 	for _, problem := range problems {
-		if problem.Code == codeRejectedByEnvoy && (len(names) == 0 || names[len(names)-1] != problem.Object.String()) {
+		if problem.Code == holdback.CodeRejectedByEnvoy && (len(names) == 0 || names[len(names)-1] != problem.Object.String()) {
 			names = append(names, problem.Object.String())
 		}
 	}

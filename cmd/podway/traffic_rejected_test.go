@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/podway/podway/demo"
+	"github.com/podway/podway/holdback"
 )
 
 // tooLarge is a regular expression that podway takes and Envoy does not: RE2 makes a larger program of it than Envoy allows.
@@ -23,7 +24,7 @@ func header(value string) string {
 func (w *world) rejections() []string {
 	var lines []string
 	for line := range strings.Lines(w.log.String()) {
-		if strings.Contains(line, "code="+codeRejectedByEnvoy) {
+		if strings.Contains(line, "code="+holdback.CodeRejectedByEnvoy) {
 			lines = append(lines, line)
 		}
 	}

@@ -64,7 +64,7 @@ func (p *pipeline) run(ctx context.Context, lanes *watcher.Lanes, first chan<- s
 			return
 		case now := <-dates.C:
 			p.checkDates(now)
-		case <-p.back.wake:
+		case <-p.back.Wake():
 			p.judge()
 		case done := <-p.translated:
 			p.finish(ctx, done, lanes.Live)
@@ -123,7 +123,7 @@ func (p *pipeline) begin(t *translation) {
 	switch {
 	case p.coming == nil:
 		if !t.onlyDates {
-			t.cfg = p.back.hold(t.cfg)
+			t.cfg = p.back.Hold(t.cfg)
 		}
 		p.date(t)
 		p.coming = t
@@ -191,7 +191,7 @@ func (p *pipeline) finish(ctx context.Context, done *translation, live pods.Live
 	if !done.onlyDates || !slices.Equal(done.plan.Problems(), p.plan.Problems()) {
 		p.install(ctx, done, live)
 	}
-	judged := p.back.judge(time.Now())
+	judged := p.back.Judge(time.Now())
 	next := p.next
 	p.next = nil
 	switch {
@@ -204,7 +204,7 @@ func (p *pipeline) finish(ctx context.Context, done *translation, live pods.Live
 
 // judge looks at what Envoys rejected. While a translation is under way that waits: it may be about what they will have then.
 func (p *pipeline) judge() {
-	if p.plan != nil && p.coming == nil && p.back.judge(time.Now()) {
+	if p.plan != nil && p.coming == nil && p.back.Judge(time.Now()) {
 		p.begin(newTranslation(watcher.Batch{Config: p.cfg}))
 	}
 }
@@ -229,7 +229,7 @@ func (p *pipeline) translate(t *translation, before *translator.Plan) {
 func (p *pipeline) install(ctx context.Context, t *translation, live pods.Live) {
 	before := p.plan
 	if t.onlyDates {
-		p.back.dated(p.cfg, t.cfg)
+		p.back.Dated(p.cfg, t.cfg)
 	}
 	p.plan, p.cfg = t.plan, t.cfg
 	p.applied.Store(t.cfg)
@@ -258,8 +258,8 @@ func (p *pipeline) install(ctx context.Context, t *translation, live pods.Live) 
 		maps.DeleteFunc(p.endpoints, func(tunnel types.NamespacedName, _ translator.Endpoints) bool { return !p.plan.InForce(tunnel) })
 	}
 	served := views(p.plan, p.endpoints)
-	p.rejected.replaced(t.cfg, served)
-	p.back.replaced(served)
+	p.rejected.Replaced(t.cfg, served)
+	p.back.Replaced(served)
 	p.server.SetViews(served)
 	p.lag.published(changed, p.seen(batch), time.Now())
 	p.publishConfigProblems()
@@ -281,7 +281,7 @@ func (p *pipeline) date(t *translation) {
 	}
 	later := *t.cfg
 	later.Now = p.now
-	p.back.dated(t.cfg, &later)
+	p.back.Dated(t.cfg, &later)
 	t.cfg = &later
 }
 

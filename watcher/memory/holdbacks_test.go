@@ -17,7 +17,7 @@ func TestHoldbacksAreRememberedUntilThereAreNone(t *testing.T) {
 	require.NoError(t, err)
 	defer func() { require.NoError(t, store.Close()) }()
 	file := filepath.Join(dir, "pods", ".holdbacks")
-	all := []Holdback{
+	all := []api.Holdback{
 		{
 			View: "edge/front", Object: api.ObjectRef{Group: "gateway.networking.k8s.io", Kind: "HTTPRoute", Namespace: "edge", Name: "a"},
 			Podway: "v1", Rejected: "1f", Form: json.RawMessage(`{"spec":{}}`), Type: "type", Name: "gateway/edge/front/80", Version: "2f",

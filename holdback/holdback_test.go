@@ -1,4 +1,4 @@
-package main
+package holdback
 
 import (
 	"cmp"
@@ -25,18 +25,14 @@ import (
 	"github.com/podway/podway/api/pods"
 	"github.com/podway/podway/api/snapshot"
 	"github.com/podway/podway/api/v1alpha1"
-	"github.com/podway/podway/watcher"
 	"github.com/podway/podway/watcher/files"
-	"github.com/podway/podway/xds"
 )
 
-// front is the Gateway of testdata/base.
-const front = "edge/front"
-
-// jury is Envoys that take what they are sent at once, or reject it. It is a publisher and an electorate.
+// jury is Envoys that take what they are sent at once, or reject it.
 type jury struct {
-	recorder
-	tell func(xds.Rejection)
+	tell func(api.Rejection)
+	// views is what is served.
+	views map[string][]*api.Resource
 	// has is what each Envoy has, by its name; rejects says what it does not take.
 	has     map[string]map[api.ResourceKey]*api.Resource
 	rejects map[string]func(*api.Resource) bool
@@ -55,14 +51,14 @@ type jury struct {
 	say     func(*api.Resource) string
 	whims   func(node string)
 	watch   func()
-	back    map[string][]xds.HeldBack
+	back    map[string][]api.HeldBack
 	// minorities are as they were set, and view is what each Envoy had last.
-	minorities map[string]map[xds.Member]struct{}
+	minorities map[string]map[api.Member]struct{}
 	view       map[string]string
 }
 
 func (j *jury) SetViews(views map[string][]*api.Resource) {
-	j.recorder.SetViews(views)
+	j.views = views
 	j.served, j.byView = map[api.ResourceKey]*api.Resource{}, map[string]map[api.ResourceKey]*api.Resource{}
 	for view, resources := range views {
 		j.byView[view] = map[api.ResourceKey]*api.Resource{}
@@ -79,11 +75,11 @@ func (j *jury) SetViews(views map[string][]*api.Resource) {
 	}
 }
 
-func (j *jury) SetMinorities(byView map[string]map[xds.Member]struct{}) {
+func (j *jury) SetMinorities(byView map[string]map[api.Member]struct{}) {
 	j.minorities = byView
 	for _, node := range slices.Sorted(maps.Keys(j.has)) {
-		if view := j.viewOf(node); view != j.view[node] && len(j.views) > 0 {
-			j.serve(node, j.views[len(j.views)-1][view])
+		if view := j.viewOf(node); view != j.view[node] && j.views != nil {
+			j.serve(node, j.views[view])
 		}
 	}
 }
@@ -105,7 +101,7 @@ func (j *jury) viewOf(node string) string {
 	view := j.gatewayOf(node)
 	for {
 		few := api.Minority(view)
-		if _, member := j.minorities[few][xds.Member{Node: node, Build: j.build[node]}]; !member || j.byView[few] == nil {
+		if _, member := j.minorities[few][api.Member{Node: node, Build: j.build[node]}]; !member || j.byView[few] == nil {
 			return view
 		}
 		view = few
@@ -139,7 +135,7 @@ func (j *jury) send(node string, resource *api.Resource) {
 }
 
 func (j *jury) reject(node string, resource *api.Resource) {
-	j.tell(xds.Rejection{
+	j.tell(api.Rejection{
 		Node: node, View: j.viewOf(node), Key: resource.ResourceKey, Version: versionOf(resource), Message: j.reason(resource), Owners: resource.Owners,
 	})
 }
@@ -153,8 +149,8 @@ func versionOf(resource *api.Resource) string {
 
 func (j *jury) gatewayOf(node string) string { return cmp.Or(j.gateway[node], front) }
 
-func (j *jury) Answers(view string, key api.ResourceKey) xds.Answers {
-	var answers xds.Answers
+func (j *jury) Answers(view string, key api.ResourceKey) api.Answers {
+	var answers api.Answers
 	var had []*api.Resource
 	served := j.byView[view][key]
 	for _, node := range slices.Sorted(maps.Keys(j.has)) {
@@ -213,7 +209,7 @@ func (j *jury) forget() {
 	}
 }
 
-func (j *jury) SetHeldBack(back map[string][]xds.HeldBack) { j.back = back }
+func (j *jury) SetHeldBack(back map[string][]api.HeldBack) { j.back = back }
 
 // add connects an Envoy that has nothing and takes what it is sent.
 func (j *jury) add(node string, rejects func(*api.Resource) bool) {
@@ -235,7 +231,7 @@ type court struct {
 	*testing.T
 	jury     *jury
 	pipeline *pipeline
-	board    *problemBoard
+	board    *board
 	cfg      *snapshot.Config
 	state    *files.State
 	// judged is how often what is held back changed.
@@ -250,14 +246,14 @@ func newCourt(t *testing.T, routes ...string) *court {
 
 func newCourtOf(t *testing.T, jury *jury, routes ...string) *court {
 	t.Helper()
-	state, err := files.Load([]string{"testdata/base"}, files.Options{})
+	state, err := files.Load([]string{"../cmd/podway/testdata/base"}, files.Options{})
 	require.NoError(t, err)
 	c := &court{T: t, jury: jury, state: state, cfg: state.Config, now: time.Now()}
 	c.jury.add("one", isBad)
 	log := slog.New(slog.NewTextHandler(io.Discard, nil))
-	c.board = newProblemBoard(log)
+	c.board = &board{}
 	rejected := newRejections(c.board)
-	c.jury.tell = rejected.add
+	c.jury.tell = rejected.Add
 	c.pipeline = newPipeline(c.jury, c.board, rejected, log)
 	c.change(func(cfg *snapshot.Config) {
 		for _, route := range routes {
@@ -294,11 +290,11 @@ func (c *court) apply(change func(*snapshot.Config)) {
 	later.HTTPRoutes, later.Tunnels, later.Gateways = maps.Clone(later.HTTPRoutes), maps.Clone(later.Tunnels), maps.Clone(later.Gateways)
 	change(&later)
 	c.cfg = &later
-	c.pipeline.apply(c.Context(), watcher.Batch{Config: &later}, c.live)
+	c.pipeline.apply(&later, c.live)
 }
 
 // again applies what is held back of the same one.
-func (c *court) again() { c.pipeline.apply(c.Context(), watcher.Batch{Config: c.pipeline.cfg}, c.live) }
+func (c *court) again() { c.pipeline.apply(c.pipeline.cfg, c.live) }
 
 func (c *court) settle() {
 	c.Helper()
@@ -314,7 +310,7 @@ func (c *court) settle() {
 
 func (c *court) judge() bool {
 	c.now = c.now.Add(turnEvery)
-	return c.pipeline.back.judge(c.now)
+	return c.pipeline.back.Judge(c.now)
 }
 
 // held are the parts that are held back in the one Gateway.
@@ -346,7 +342,7 @@ func (c *court) paths(node string) map[string]string {
 func (c *court) accused() []string {
 	var names []string
 	for _, problem := range c.board.all() {
-		if problem.Code == codeRejectedByEnvoy {
+		if problem.Code == CodeRejectedByEnvoy {
 			names = append(names, problem.Object.Name)
 		}
 	}
@@ -444,7 +440,7 @@ func TestRejectedListenerLeavesTheOtherListenersAlone(t *testing.T) {
 	require.Contains(t, c.board.all()[0].String(), "Gateway edge/front: an Envoy of the Gateway edge/front (one) rejects gateway/edge/front/666: no good")
 	// It is a resource of its own, so Envoys that come later get it, and take it or not.
 	c.jury.add("two", func(*api.Resource) bool { return false })
-	c.jury.SetViews(c.jury.views[len(c.jury.views)-1])
+	c.jury.SetViews(c.jury.views)
 	c.settle()
 	require.Len(t, listeners(c.jury.has["two"]), 3)
 }
@@ -544,7 +540,7 @@ func TestAnEnvoyThatTakesNothingHoldsNothingBack(t *testing.T) {
 func (c *court) come(node string, rejects func(*api.Resource) bool) {
 	c.Helper()
 	c.jury.add(node, rejects)
-	c.jury.SetViews(c.jury.views[len(c.jury.views)-1])
+	c.jury.SetViews(c.jury.views)
 	c.settle()
 }
 
@@ -601,7 +597,7 @@ func TestAnEnvoyThatIsTheFirstToComeBackAfterARestartDoesNotDecide(t *testing.T)
 	require.False(t, c.judge())
 	maps.Copy(c.jury.has, away)
 	c.jury.watch = func() { require.Equal(t, want, c.paths("two")) }
-	c.jury.SetViews(c.jury.views[len(c.jury.views)-1])
+	c.jury.SetViews(c.jury.views)
 	c.settle()
 	require.Empty(t, c.held())
 	require.Equal(t, map[string]string{"a": "/a1", "b": "/b2"}, c.paths("one"))
@@ -673,7 +669,7 @@ func TestWhatNobodyEverAcceptedIsNoMeasure(t *testing.T) {
 	})
 	c.change(func(cfg *snapshot.Config) { c.route(cfg, "a", "/a2") })
 	c.jury.add("one", isBad)
-	c.jury.SetViews(c.jury.views[len(c.jury.views)-1])
+	c.jury.SetViews(c.jury.views)
 	c.settle()
 	require.Equal(t, map[string]string{"a": "/a2", "c": "/c1"}, c.paths("one"))
 	require.Equal(t, []string{"b"}, c.accused())
@@ -688,7 +684,7 @@ func TestAnEnvoyThatMovesToAnotherReplicaKeepsWhatItHas(t *testing.T) {
 	c.jury.add("one", isBad)
 	c.jury.has["one"] = had
 	c.jury.forget()
-	c.jury.SetViews(c.jury.views[len(c.jury.views)-1])
+	c.jury.SetViews(c.jury.views)
 	c.settle()
 	require.Equal(t, map[string]string{"a": "/a1", "b": "/b1"}, c.paths("one"))
 	require.Equal(t, []string{"a"}, c.accused())
@@ -761,23 +757,23 @@ func TestHoldbackWaitsForSlowEnvoysOnlySoLong(t *testing.T) {
 	start := time.Now()
 	tr, had := &trial{resource: &api.Resource{}, since: start}, &api.Resource{}
 	for _, test := range []struct {
-		answers             xds.Answers
+		answers             api.Answers
 		after               time.Duration
 		undecided, rejected bool
 	}{
-		{xds.Answers{Rejected: []string{"a"}, Had: had}, 0, false, true},
-		{xds.Answers{Rejected: []string{"a"}, Had: had, Waiting: 1}, 0, true, false},
-		{xds.Answers{Rejected: []string{"a"}, Had: had, Waiting: 1}, verdictGrace, false, true},
-		{xds.Answers{Waiting: 1}, verdictGrace, true, false},
-		{xds.Answers{Accepted: 1, Waiting: 1}, verdictGrace, false, false},
-		{xds.Answers{Accepted: 3, Rejected: []string{"a", "b"}, Had: had}, 0, false, false},
-		{xds.Answers{Accepted: 2, Rejected: []string{"a", "b"}, Had: had}, 0, false, true},
-		{xds.Answers{Accepted: 2, Rejected: []string{"a"}, Had: had, Waiting: 1}, 0, true, false},
-		{xds.Answers{Rejected: []string{"a"}, HadNothing: true}, 0, false, true},
-		{xds.Answers{Rejected: []string{"a"}}, 0, true, false}, // others may come back after a restart
-		{xds.Answers{Accepted: 2, Rejected: []string{"a"}}, 0, true, false},
-		{xds.Answers{Rejected: []string{"a"}}, verdictGrace, false, true},
-		{xds.Answers{}, 0, false, false},
+		{api.Answers{Rejected: []string{"a"}, Had: had}, 0, false, true},
+		{api.Answers{Rejected: []string{"a"}, Had: had, Waiting: 1}, 0, true, false},
+		{api.Answers{Rejected: []string{"a"}, Had: had, Waiting: 1}, verdictGrace, false, true},
+		{api.Answers{Waiting: 1}, verdictGrace, true, false},
+		{api.Answers{Accepted: 1, Waiting: 1}, verdictGrace, false, false},
+		{api.Answers{Accepted: 3, Rejected: []string{"a", "b"}, Had: had}, 0, false, false},
+		{api.Answers{Accepted: 2, Rejected: []string{"a", "b"}, Had: had}, 0, false, true},
+		{api.Answers{Accepted: 2, Rejected: []string{"a"}, Had: had, Waiting: 1}, 0, true, false},
+		{api.Answers{Rejected: []string{"a"}, HadNothing: true}, 0, false, true},
+		{api.Answers{Rejected: []string{"a"}}, 0, true, false}, // others may come back after a restart
+		{api.Answers{Accepted: 2, Rejected: []string{"a"}}, 0, true, false},
+		{api.Answers{Rejected: []string{"a"}}, verdictGrace, false, true},
+		{api.Answers{}, 0, false, false},
 	} {
 		v := back.verdict(tr, start.Add(test.after), fixed(test.answers))
 		require.Equal(t, [2]bool{test.undecided, test.rejected}, [2]bool{v.undecided, v.rejected}, "%+v", test)
@@ -785,14 +781,14 @@ func TestHoldbackWaitsForSlowEnvoysOnlySoLong(t *testing.T) {
 }
 
 // fixed is an electorate that always says the same.
-type fixed xds.Answers
+type fixed api.Answers
 
-func (f fixed) Answers(string, api.ResourceKey) xds.Answers { return xds.Answers(f) }
+func (f fixed) Answers(string, api.ResourceKey) api.Answers { return api.Answers(f) }
 
 func (f fixed) Asking(string, api.ResourceKey, func(string, string) bool) (int, bool) {
 	return 0, false
 }
 
-func (f fixed) SetHeldBack(map[string][]xds.HeldBack) {}
+func (f fixed) SetHeldBack(map[string][]api.HeldBack) {}
 
-func (f fixed) SetMinorities(map[string]map[xds.Member]struct{}) {}
+func (f fixed) SetMinorities(map[string]map[api.Member]struct{}) {}

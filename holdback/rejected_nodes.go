@@ -1,4 +1,4 @@
-package main
+package holdback
 
 import (
 	"fmt"
@@ -6,9 +6,6 @@ import (
 	"strings"
 
 	"github.com/podway/podway/api"
-	"github.com/podway/podway/api/snapshot"
-	"github.com/podway/podway/translator"
-	"github.com/podway/podway/xds"
 )
 
 // The limits of what a Problem names.
@@ -54,23 +51,6 @@ func (n rejectingNodes) of(view string) string {
 		return fmt.Sprintf("Envoys of the Gateway %s (%s and others)", view, strings.Join(named, ", "))
 	}
 	return fmt.Sprintf("%d Envoys of the Gateway %s (%s)", len(n), view, strings.Join(named, ", "))
-}
-
-// rejectionProblem tells of a rejected resource, of the nodes that rejected it.
-func rejectionProblem(rejection xds.Rejection, resource *api.Resource, nodes rejectingNodes, cfg *snapshot.Config) api.Problem {
-	// The generations are those that were rejected, which need not be those that are served by now.
-	blamed, field := translator.Blame(&api.Resource{ResourceKey: rejection.Key, Message: resource.Message, Wire: resource.Wire, Owners: rejection.Owners}, rejection.Message, cfg)
-	message := strings.TrimRight(rejection.Message, ".\n ")
-	problem := api.Problem{
-		Code: codeRejectedByEnvoy, Severity: api.Error, Object: blamed.ObjectRef, Generation: blamed.Generation, Field: field,
-		Message: fmt.Sprintf("%s %s %s: %s", nodes.of(api.GatewayOf(rejection.View)), verb(len(nodes)), rejection.Key.Name, message),
-		Remedy: "change what the message names or, if only these of the Gateway's Envoys reject it, see what is different about them; " +
-			"until then they keep the last version that they accepted",
-	}
-	if owners := rejection.Owners; len(owners) > 1 && blamed == owners[0] {
-		problem.Message += "; it is also made of " + ownerList(owners[1:])
-	}
-	return problem
 }
 
 func verb(nodes int) string {

@@ -1,4 +1,4 @@
-package main
+package holdback
 
 import (
 	"cmp"
@@ -10,7 +10,6 @@ import (
 	"github.com/podway/podway/api"
 	"github.com/podway/podway/api/snapshot"
 	"github.com/podway/podway/api/v1alpha1"
-	"github.com/podway/podway/xds"
 )
 
 // heldPart is a part that is not made in its present form.
@@ -48,7 +47,7 @@ func (p *heldPart) problem(cfg *snapshot.Config, view string, part api.Part) api
 		remedy += ", or see what is different about these of the Gateway's Envoys"
 	}
 	return api.Problem{
-		Code: codeRejectedByEnvoy, Severity: api.Error, Object: part.ObjectRef, Generation: generation, Field: cmp.Or(p.field, field),
+		Code: CodeRejectedByEnvoy, Severity: api.Error, Object: part.ObjectRef, Generation: generation, Field: cmp.Or(p.field, field),
 		Message: fmt.Sprintf("%s %s %s with it: %s; %s", countedNodes(p.nodes, api.GatewayOf(view)), verb(len(p.nodes)), p.key.Name,
 			strings.TrimRight(p.message, ".\n "), p.instead(view, part)),
 		Remedy: remedy,
@@ -78,15 +77,15 @@ func (p *heldPart) standIn(part api.Part) string {
 	return "it is left out, for no accepted form of it is known"
 }
 
-func (p *heldPart) heldBack(cfg *snapshot.Config, part api.Part) xds.HeldBack {
+func (p *heldPart) heldBack(cfg *snapshot.Config, part api.Part) api.HeldBack {
 	_, _, field := formOf(cfg, part)
-	return xds.HeldBack{
+	return api.HeldBack{
 		Key: p.key, Version: p.version, Message: p.message, At: p.at, Object: part.ObjectRef, Field: cmp.Or(p.field, field),
 		Nodes: slices.Sorted(slices.Values(p.nodes)),
 	}
 }
 
-func compareHeldBack(a, b xds.HeldBack) int {
+func compareHeldBack(a, b api.HeldBack) int {
 	return cmp.Or(strings.Compare(a.Key.Type, b.Key.Type), strings.Compare(a.Key.Name, b.Key.Name),
 		strings.Compare(a.Object.String(), b.Object.String()), strings.Compare(a.Field, b.Field))
 }

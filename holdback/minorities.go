@@ -1,4 +1,4 @@
-package main
+package holdback
 
 import (
 	"maps"
@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"github.com/podway/podway/api"
-	"github.com/podway/podway/xds"
 )
 
 const (
@@ -22,7 +21,7 @@ const (
 // any other, until nothing is any more.
 type minority struct {
 	// members are when each was last seen.
-	members map[xds.Member]time.Time
+	members map[api.Member]time.Time
 	// settled is when what they have changed last, or who they are.
 	settled time.Time
 }
@@ -43,10 +42,10 @@ func (m minorities) wanted() map[string]struct{} {
 }
 
 // members are the Envoys, as a server is told.
-func (m minorities) members() map[string]map[xds.Member]struct{} {
-	all := make(map[string]map[xds.Member]struct{}, len(m))
+func (m minorities) members() map[string]map[api.Member]struct{} {
+	all := make(map[string]map[api.Member]struct{}, len(m))
 	for view, few := range m {
-		members := make(map[xds.Member]struct{}, len(few.members))
+		members := make(map[api.Member]struct{}, len(few.members))
 		for member := range few.members {
 			members[member] = struct{}{}
 		}
@@ -59,7 +58,7 @@ func (m minorities) members() map[string]map[xds.Member]struct{} {
 func (m minorities) of(view string) *minority {
 	few := m[view]
 	if few == nil {
-		few = &minority{members: map[xds.Member]time.Time{}}
+		few = &minority{members: map[api.Member]time.Time{}}
 		m[view] = few
 	}
 	return few
@@ -85,7 +84,7 @@ func depth(view string) (depth int) {
 func (h *holdback) mayPart() bool { return depth(h.view) < maxMinorities }
 
 // part has those Envoys of a view be a minority that are outvoted there, and returns whether there is a new one.
-func (h *holdbacks) part(g *holdback, now time.Time) (changed bool) {
+func (h *Holdbacks) part(g *holdback, now time.Time) (changed bool) {
 	outvoted := g.outvoted
 	g.outvoted = nil
 	if len(outvoted) == 0 || !g.mayPart() {
@@ -111,13 +110,13 @@ func (h *holdbacks) part(g *holdback, now time.Time) (changed bool) {
 	}
 	h.publish()
 	g.log.Warn("Envoys that reject what most others of their Gateway take go on with its last accepted form", "nodes", nodes)
-	h.envoys.SetMinorities(h.minorities.members())
+	h.config.Envoys.SetMinorities(h.minorities.members())
 	return !known
 }
 
 // dissolve ends minorities in which nothing is held back any more, or that have no Envoys. It returns whether there was any and, where not, when to
 // ask again, 0 where there is none.
-func (h *holdbacks) dissolve(now time.Time) (changed bool, again time.Duration) {
+func (h *Holdbacks) dissolve(now time.Time) (changed bool, again time.Duration) {
 	for _, view := range slices.Sorted(maps.Keys(h.minorities)) {
 		few, g := h.minorities[view], h.byView[view]
 		if g == nil {
@@ -125,10 +124,10 @@ func (h *holdbacks) dissolve(now time.Time) (changed bool, again time.Duration) 
 		}
 		present, missing := h.miss(view, now)
 		if missing {
-			h.envoys.SetMinorities(h.minorities.members())
+			h.config.Envoys.SetMinorities(h.minorities.members())
 		}
 		if majority, _ := api.MajorityOf(view); len(present) > 0 {
-			h.left(majority, present) // what they rejected on their way from there, too
+			h.config.OnLeft(majority, present) // what they rejected on their way from there, too
 		}
 		_, within := h.minorities[api.Minority(view)]
 		idle := len(g.held) == 0 && !within && !h.isTold(view) && !h.isTried(g)
@@ -144,12 +143,12 @@ func (h *holdbacks) dissolve(now time.Time) (changed bool, again time.Duration) 
 
 // miss takes those out of a minority that have gone, and returns the nodes of the others that are there, and whether any has gone. Those of one within
 // it are of both.
-func (h *holdbacks) miss(view string, now time.Time) (present map[string]bool, missing bool) {
+func (h *Holdbacks) miss(view string, now time.Time) (present map[string]bool, missing bool) {
 	few := h.minorities[view]
 	present = map[string]bool{}
 	for within := view; h.minorities[within] != nil; within = api.Minority(within) {
-		h.envoys.Asking(within, api.ResourceKey{}, func(node, build string) bool {
-			if member := (xds.Member{Node: node, Build: build}); !few.members[member].IsZero() {
+		h.config.Envoys.Asking(within, api.ResourceKey{}, func(node, build string) bool {
+			if member := (api.Member{Node: node, Build: build}); !few.members[member].IsZero() {
 				few.members[member] = now
 			}
 			present[node] = true
@@ -157,31 +156,31 @@ func (h *holdbacks) miss(view string, now time.Time) (present map[string]bool, m
 		})
 	}
 	before := len(few.members)
-	maps.DeleteFunc(few.members, func(_ xds.Member, seen time.Time) bool { return now.Sub(seen) > memberGone })
+	maps.DeleteFunc(few.members, func(_ api.Member, seen time.Time) bool { return now.Sub(seen) > memberGone })
 	return present, len(few.members) < before
 }
 
 // isTried is true where something is rejected that can be held back, or an Envoy that is there rejects what cannot.
-func (h *holdbacks) isTried(g *holdback) bool {
-	return slices.ContainsFunc(g.trials, func(t *trial) bool { return !t.stuck || len(h.envoys.Answers(g.view, t.key).Rejected) > 0 })
+func (h *Holdbacks) isTried(g *holdback) bool {
+	return slices.ContainsFunc(g.trials, func(t *trial) bool { return !t.stuck || len(h.config.Envoys.Answers(g.view, t.key).Rejected) > 0 })
 }
 
 // isTold is true where a rejection has not been looked at yet.
-func (h *holdbacks) isTold(view string) bool {
+func (h *Holdbacks) isTold(view string) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	return len(h.told[view]) > 0
 }
 
 // resume has the Envoys that rejected something before a restart be a minority still.
-func (h *holdbacks) resume(view string, held *heldPart) {
+func (h *Holdbacks) resume(view string, held *heldPart) {
 	if !isMinority(view) {
 		return
 	}
 	few, now := h.minorities.of(view), time.Now()
 	few.settled = now
 	for i, node := range held.nodes[:min(len(held.nodes), len(held.builds))] {
-		few.members[xds.Member{Node: node, Build: held.builds[i]}] = now
+		few.members[api.Member{Node: node, Build: held.builds[i]}] = now
 	}
 	majority, _ := api.MajorityOf(view)
 	h.resume(majority, held) // which it may be within
@@ -189,7 +188,7 @@ func (h *holdbacks) resume(view string, held *heldPart) {
 
 // dissent is an Envoy that rejects what most others take, and what.
 type dissent struct {
-	member           xds.Member
+	member           api.Member
 	key              api.ResourceKey
 	version, message string
 }
@@ -198,7 +197,7 @@ type dissent struct {
 func (v *verdict) dissents(key api.ResourceKey) []dissent {
 	all := make([]dissent, 0, len(v.Rejected))
 	for i, node := range v.Rejected {
-		all = append(all, dissent{member: xds.Member{Node: node, Build: v.Builds[i]}, key: key, version: v.Version, message: v.Message})
+		all = append(all, dissent{member: api.Member{Node: node, Build: v.Builds[i]}, key: key, version: v.Version, message: v.Message})
 	}
 	return all
 }

@@ -1,4 +1,4 @@
-package main
+package holdback
 
 import (
 	"fmt"
@@ -245,7 +245,7 @@ func TestWhimsicalEnvoysCostNoOtherGatewayAnything(t *testing.T) {
 				}
 				for range 20 {
 					c.now = c.now.Add(askEvery)
-					if c.pipeline.back.judge(c.now) {
+					if c.pipeline.back.Judge(c.now) {
 						turns++
 						c.again()
 					}
@@ -435,7 +435,7 @@ func TestTunnelThatOtherRoutesLeadToIsNoSuspect(t *testing.T) {
 }
 
 func TestAGatewayTurnsSoOftenAndNoMore(t *testing.T) {
-	h := newHoldback(front, slog.New(slog.DiscardHandler))
+	h := newHoldback(front, &Config{Logger: slog.New(slog.DiscardHandler)})
 	now := time.Now()
 	turns := func() (count int) {
 		for h.mayTurn(now) {

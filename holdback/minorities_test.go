@@ -1,4 +1,4 @@
-package main
+package holdback
 
 import (
 	"fmt"
@@ -13,7 +13,6 @@ import (
 
 	"github.com/podway/podway/api"
 	"github.com/podway/podway/api/snapshot"
-	"github.com/podway/podway/xds"
 )
 
 // newMinority is a Gateway of which one of several Envoys, "one", rejects the route a, and has it as it was.
@@ -135,7 +134,7 @@ func TestAMinorityWithinAMinority(t *testing.T) {
 	require.Zero(t, *rejections)
 	c.wait(2 * memberGone)
 	c.wants("/a1", "/b2", "three")
-	require.Contains(t, c.pipeline.back.minorities[few].members, xds.Member{Node: "three"})
+	require.Contains(t, c.pipeline.back.minorities[few].members, api.Member{Node: "three"})
 	c.change(func(cfg *snapshot.Config) { c.route(cfg, "b", "/b9"); c.route(cfg, "a", "/a9") })
 	c.wants("/a9", "/b9", "one", "two", "three", "other-0")
 	require.Len(t, c.jury.byView, 1)
@@ -159,13 +158,13 @@ func TestMinoritiesAreBounded(t *testing.T) {
 	for range maxMinorities {
 		view = api.Minority(view)
 	}
-	g := newHoldback(view, c.pipeline.log)
-	g.outvoted = []dissent{{member: xds.Member{Node: "one"}}}
+	g := newHoldback(view, &c.pipeline.back.config)
+	g.outvoted = []dissent{{member: api.Member{Node: "one"}}}
 	require.False(t, c.pipeline.back.part(g, time.Now()), "one on its own keeps what it has")
 	few := c.pipeline.back.minorities[api.Minority(front)]
 	for i := range maxMembers + 10 {
 		g := c.pipeline.back.byView[front]
-		g.outvoted = []dissent{{member: xds.Member{Node: fmt.Sprint(i)}}}
+		g.outvoted = []dissent{{member: api.Member{Node: fmt.Sprint(i)}}}
 		require.False(t, c.pipeline.back.part(g, time.Now()))
 	}
 	require.Len(t, few.members, maxMembers)
@@ -227,7 +226,7 @@ func TestWhatAnEnvoyRejectedOnItsWayToAMinorityIsForgotten(t *testing.T) {
 	c.wants("/a1", "/b2", "one", "late")
 	require.Equal(t, []string{"a"}, c.accused(), "two of its resources were rejected")
 	key := api.ResourceKey{Type: resource.RouteType, Name: "gateway/edge/front/9090"}
-	c.jury.tell(xds.Rejection{Node: "late", View: api.Minority(front), Key: key, Version: "of the others", Outdated: true})
+	c.jury.tell(api.Rejection{Node: "late", View: api.Minority(front), Key: key, Version: "of the others", Outdated: true})
 	require.Equal(t, []string{"a"}, c.accused())
 }
 
@@ -236,13 +235,13 @@ func TestASearchThatFindsNobodyInAMinorityLetsAllInAgain(t *testing.T) {
 	c := newCourt(t, "a/a1", "b/b1")
 	a, b := routePartOf("a"), routePartOf("b")
 	for name, v := range map[string]verdict{
-		"it is not known what they had": {rejected: true, Answers: xds.Answers{Version: "2"}},
-		"they take neither form of a": {rejected: true, Answers: xds.Answers{Version: "2", Had: &api.Resource{Sources: []api.Source{
+		"it is not known what they had": {rejected: true, Answers: api.Answers{Version: "2"}},
+		"they take neither form of a": {rejected: true, Answers: api.Answers{Version: "2", Had: &api.Resource{Sources: []api.Source{
 			{Part: a, Form: c.state.Config.HTTPRoutes[named("hello")]}, {Part: b, Form: c.cfg.HTTPRoutes[named("b")]},
 		}}}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			g := newHoldback(api.Minority(front), c.pipeline.log)
+			g := newHoldback(api.Minority(front), &c.pipeline.back.config)
 			g.cfg = c.cfg
 			key := api.ResourceKey{Type: resource.RouteType, Name: "gateway/edge/front/8080"}
 			forms := []api.Source{{Part: a, Form: c.cfg.HTTPRoutes[named("a")]}, {Part: b, Form: c.cfg.HTTPRoutes[named("b")]}}

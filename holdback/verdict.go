@@ -1,11 +1,10 @@
-package main
+package holdback
 
 import (
 	"slices"
 	"time"
 
 	"github.com/podway/podway/api"
-	"github.com/podway/podway/xds"
 )
 
 // verdictGrace is how long the Envoys that have not answered yet are waited for, before those that have decide.
@@ -13,13 +12,13 @@ const verdictGrace = 3 * time.Second
 
 // verdict is what the Envoys think of a resource.
 type verdict struct {
-	xds.Answers
+	api.Answers
 	undecided, rejected bool
 }
 
 // verdict waits for all Envoys to answer, or for the grace to be over. Then those that have decide. Where more accept than reject, those that reject are
 // a minority, and nobody else has to wait for them. With as many, all have what both can.
-func (h *holdback) verdict(t *trial, now time.Time, envoys electorate) verdict {
+func (h *holdback) verdict(t *trial, now time.Time, envoys Envoys) verdict {
 	v := verdict{}
 	if t.resource == nil {
 		return v
@@ -45,7 +44,7 @@ func (h *holdback) verdict(t *trial, now time.Time, envoys electorate) verdict {
 // reopen lets in again what so few Envoys rejected that they are less than half of those that are there now, as where one of many was the first to
 // connect after a restart, and what was rejected by Envoys that are not there any more, while others are. It returns whether there was any. No search is
 // under way meanwhile.
-func (h *holdback) reopen(now time.Time, envoys electorate) (reopened bool) {
+func (h *holdback) reopen(now time.Time, envoys Envoys) (reopened bool) {
 	if slices.ContainsFunc(h.trials, func(t *trial) bool { return t.begun && !t.stuck }) || !h.mayTurn(now) {
 		return false
 	}
@@ -112,6 +111,6 @@ func (p *heldPart) isOf(node, build string) bool {
 }
 
 // voters is how many Envoys have a say in a resource.
-func voters(answers xds.Answers) int {
+func voters(answers api.Answers) int {
 	return answers.Accepted + answers.Waiting + len(answers.Rejected)
 }

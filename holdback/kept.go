@@ -1,20 +1,18 @@
-package main
+package holdback
 
 import (
 	"cmp"
 	"context"
-	"log/slog"
 	"maps"
 	"slices"
 	"sync/atomic"
 
 	"github.com/podway/podway/api"
 	"github.com/podway/podway/api/snapshot"
-	"github.com/podway/podway/watcher/memory"
 )
 
-// keptHoldbacks is what is held back, for a goroutine that keeps it for a restart.
-type keptHoldbacks struct {
+// kept is what is held back, for a goroutine that keeps it for a restart.
+type kept struct {
 	// latest is nil until something is served.
 	latest  atomic.Pointer[[]heldAt]
 	changed chan struct{}
@@ -28,7 +26,7 @@ type heldAt struct {
 }
 
 // set is told what is held back.
-func (k *keptHoldbacks) set(byView map[string]*holdback) {
+func (k *kept) set(byView map[string]*holdback) {
 	all := []heldAt{}
 	for _, view := range slices.Sorted(maps.Keys(byView)) {
 		held := byView[view].held
@@ -42,56 +40,62 @@ func (k *keptHoldbacks) set(byView map[string]*holdback) {
 	k.poke()
 }
 
-func (k *keptHoldbacks) poke() {
+func (k *kept) poke() {
 	select {
 	case k.changed <- struct{}{}:
-	default: // keep knows that already
+	default: // whoever keeps it knows that already
 	}
 }
 
-// keep saves what is held back as it changes. Nothing is saved before something is served: until then what was saved before still counts.
-func (k *keptHoldbacks) keep(ctx context.Context, save func([]memory.Holdback) error, log *slog.Logger) error {
+// Served waits for something to be served, and returns false where the context ends before: until then what was kept before still counts. Any goroutine
+// may call it, before it keeps what there is to Remember.
+func (h *Holdbacks) Served(ctx context.Context) bool {
 	select {
 	case <-ctx.Done():
-	case <-k.changed:
-		k.poke()
+	case <-h.kept.changed:
+		h.kept.poke()
 	}
-	if k.latest.Load() == nil {
-		return nil
-	}
-	return memory.Kept[memory.Holdback]{What: "holdbacks", Changed: k.changed, Now: k.now, Save: save, Logger: log}.Run(ctx)
+	return h.kept.latest.Load() != nil
 }
 
-func (k *keptHoldbacks) now() []memory.Holdback {
-	all := []memory.Holdback{}
-	for _, held := range *k.latest.Load() {
-		if kept, ok := held.kept(); ok {
+// Changed has a value when what there is to Remember may not be what it was.
+func (h *Holdbacks) Changed() <-chan struct{} { return h.kept.changed }
+
+// Remember is what is held back, without Secrets, to be kept for a restart, once something is Served. Any goroutine may call it. Nobody changes what it
+// returns.
+func (h *Holdbacks) Remember() []api.Holdback {
+	all := []api.Holdback{}
+	for _, held := range *h.kept.latest.Load() {
+		if kept, ok := held.kept(h.config.Podway); ok {
 			all = append(all, kept)
 		}
 	}
 	return all
 }
 
+// Restore has go on what was held back before a restart, where it is what it was. It is called before the first Hold.
+func (h *Holdbacks) Restore(remembered []api.Holdback) { h.remembered = remembered }
+
 // kept is what is held back as it is remembered; false for a Secret, which must not be on a disk.
-func (h *heldAt) kept() (memory.Holdback, bool) {
+func (h *heldAt) kept(podway string) (api.Holdback, bool) {
 	rejected, err := fingerprint(h.rejected)
 	if err != nil {
-		return memory.Holdback{}, false
+		return api.Holdback{}, false
 	}
 	form, err := encodeForm(h.hold.Form)
 	if err != nil {
-		return memory.Holdback{}, false
+		return api.Holdback{}, false
 	}
-	return memory.Holdback{
-		View: h.view, Object: h.part.ObjectRef, Listener: h.part.Listener, Podway: readVersion().Version, Rejected: rejected,
+	return api.Holdback{
+		View: h.view, Object: h.part.ObjectRef, Listener: h.part.Listener, Podway: podway, Rejected: rejected,
 		Form: form, Refused: h.hold.Refused, Everywhere: h.everywhere, Alone: h.alone,
 		Type: h.key.Type, Name: h.key.Name, Version: h.version, Message: h.message, Field: h.field, Nodes: h.nodes, Builds: h.builds, Envoys: h.voters, At: h.at.UTC().Round(0),
 	}, true
 }
 
-// restore holds back what was before a restart, where it is what it was. What has changed since, or was rejected as another podway made it, is
+// recall holds back what was before a restart, where it is what it was. What has changed since, or was rejected as another podway made it, is
 // tried: its accepted form stands by.
-func (h *holdbacks) restore(cfg *snapshot.Config) {
+func (h *Holdbacks) recall(cfg *snapshot.Config) {
 	for _, kept := range h.remembered {
 		part := api.Part{ObjectRef: kept.Object, Listener: kept.Listener}
 		form, _, _ := formOf(cfg, part)
@@ -101,11 +105,11 @@ func (h *holdbacks) restore(cfg *snapshot.Config) {
 		accepted, err := decodeForm(part, kept.Form)
 		now, unknown := fingerprint(form)
 		if err := cmp.Or(err, unknown); err != nil {
-			h.log.Warn("What Envoys rejected before the restart is tried again", "object", part.String(), "gateway", api.GatewayOf(kept.View), "error", err)
+			h.config.Logger.Warn("What Envoys rejected before the restart is tried again", "object", part.String(), "gateway", api.GatewayOf(kept.View), "error", err)
 			continue
 		}
 		g := h.of(kept.View)
-		if kept.Rejected != now || kept.Podway != readVersion().Version {
+		if kept.Rejected != now || kept.Podway != h.config.Podway {
 			g.standby[part] = standbyForm{form: accepted, of: kept.Type}
 			g.log.Info("Tried again what an Envoy rejected before the restart", "object", part.String())
 			continue

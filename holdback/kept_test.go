@@ -1,9 +1,8 @@
-package main
+package holdback
 
 import (
 	"bytes"
 	"log/slog"
-	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -15,21 +14,19 @@ import (
 	"github.com/podway/podway/api"
 	"github.com/podway/podway/api/snapshot"
 	"github.com/podway/podway/api/v1alpha1"
-	"github.com/podway/podway/watcher/brake"
 	"github.com/podway/podway/watcher/files"
 	"github.com/podway/podway/watcher/memory"
-	"github.com/podway/podway/xds"
 )
 
 // restart is another podway, which has what the one before it kept, and Envoys of which it knows nothing. It returns what it logs and how often it was
 // rejected so far.
-func (c *court) restart(alter func([]memory.Holdback), change func(*snapshot.Config)) (log *bytes.Buffer, rejections *int) {
+func (c *court) restart(alter func([]api.Holdback), change func(*snapshot.Config)) (log *bytes.Buffer, rejections *int) {
 	c.Helper()
 	directory := c.TempDir()
 	store, err := memory.Open(directory)
 	require.NoError(c, err)
 	defer func() { require.NoError(c, store.Close()) }()
-	require.NoError(c, store.SaveHoldbacks(c.pipeline.back.kept.now()))
+	require.NoError(c, store.SaveHoldbacks(c.pipeline.back.Remember()))
 	remembered, err := store.LoadHoldbacks()
 	require.NoError(c, err)
 	if alter != nil {
@@ -41,11 +38,11 @@ func (c *court) restart(alter func([]memory.Holdback), change func(*snapshot.Con
 		clear(c.jury.refused[node])
 	}
 	log, rejections = &bytes.Buffer{}, new(int)
-	c.board = newProblemBoard(slog.New(slog.DiscardHandler))
+	c.board = &board{}
 	rejected := newRejections(c.board)
-	c.jury.tell = func(rejection xds.Rejection) { *rejections++; rejected.add(rejection) }
+	c.jury.tell = func(rejection api.Rejection) { *rejections++; rejected.Add(rejection) }
 	c.pipeline = newPipeline(c.jury, c.board, rejected, slog.New(slog.NewTextHandler(log, nil)))
-	c.pipeline.back.remembered = remembered
+	c.pipeline.back.Restore(remembered)
 	c.change(change)
 	return log, rejections
 }
@@ -74,7 +71,7 @@ func TestARestartHoldsBackStillWhatWasRejected(t *testing.T) {
 	c.change(func(cfg *snapshot.Config) { c.route(cfg, "a", "/a2") })
 	require.Equal(t, map[string]string{"a": "/a2", "b": "/b2", "c": "/c2"}, c.paths("one"))
 	require.Empty(t, c.board.all())
-	require.Empty(t, c.pipeline.back.kept.now())
+	require.Empty(t, c.pipeline.back.Remember())
 }
 
 func TestWhatChangesWhilePodwayIsDownIsTriedAndItsAcceptedFormStandsBy(t *testing.T) {
@@ -99,7 +96,7 @@ func TestAnotherPodwayTriesAgain(t *testing.T) {
 			if takes {
 				c.jury.rejects["one"] = func(*api.Resource) bool { return false }
 			}
-			c.restart(func(all []memory.Holdback) { all[0].Podway = "older" }, nothing)
+			c.restart(func(all []api.Holdback) { all[0].Podway = "older" }, nothing)
 			if takes {
 				require.Equal(t, map[string]string{"a": "/bad", "b": "/b1"}, c.paths("one"))
 				require.Empty(t, c.board.all())
@@ -120,7 +117,7 @@ func TestWhatHasGoneWhilePodwayWasDownIsForgotten(t *testing.T) {
 			c := newCourt(t, "a/a1")
 			c.change(func(cfg *snapshot.Config) { c.route(cfg, "a", "/bad") })
 			c.restart(nil, change)
-			require.Empty(t, c.pipeline.back.kept.now())
+			require.Empty(t, c.pipeline.back.Remember())
 			require.Empty(t, c.accused())
 		})
 	}
@@ -184,20 +181,20 @@ func TestWhatFewRejectedBeforeARestartIsOpenedAgain(t *testing.T) {
 	c.change(func(cfg *snapshot.Config) { c.route(cfg, "a", "/bad") })
 	c.restart(nil, nothing)
 	require.Equal(t, "/a1", c.paths("one")["a"])
-	<-c.pipeline.back.wake // whoever runs it is asked to look who comes
+	<-c.pipeline.back.Wake() // whoever runs it is asked to look who comes
 	for _, node := range []string{"two", "three"} {
 		c.come(node, func(*api.Resource) bool { return false })
 	}
 	require.Equal(t, "/bad", c.paths("two")["a"])
 	require.Equal(t, "/a1", c.paths("one")["a"])
-	require.Len(t, c.pipeline.back.kept.now(), 1)
-	require.Equal(t, api.Minority(front), c.pipeline.back.kept.now()[0].View)
+	require.Len(t, c.pipeline.back.Remember(), 1)
+	require.Equal(t, api.Minority(front), c.pipeline.back.Remember()[0].View)
 }
 
 func TestAHoldbackThatCannotBeReadCostsItselfAlone(t *testing.T) {
 	c := newCourt(t, "a/a1", "b/b1")
 	c.change(func(cfg *snapshot.Config) { c.route(cfg, "a", "/bad"); c.route(cfg, "b", "/bad-too") })
-	log, _ := c.restart(func(all []memory.Holdback) { all[0].Form = []byte(`{"spec": {"rows": 1}}`) }, nothing)
+	log, _ := c.restart(func(all []api.Holdback) { all[0].Form = []byte(`{"spec": {"rows": 1}}`) }, nothing)
 	require.Equal(t, "/b1", c.paths("one")["b"])
 	require.Contains(t, log.String(), `msg="What Envoys rejected before the restart is tried again" object="HTTPRoute edge/a" gateway=edge/front `+
 		`error="its accepted form cannot be read: json: unknown field \"rows\""`)
@@ -206,7 +203,7 @@ func TestAHoldbackThatCannotBeReadCostsItselfAlone(t *testing.T) {
 
 // TestFormsAreRememberedAsTheyAre takes all objects of the translator's tests.
 func TestFormsAreRememberedAsTheyAre(t *testing.T) {
-	inputs, err := filepath.Glob("../../translator/testdata/in/*")
+	inputs, err := filepath.Glob("../translator/testdata/in/*")
 	require.NoError(t, err)
 	count := 0
 	for _, input := range inputs {
@@ -255,7 +252,7 @@ func TestNoSecretIsRemembered(t *testing.T) {
 	secret := &corev1.Secret{Data: map[string][]byte{"tls.key": []byte("KEY")}}
 	part := api.Part{ObjectRef: api.ObjectRef{Kind: kindSecret, Namespace: "edge", Name: "a"}}
 	held := &heldAt{view: front, part: part, heldPart: heldPart{rejected: secret, hold: snapshot.Hold{Form: secret}, guilty: true}}
-	_, ok := held.kept()
+	_, ok := held.kept("v1")
 	require.False(t, ok)
 	_, err := encodeForm(secret)
 	require.EqualError(t, err, "a *v1.Secret is not remembered")
@@ -275,20 +272,4 @@ func TestAnAcceptedFormOfAnotherObjectIsNotUsed(t *testing.T) {
 	}
 	_, err := decodeForm(api.Part{ObjectRef: api.ObjectRef{Kind: kindGateway}, Listener: "a"}, []byte(`{"name": "b", "port": 1, "protocol": "HTTP"}`))
 	require.EqualError(t, err, `its accepted form is that of listener "b"`)
-}
-
-func TestATornMemoryIsAWarningAndAStartWithoutIt(t *testing.T) {
-	directory := t.TempDir()
-	require.NoError(t, os.Mkdir(filepath.Join(directory, "pods"), 0o700))
-	require.NoError(t, os.WriteFile(filepath.Join(directory, "pods", ".holdbacks"), []byte("podway-holdbacks 1 "), 0o600))
-	var text bytes.Buffer
-	log := slog.New(slog.NewTextHandler(&text, nil))
-	remember, err := openMemory(serveConfig{State: directory, Log: log})
-	require.NoError(t, err)
-	defer remember.close(log)
-	back := newHoldbacks(newProblemBoard(log), log)
-	remember.restore(brake.New(brake.Config{}), back, log)
-	require.Empty(t, back.remembered)
-	require.Contains(t, text.String(), `level=WARN msg="What Envoys rejected before the restart is tried again" error="the holdbacks that were remembered are not used: `+
-		filepath.Join(directory, "pods", ".holdbacks")+`: is torn`)
 }

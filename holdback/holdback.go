@@ -1,4 +1,4 @@
-package main
+package holdback
 
 import (
 	"log/slog"
@@ -20,10 +20,11 @@ const (
 
 // holdback decides which parts of the configuration one view has in their last accepted form.
 type holdback struct {
-	view string
-	log  *slog.Logger
-	cfg  *snapshot.Config
-	held map[api.Part]*heldPart
+	view       string
+	log        *slog.Logger
+	translator Translator
+	cfg        *snapshot.Config
+	held       map[api.Part]*heldPart
 	// outvoted are Envoys that reject what most others take, since they were last asked for.
 	outvoted []dissent
 	// trials are in the order of their beginning.
@@ -50,9 +51,9 @@ type standbyForm struct {
 	of   string
 }
 
-func newHoldback(view string, log *slog.Logger) *holdback {
+func newHoldback(view string, cfg *Config) *holdback {
 	return &holdback{
-		view: view, log: log.With("gateway", api.GatewayOf(view)),
+		view: view, log: cfg.Logger.With("gateway", api.GatewayOf(view)), translator: cfg.Translator,
 		held: map[api.Part]*heldPart{}, served: map[api.ResourceKey]*api.Resource{}, before: map[api.ResourceKey][]api.Source{},
 		standby: map[api.Part]standbyForm{}, pardons: map[api.Part]pardoned{}, turns: maxTurns,
 	}
@@ -166,7 +167,7 @@ func (h *holdback) forgetStuck() {
 
 // judge takes the next step of the trials, and returns whether that changes what is held back; where not, it says when to ask again, 0 for
 // not before there is something new.
-func (h *holdback) judge(now time.Time, envoys electorate) (changed bool, again time.Duration) {
+func (h *holdback) judge(now time.Time, envoys Envoys) (changed bool, again time.Duration) {
 	if h.reopen(now, envoys) {
 		return true, 0
 	}

@@ -1,4 +1,4 @@
-package main
+package holdback
 
 import (
 	"maps"
@@ -8,7 +8,6 @@ import (
 
 	"github.com/podway/podway/api"
 	"github.com/podway/podway/api/v1alpha1"
-	"github.com/podway/podway/translator"
 )
 
 // maxBlamed is how many suspects are held back one after the other because messages point at them, before there is a search.
@@ -32,7 +31,7 @@ func (h *holdback) harmless(t *trial, suspects []api.Part, base map[api.Part]api
 	out := map[api.Part]bool{}
 	for _, part := range suspects {
 		route, _ := base[part].Form.(*gatewayv1.HTTPRoute)
-		out[part] = !slices.ContainsFunc(translator.TunnelsOf(route), func(tunnel api.Part) bool {
+		out[part] = !slices.ContainsFunc(h.translator.TunnelsOf(route), func(tunnel api.Part) bool {
 			form, _, _ := formOf(h.cfg, tunnel)
 			return form == nil && base[tunnel].Form != nil
 		})
@@ -42,7 +41,7 @@ func (h *holdback) harmless(t *trial, suspects []api.Part, base map[api.Part]api
 		if out[source.Part] {
 			continue
 		}
-		for _, tunnel := range translator.TunnelsOf(route) {
+		for _, tunnel := range h.translator.TunnelsOf(route) {
 			if base[tunnel].Form == nil {
 				delete(out, tunnel)
 			}

@@ -1,4 +1,4 @@
-package main
+package holdback
 
 import (
 	"log/slog"
@@ -7,11 +7,11 @@ import (
 	"sync"
 	"time"
 
+	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
+
 	"github.com/podway/podway/api"
 	"github.com/podway/podway/api/snapshot"
 	"github.com/podway/podway/api/v1alpha1"
-	"github.com/podway/podway/watcher/memory"
-	"github.com/podway/podway/xds"
 )
 
 const (
@@ -22,32 +22,49 @@ const (
 	maxTold = 1000
 )
 
-// electorate is who is asked: an *xds.Server.
-type electorate interface {
-	Answers(view string, key api.ResourceKey) xds.Answers
-	Asking(view string, key api.ResourceKey, is func(node, build string) bool) (envoys int, connected bool)
-	SetHeldBack(byView map[string][]xds.HeldBack)
-	SetMinorities(byView map[string]map[xds.Member]struct{})
+// Config is what Holdbacks need.
+type Config struct {
+	Translator Translator
+	// Envoys may be nil, as if there were none.
+	Envoys Envoys
+	// OnProblems is told of all that is held back, in no order, whenever that changes.
+	OnProblems func([]api.Problem)
+	// OnLeft is told of nodes that had a view and have another one now, whenever Envoys are asked. It may be nil.
+	OnLeft func(view string, nodes map[string]bool)
+	// Podway is the version that makes the resources: what another one made of an object may be rejected where this one's is not.
+	Podway string
+	Logger *slog.Logger
 }
 
-// holdbacks keeps back what Envoys reject, of each view by itself: what the Envoys of one Gateway say changes nothing for those of another, nor, where
-// few of them reject what most take, for those. What Envoys say comes in by tell; everything else belongs to the pipeline's goroutine.
-type holdbacks struct {
-	log   *slog.Logger
-	board *problemBoard
-	// envoys may be nil, as if there were none.
-	envoys electorate
-	// left is told of nodes that had a view and have another one now, whenever Envoys are asked.
-	left func(view string, nodes map[string]bool)
-	// wake asks for judge to be called.
-	wake chan struct{}
+// Translator is what has to be known of how resources are made.
+type Translator struct {
+	// Blame says which object, and where it can be told which of its fields, an Envoy's rejection of a resource, with a message, is about.
+	Blame func(resource *api.Resource, message string, cfg *snapshot.Config) (owner api.Owner, field string)
+	// TunnelsOf are the Tunnels that an HTTPRoute leads to; none for nil.
+	TunnelsOf func(*gatewayv1.HTTPRoute) []api.Part
+}
+
+// Envoys are those that are asked, and told what is held back: an *xds.Server.
+type Envoys interface {
+	Answers(view string, key api.ResourceKey) api.Answers
+	Asking(view string, key api.ResourceKey, is func(node, build string) bool) (envoys int, connected bool)
+	SetHeldBack(byView map[string][]api.HeldBack)
+	SetMinorities(byView map[string]map[api.Member]struct{})
+}
+
+// Holdbacks keeps back what Envoys reject, of each view by itself: what the Envoys of one Gateway say changes nothing for those of another, nor, where
+// few of them reject what most take, for those. What Envoys say comes in by Tell, of any goroutine. All else belongs to the one that translates, unless
+// a method says otherwise.
+type Holdbacks struct {
+	config Config
+	wake   chan struct{}
 
 	mu   sync.Mutex
 	told map[string]map[api.ResourceKey]bool // by mu; by view
 
 	// remembered is what was held back before a restart, until the first configuration is there.
-	remembered []memory.Holdback
-	kept       keptHoldbacks
+	remembered []api.Holdback
+	kept       kept
 
 	cfg    *snapshot.Config
 	byView map[string]*holdback
@@ -57,15 +74,22 @@ type holdbacks struct {
 	again      *time.Timer
 }
 
-func newHoldbacks(board *problemBoard, log *slog.Logger) *holdbacks {
-	return &holdbacks{
-		log: log, board: board, wake: make(chan struct{}, 1),
-		told: map[string]map[api.ResourceKey]bool{}, byView: map[string]*holdback{}, minorities: minorities{}, kept: keptHoldbacks{changed: make(chan struct{}, 1)},
+// New returns Holdbacks that hold nothing back.
+func New(cfg Config) *Holdbacks {
+	if cfg.OnLeft == nil {
+		cfg.OnLeft = func(string, map[string]bool) {}
+	}
+	return &Holdbacks{
+		config: cfg, wake: make(chan struct{}, 1), told: map[string]map[api.ResourceKey]bool{}, byView: map[string]*holdback{},
+		minorities: minorities{}, kept: kept{changed: make(chan struct{}, 1)},
 	}
 }
 
-// tell notes a rejection. It is called by the goroutines of streams.
-func (h *holdbacks) tell(rejection xds.Rejection) {
+// Wake has a value when Judge is to be called.
+func (h *Holdbacks) Wake() <-chan struct{} { return h.wake }
+
+// Tell notes a rejection. Any goroutine may call it; it does not block.
+func (h *Holdbacks) Tell(rejection api.Rejection) {
 	h.mu.Lock()
 	of := h.told[rejection.View]
 	if of == nil {
@@ -79,20 +103,20 @@ func (h *holdbacks) tell(rejection xds.Rejection) {
 	h.poke()
 }
 
-func (h *holdbacks) poke() {
+func (h *Holdbacks) poke() {
 	select {
 	case h.wake <- struct{}{}:
 	default:
 	}
 }
 
-// hold is the configuration with what is held back of it. What has changed since, or gone, is let go first: it has a chance of its own.
-func (h *holdbacks) hold(cfg *snapshot.Config) *snapshot.Config {
+// Hold is the configuration with what is held back of it. What has changed since, or gone, is let go first: it has a chance of its own.
+func (h *Holdbacks) Hold(cfg *snapshot.Config) *snapshot.Config {
 	if cfg != h.cfg {
 		for _, g := range h.byView {
 			g.letGo(cfg)
 		}
-		h.restore(cfg)
+		h.recall(cfg)
 	}
 	h.cfg = cfg
 	if holds, wanted := h.holds(), h.minorities.wanted(); !maps.Equal(holds, cfg.Holds) || !maps.Equal(wanted, cfg.Minorities) {
@@ -103,8 +127,8 @@ func (h *holdbacks) hold(cfg *snapshot.Config) *snapshot.Config {
 	return h.cfg
 }
 
-// dated is told that a configuration goes on as another one, which differs in the time alone.
-func (h *holdbacks) dated(before, after *snapshot.Config) {
+// Dated is told that a configuration goes on as another one, which differs in the time alone.
+func (h *Holdbacks) Dated(before, after *snapshot.Config) {
 	if h.cfg == before {
 		h.cfg = after
 	}
@@ -112,7 +136,7 @@ func (h *holdbacks) dated(before, after *snapshot.Config) {
 
 // holds are all parts that are held back. What views share is held back once all that have it reject it: nobody else is hurt by it, and
 // until then Envoys that reject it keep what they have.
-func (h *holdbacks) holds() map[snapshot.HoldKey]snapshot.Hold {
+func (h *Holdbacks) holds() map[snapshot.HoldKey]snapshot.Hold {
 	holds := map[snapshot.HoldKey]snapshot.Hold{}
 	for _, view := range slices.Sorted(maps.Keys(h.byView)) {
 		for part, held := range h.byView[view].held {
@@ -140,7 +164,7 @@ func (h *holdbacks) holds() map[snapshot.HoldKey]snapshot.Hold {
 func isShared(part api.Part) bool { return part.Kind == v1alpha1.KindTunnel || part.Kind == kindSecret }
 
 // agreed is true where each view that has the part holds it back in the same form.
-func (h *holdbacks) agreed(part api.Part, form any) bool {
+func (h *Holdbacks) agreed(part api.Part, form any) bool {
 	for _, g := range h.byView {
 		if !g.isServed(part) {
 			continue
@@ -152,8 +176,8 @@ func (h *holdbacks) agreed(part api.Part, form any) bool {
 	return true
 }
 
-// replaced is told what is served from now on, by view.
-func (h *holdbacks) replaced(views map[string][]*api.Resource) {
+// Replaced is told what is served from now on, by view.
+func (h *Holdbacks) Replaced(views map[string][]*api.Resource) {
 	h.mu.Lock()
 	maps.DeleteFunc(h.told, func(view string, _ map[api.ResourceKey]bool) bool { return views[view] == nil })
 	told := make(map[string]map[api.ResourceKey]bool, len(h.told))
@@ -170,25 +194,25 @@ func (h *holdbacks) replaced(views map[string][]*api.Resource) {
 		}
 	}
 	maps.DeleteFunc(h.minorities, func(view string, _ *minority) bool { return views[api.GatewayOf(view)] == nil })
-	if h.envoys != nil {
-		h.envoys.SetMinorities(h.minorities.members())
+	if h.config.Envoys != nil {
+		h.config.Envoys.SetMinorities(h.minorities.members())
 	}
 	h.publish()
 }
 
-func (h *holdbacks) of(view string) *holdback {
+func (h *Holdbacks) of(view string) *holdback {
 	g := h.byView[view]
 	if g == nil {
-		g = newHoldback(view, h.log)
+		g = newHoldback(view, &h.config)
 		h.byView[view] = g
 	}
 	return g
 }
 
-// judge looks at what Envoys say of what is served, and returns whether that changes what is held back: then hold is to be called, and what
+// Judge looks at what Envoys say of what is served, and returns whether that changes what is held back: then Hold is to be called, and what
 // comes of it put in force.
-func (h *holdbacks) judge(now time.Time) bool {
-	if h.envoys == nil || h.cfg == nil {
+func (h *Holdbacks) Judge(now time.Time) bool {
+	if h.config.Envoys == nil || h.cfg == nil {
 		return false
 	}
 	if wait := h.asked.Add(askEvery).Sub(now); wait > 0 && wait <= askEvery {
@@ -200,7 +224,7 @@ func (h *holdbacks) judge(now time.Time) bool {
 	changed, again := h.dissolve(now)
 	for _, view := range slices.Sorted(maps.Keys(h.byView)) {
 		g := h.byView[view]
-		turned, wait := g.judge(now, h.envoys)
+		turned, wait := g.judge(now, h.config.Envoys)
 		parted := h.part(g, now)
 		changed = changed || turned || parted
 		if wait > 0 && (again == 0 || wait < again) {
@@ -216,8 +240,8 @@ func (h *holdbacks) judge(now time.Time) bool {
 	return changed
 }
 
-// after asks for judge to be called once more, and not for what was asked for before.
-func (h *holdbacks) after(wait time.Duration) {
+// after asks for Judge to be called once more, and not for what was asked for before.
+func (h *Holdbacks) after(wait time.Duration) {
 	if h.again != nil {
 		h.again.Stop()
 	}
@@ -225,7 +249,7 @@ func (h *holdbacks) after(wait time.Duration) {
 }
 
 // hear begins a trial of each resource that was rejected as it is served. What finds no room waits.
-func (h *holdbacks) hear(now time.Time) {
+func (h *Holdbacks) hear(now time.Time) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	for view, told := range h.told {
@@ -242,9 +266,9 @@ func (h *holdbacks) hear(now time.Time) {
 }
 
 // publish tells what is held back. What is only suspected is not told: that takes no longer than a few answers.
-func (h *holdbacks) publish() {
-	var problems []api.Problem // in no order: the board sorts
-	held := map[string][]xds.HeldBack{}
+func (h *Holdbacks) publish() {
+	var problems []api.Problem
+	held := map[string][]api.HeldBack{}
 	for view, g := range h.byView {
 		for part, p := range g.held {
 			if p.guilty {
@@ -254,9 +278,9 @@ func (h *holdbacks) publish() {
 		}
 		slices.SortFunc(held[view], compareHeldBack)
 	}
-	h.board.set(partHeldBack, problems)
+	h.config.OnProblems(problems)
 	h.kept.set(h.byView)
-	if h.envoys != nil {
-		h.envoys.SetHeldBack(held)
+	if h.config.Envoys != nil {
+		h.config.Envoys.SetHeldBack(held)
 	}
 }

@@ -1,4 +1,4 @@
-package main
+package holdback
 
 import (
 	"fmt"
@@ -11,7 +11,6 @@ import (
 	"github.com/podway/podway/api"
 	"github.com/podway/podway/api/snapshot"
 	"github.com/podway/podway/api/v1alpha1"
-	"github.com/podway/podway/translator"
 )
 
 // maxLowered bounds how often a part that is held back gets another form.
@@ -68,7 +67,7 @@ func (h *holdback) decide(t *trial, v verdict, now time.Time) bool {
 		return h.accepted(t)
 	}
 	t.version, t.message, t.nodes, t.builds, t.voters, t.at = v.Version, v.Message, v.Rejected, v.Builds, voters(v.Answers), now
-	t.blamed, t.field = translator.Blame(t.resource, t.message, h.cfg)
+	t.blamed, t.field = h.translator.Blame(t.resource, t.message, h.cfg)
 	if !t.begun {
 		t.first = v.Version
 	}
