@@ -22,6 +22,10 @@ const (
 	// minute. The system's default is two hours. HTTP/2 PINGs would do too, but gRPC servers take them for abuse.
 	keepaliveIdle, keepaliveInterval, keepaliveProbes = 30, 10, 3
 	httpProtocolOptions                               = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
+	// panicThreshold (percent) of Pods that have to be healthy for the health checks to be believed. Where none is, as when all were replaced and none has
+	// been checked yet, a request that is sent may be answered, and one that is not is not. Envoy rounds it, and has 50 by default: too many for
+	// what is left to carry all.
+	panicThreshold = 1
 	// streamWindow and connectionWindow (bytes) of HTTP/2, as Envoy's guide for edge proxies asks.
 	streamWindow, connectionWindow = 64 << 10, 1 << 20
 )
@@ -36,8 +40,7 @@ func (p *tunnelPlanner) makeCluster() {
 		EdsClusterConfig:     &clusterv3.Cluster_EdsClusterConfig{EdsConfig: ads(), ServiceName: TunnelResource(p.name)},
 		ConnectTimeout:       above(p.timeout().Connect, v1alpha1.DefaultConnectTimeout),
 		CommonLbConfig: &clusterv3.Cluster_CommonLbConfig{
-			// Pods that are said to be unhealthy get nothing, however many they are: Kubernetes and the health checks decide.
-			HealthyPanicThreshold: &typev3.Percent{Value: 0},
+			HealthyPanicThreshold: &typev3.Percent{Value: panicThreshold},
 			// A Pod that has passed its first health check takes traffic at once, instead of up to a second later.
 			UpdateMergeWindow: durationpb.New(0),
 		},

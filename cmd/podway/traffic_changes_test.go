@@ -73,6 +73,22 @@ func TestTrafficNoRequestFailsWhileThingsChange(t *testing.T) {
 		w.write("app.yaml", app(30, 30))
 		eventually(t, "the weights", func() bool { return sameWeights(w, "a", weightsOfPods(east, 30, west, 30)) })
 	})
+	checked := func(services ...string) string {
+		return tunnelYAML("a", members(services...), "healthCheck: {active: {path: /anything, interval: 30s, timeout: 1s}}") +
+			routeYAML("app", "app.example", []string{"a"})
+	}
+	under("all traffic moves to Pods that have not been checked yet", func(t *testing.T) {
+		for range 5 {
+			for _, to := range [][]string{{"east/app=30", "west/app=0"}, {"east/app=0", "west/app=30"}, {"east/app=30"}, {"west/app=30"}} {
+				w.write("app.yaml", checked(to...))
+				weight := map[bool]int{true: 30}
+				toEast := to[0] == "east/app=30"
+				eventually(t, "the weights", func() bool { return sameWeights(w, "a", weightsOfPods(east, weight[toEast], west, weight[!toEast])) })
+			}
+		}
+		w.write("app.yaml", app(30, 30))
+		eventually(t, "the weights", func() bool { return sameWeights(w, "a", weightsOfPods(east, 30, west, 30)) })
+	})
 	under("a cluster is drained and put back", func(t *testing.T) {
 		w.write("west.yaml", memberClusterYAML("west", "Drained"))
 		eventually(t, "west drained", func() bool { return sameWeights(w, "a", weightsOfPods(east, 30, west, 0)) })
