@@ -24,7 +24,13 @@ type minority struct {
 	members map[api.Member]time.Time
 	// settled is when what they have changed last, or who they are.
 	settled time.Time
+	// free is since when each of those is that rejects nothing, while others do, and released, how often one was.
+	free     map[api.Member]time.Time
+	released map[api.Member]int
 }
+
+// maxReleased is after how often the time that a member has to be free for is not doubled any more.
+const maxReleased = 6
 
 // minorities are those of all Gateways, by view. They belong to the pipeline's goroutine.
 type minorities map[string]*minority
@@ -58,7 +64,7 @@ func (m minorities) members() map[string]map[api.Member]struct{} {
 func (m minorities) of(view string) *minority {
 	few := m[view]
 	if few == nil {
-		few = &minority{members: map[api.Member]time.Time{}}
+		few = &minority{members: map[api.Member]time.Time{}, free: map[api.Member]time.Time{}, released: map[api.Member]int{}}
 		m[view] = few
 	}
 	return few
@@ -123,7 +129,7 @@ func (h *Holdbacks) dissolve(now time.Time) (changed bool, again time.Duration) 
 			continue // it is being made
 		}
 		present, missing := h.miss(view, now)
-		if missing {
+		if h.release(view, now) || missing {
 			h.config.Envoys.SetMinorities(h.minorities.members())
 		}
 		if majority, _ := api.MajorityOf(view); len(present) > 0 {
@@ -158,6 +164,55 @@ func (h *Holdbacks) miss(view string, now time.Time) (present map[string]bool, m
 	before := len(few.members)
 	maps.DeleteFunc(few.members, func(_ api.Member, seen time.Time) bool { return now.Sub(seen) > memberGone })
 	return present, len(few.members) < before
+}
+
+// release lets those out of a minority that reject nothing any more, while others do, and returns whether there was any. Each time that one comes back it
+// has to be free for twice as long.
+func (h *Holdbacks) release(view string, now time.Time) (released bool) {
+	few, within := h.minorities[view], h.minorities[api.Minority(view)]
+	bound := h.bound(view)
+	for member, seen := range few.members {
+		inner := false
+		if within != nil {
+			_, inner = within.members[member]
+		}
+		since := few.free[member]
+		switch {
+		case bound == nil || bound[member.Node] || inner || seen != now:
+			delete(few.free, member)
+		case since.IsZero():
+			few.free[member] = now
+		case now.Sub(since) >= verdictGrace<<few.released[member]:
+			if len(few.released) >= maxMembers {
+				clear(few.released)
+			}
+			few.released[member] = min(few.released[member]+1, maxReleased)
+			delete(few.free, member)
+			delete(few.members, member)
+			released = true
+		}
+	}
+	return released
+}
+
+// bound are the nodes that reject something in a view, or that something is held back for; nil where that is not known yet.
+func (h *Holdbacks) bound(view string) map[string]bool {
+	g := h.byView[view]
+	if h.isTold(view) || slices.ContainsFunc(g.trials, func(t *trial) bool { return !t.stuck }) {
+		return nil
+	}
+	bound := map[string]bool{}
+	for _, held := range g.held {
+		for _, node := range held.nodes {
+			bound[node] = true
+		}
+	}
+	for _, t := range g.trials {
+		for _, node := range h.config.Envoys.Answers(view, t.key).Rejected {
+			bound[node] = true
+		}
+	}
+	return bound
 }
 
 // isTried is true where something is rejected that can be held back, or an Envoy that is there rejects what cannot.

@@ -259,3 +259,26 @@ func TestASearchThatFindsNobodyInAMinorityLetsAllInAgain(t *testing.T) {
 func routePartOf(name string) api.Part {
 	return api.Part{ObjectRef: api.ObjectRef{Group: gatewayv1.GroupName, Kind: kindHTTPRoute, Namespace: "edge", Name: name}}
 }
+
+// TestAMemberThatRejectsNothingAnyMoreHasWhatTheOthersHave while another one goes on rejecting something else.
+func TestAMemberThatRejectsNothingAnyMoreHasWhatTheOthersHave(t *testing.T) {
+	c := newMinority(t, 8)
+	c.come("two", rejects("/worse"))
+	c.change(func(cfg *snapshot.Config) { c.route(cfg, "b", "/worse") })
+	c.wants("/a1", "/worse", "one")
+	c.wants("/bad", "/b2", "two")
+	c.change(func(cfg *snapshot.Config) { c.route(cfg, "a", "/a4") })
+	c.wait(2 * verdictGrace)
+	c.wants("/a4", "/worse", "one", "other-0")
+	c.wants("/a4", "/b2", "two")
+	require.Equal(t, map[api.Member]struct{}{{Node: "two"}: {}}, c.jury.minorities[api.Minority(front)])
+
+	// What it rejects later has it come back.
+	c.change(func(cfg *snapshot.Config) { c.route(cfg, "a", "/bad-again") })
+	c.wants("/a4", "/worse", "one")
+	c.wants("/bad-again", "/b2", "two")
+	c.change(func(cfg *snapshot.Config) { c.route(cfg, "a", "/a5"); c.route(cfg, "b", "/b5") })
+	c.wants("/a5", "/b5", "one", "two", "other-0")
+	c.wait(10 * verdictGrace)
+	require.Empty(t, c.pipeline.back.minorities)
+}
