@@ -125,7 +125,7 @@ func TestOnlyWhatIsConfiguredTakesOver(t *testing.T) {
 			defer stop()
 			await := func(what string, is func(Status) bool) {
 				t.Helper()
-				require.Eventually(t, func() bool { return is(f.Clusters()[0]) }, 30*time.Second, time.Millisecond, what)
+				require.Eventually(t, func() bool { return is(f.Clusters()[0]) }, patience, time.Millisecond, what)
 			}
 			await("live", func(s Status) bool { return s.State == Live })
 			write(kubeconfig(two))

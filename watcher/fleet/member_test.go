@@ -21,6 +21,9 @@ import (
 	"github.com/podway/podway/watcher/credential"
 )
 
+// patience is longer than anything takes here, on however busy a machine.
+const patience = 2 * time.Minute
+
 // newFleet is one of a directory of its own. No cluster of it is anywhere.
 func newFleet(t *testing.T) *Fleet {
 	t.Helper()
@@ -39,7 +42,7 @@ func run(t *testing.T, f *Fleet) (stop func()) {
 		f.mu.Lock()
 		defer f.mu.Unlock()
 		return f.ctx != nil
-	}, 30*time.Second, time.Millisecond)
+	}, patience, time.Millisecond)
 	return func() {
 		cancel()
 		require.NoError(t, <-ended)
@@ -86,7 +89,7 @@ func TestClustersThatComeAndGoLeaveNothing(t *testing.T) {
 				}
 			}
 			return false
-		}, 30*time.Second, time.Millisecond)
+		}, patience, time.Millisecond)
 	}
 	f.Configure(clusters("stays"))
 	families, err := f.config.Registerer.(*prometheus.Registry).Gather()

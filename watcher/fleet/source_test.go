@@ -84,7 +84,7 @@ func (s *switched) await(what string, is func(*snapshot.Config) bool) {
 	require.Eventually(s, func() bool {
 		batch := s.lanes.Take()
 		return batch.Config != nil && is(batch.Config)
-	}, 30*time.Second, time.Millisecond, what)
+	}, patience, time.Millisecond, what)
 }
 
 func (s *switched) awaitFiles() {
@@ -168,10 +168,10 @@ func TestWhatIsRememberedIsForgottenWhereTheKubeconfigLeadsElsewhere(t *testing.
 	require.Equal(t, "remembered", s.lanes.Live(web("web")).Pods[0].Name(), "nothing says that it is another cluster")
 
 	s.write("east.kubeconfig", kubeconfigOf(token(time.Hour, time.Now())))
-	require.Eventually(t, func() bool { return s.lanes.Live(web("web")) == nil }, 30*time.Second, time.Millisecond)
+	require.Eventually(t, func() bool { return s.lanes.Live(web("web")) == nil }, patience, time.Millisecond)
 	s.await("the cluster is unknown", func(cfg *snapshot.Config) bool { return cfg.Synced["east"].IsEmpty() })
 	require.Eventually(t, func() bool {
 		status := s.fleet.Clusters()[0]
 		return status.State == Unknown && status.Services == 0 && status.Remembered.IsZero()
-	}, 30*time.Second, time.Millisecond)
+	}, patience, time.Millisecond)
 }

@@ -29,7 +29,7 @@ func (l lines) Write(line []byte) (int, error) {
 // await waits for a line that contains all that is given.
 func (l lines) await(t *testing.T, parts ...string) {
 	t.Helper()
-	end := time.After(30 * time.Second)
+	end := time.After(patience)
 	for {
 		select {
 		case line := <-l:
@@ -74,7 +74,7 @@ func TestAnotherClusterThatNothingForbidsIsToldOf(t *testing.T) {
 	f := ofServer(t, server, token(time.Hour, time.Now()), slog.New(slog.NewTextHandler(said, nil)))
 	stop := run(t, f)
 	defer stop()
-	require.Eventually(t, func() bool { return f.Clusters()[0].UID == one }, 30*time.Second, time.Millisecond)
+	require.Eventually(t, func() bool { return f.Clusters()[0].UID == one }, patience, time.Millisecond)
 	uid.Store(&two)
 	server.CloseClientConnections()
 	said.await(t, "level=WARN", "Another cluster answers now", "cluster=east", "uid=uid-2", "before=uid-1", "pin spec.clusterUID")
@@ -96,7 +96,7 @@ func TestATokenThatIsDueAtOnceIsNotRenewedAllTheTime(t *testing.T) {
 	f := ofServer(t, server, token(time.Hour, time.Now().Add(-45*time.Minute)), slog.New(slog.DiscardHandler))
 	stop := run(t, f)
 	defer stop()
-	require.Eventually(t, func() bool { return asked.Load() > 0 }, 30*time.Second, time.Millisecond)
+	require.Eventually(t, func() bool { return asked.Load() > 0 }, patience, time.Millisecond)
 	require.Never(t, func() bool { return asked.Load() > 1 }, 3*lookEvery, 10*time.Millisecond)
 }
 
@@ -121,7 +121,7 @@ func TestAClusterThatNoTunnelMayUseIsNotSaidToBeAway(t *testing.T) {
 			require.Equal(t, "nothing of the cluster is watched: no tunnel may use it", all[0].Message)
 			require.Equal(t, "say which namespaces of tunnels may use which of the cluster's, or remove the MemberCluster", all[0].Remedy)
 			return
-		case <-time.After(30 * time.Second):
+		case <-time.After(patience):
 			require.Fail(t, "no Problem")
 		}
 	}

@@ -169,7 +169,7 @@ func (f *followed) sizes() (sets, changes int) {
 	return len(f.sets), f.changes
 }
 
-const patience, poll = 30 * time.Second, 5 * time.Millisecond
+const patience, poll = 2 * time.Minute, 5 * time.Millisecond
 
 // TestAListThatExpiresInTheMiddle: half of a list is nothing that counts.
 func TestAListThatExpiresInTheMiddle(t *testing.T) {

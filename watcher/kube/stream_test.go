@@ -103,7 +103,7 @@ func (s *server) wants(t *testing.T, found chan int, pods int) {
 	select {
 	case got := <-found:
 		require.Equal(t, pods, got)
-	case <-time.After(20 * time.Second):
+	case <-time.After(patience):
 		require.Failf(t, "nothing has changed", "watches: %v", s.asked())
 	}
 }
