@@ -1,6 +1,7 @@
 package xds
 
 import (
+	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"log/slog"
@@ -11,9 +12,12 @@ import (
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	discoveryv3 "github.com/envoyproxy/go-control-plane/envoy/service/discovery/v3"
 	"github.com/stretchr/testify/require"
+	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
+	"google.golang.org/grpc/test/bufconn"
 
+	"github.com/podway/podway/api"
 	"github.com/podway/podway/xds/devca"
 )
 
@@ -209,41 +213,43 @@ func TestChainEndsWithItsFirstCertificate(t *testing.T) {
 
 func TestDeadPeerIsFoundByPings(t *testing.T) {
 	config := quick()
-	config.Limits = Limits{PingInterval: time.Second, PingTimeout: 100 * time.Millisecond}
-	w := newWorld(t, config, cluster("a", 1))
-	line := newLine(t, w.address)
-	w.address = line.address
-	c := w.delta()
-	c.subscribe(clusterType)
-	c.want(clusterType, "a")
-	line.cut()
-	eventually(t, func() bool { return len(w.server.Streams()) == 0 }, "the stream of the dead peer ends")
+	config.Limits = Limits{PingInterval: time.Minute, PingTimeout: 10 * time.Second}
+	onTheClock(t, config, []*api.Resource{cluster("a", 1)}, func(w *world) {
+		line := newLine(w.T, w.connect)
+		w.dialer = grpc.WithContextDialer(func(context.Context, string) (net.Conn, error) { return line.Dial() })
+		c := w.delta()
+		c.subscribe(clusterType)
+		c.want(clusterType, "a")
+		<-time.After(time.Hour)
+		require.Len(w, w.server.Streams(), 1, "it answers pings")
+		line.cut()
+		<-time.After(2 * time.Minute)
+		require.Empty(w, w.server.Streams())
+	})
 }
 
 // line is a connection through a middleman who can fall silent without a word to either side.
 type line struct {
-	address string
-	silent  chan struct{}
+	*bufconn.Listener
+	silent chan struct{}
 }
 
-func newLine(t *testing.T, to string) *line {
+func newLine(t *testing.T, connect func() (net.Conn, error)) *line {
 	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	l := &line{address: listener.Addr().String(), silent: make(chan struct{})}
+	l := &line{Listener: bufconn.Listen(1 << 20), silent: make(chan struct{})}
 	done := make(chan struct{})
 	t.Cleanup(func() {
-		_ = listener.Close()
+		_ = l.Close()
 		<-done
 	})
 	go func() {
 		defer close(done)
-		near, err := listener.Accept()
+		near, err := l.Accept()
 		if err != nil {
 			return
 		}
 		defer near.Close()
-		far, err := net.Dial("tcp", to)
+		far, err := connect()
 		if err != nil {
 			return
 		}

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"net/netip"
+	"os"
 	"testing"
 	"time"
 
@@ -50,6 +51,13 @@ type fleet struct {
 func newFleet(t *testing.T, address string, resources ...*api.Resource) *fleet {
 	t.Helper()
 	return newFleetWith(t, Config{}, address, resources...)
+}
+
+// ownAddress is one of this process: no other listens on it, and what connects to somewhere does not come from it, so that a port which is let go can be
+// had again.
+func ownAddress() netip.Addr {
+	pid := os.Getpid()
+	return netip.AddrFrom4([4]byte{127, 7, byte(pid >> 8), byte(pid)})
 }
 
 // newFleetBehind asks for certificates where access is not nil.
@@ -246,25 +254,35 @@ func TestRealEnvoyWarmsAChangedClusterAtOnce(t *testing.T) {
 		one := backend(t, "one")
 		front, table, assignment := realListener(t), realRoutes("c"), endpoints("c", one)
 		f := newFleet(t, "127.0.0.1:0", front, table, realCluster("c", time.Second), assignment)
-		_, url := f.envoy(variant)
+		process, url := f.envoy(variant)
 		l := newLoad(t, url, 4)
 		var longest time.Duration
+		before := waitedInVain(t, process)
 		for i := range 10 {
 			start := time.Now()
 			f.set(front, table, realCluster("c", time.Second+time.Duration(i+1)*time.Millisecond), assignment)
 			eventually(t, func() bool { return idle(f.server, 1) }, "the changed cluster is acknowledged")
 			longest = max(longest, time.Since(start))
 		}
-		require.Less(t, longest, 5*time.Second, "initial_fetch_timeout is 15 s")
+		require.Equal(t, before, waitedInVain(t, process), "how often Envoy has waited for initial_fetch_timeout")
 		l.wantNoFailures()
 		t.Logf("slowest of 10 changes: %s", longest)
 	})
 }
 
+// waitedInVain is how often an Envoy has gone on without what it had asked for, by subscription.
+func waitedInVain(t *testing.T, process *envoy.Process) map[string]uint64 {
+	t.Helper()
+	stats, err := process.Admin().Stats(t.Context(), `init_fetch_timeout$`)
+	require.NoError(t, err)
+	require.NotEmpty(t, stats)
+	return stats
+}
+
 func TestRealEnvoyIsSentNothingByARestartedServer(t *testing.T) {
 	one := backend(t, "one")
 	resources := []*api.Resource{realListener(t), realRoutes("c"), realCluster("c", time.Second), endpoints("c", one)}
-	f := newFleet(t, "127.0.0.1:0", resources...)
+	f := newFleet(t, ownAddress().String()+":0", resources...)
 	_, url := f.envoy(corev3.ApiConfigSource_DELTA_GRPC)
 	l := newLoad(t, url, 4)
 	f.stop()
@@ -287,7 +305,7 @@ func TestRealEnvoyIsNotHeldUpByAClusterThatNeverWarms(t *testing.T) {
 		f.set(append(stuck, front, realRoutes("c", "d"), c, assignment, realCluster("d", time.Second), endpoints("d", backend(t, "two")))...)
 		took := answers(t, url+"/d", "two")
 		t.Logf("a new cluster beside one that never warms: %s", took)
-		require.Less(t, took, 5*time.Second)
+		require.Less(t, took, 15*time.Second, "a route that waits for its clusters does so for 20 s")
 		f.set(front, realRoutes("c", "d", "z"), c, assignment, realCluster("d", time.Second), endpoints("d", backend(t, "three")),
 			realCluster("z", time.Second), endpoints("z", backend(t, "cured")))
 		answers(t, url+"/z", "cured")

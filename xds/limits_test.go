@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"runtime"
 	"testing"
-	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/stretchr/testify/require"
@@ -169,22 +168,23 @@ func TestWindowIsInBytesToo(t *testing.T) {
 }
 
 func TestUnacknowledgedClustersComeLessOftenButCome(t *testing.T) {
-	w := newWorld(t, quick(), settledResources()...)
-	c := w.delta()
-	c.subscribe(clusterType)
-	c.see(clusterType, "a")
-	for i := range paceAfter - 1 {
-		w.set(append(settledResources()[1:], cluster("a", i+2))...)
+	onTheClock(t, quick(), settledResources(), func(w *world) {
+		c := w.delta()
+		c.subscribe(clusterType)
 		c.see(clusterType, "a")
-	}
-	start := time.Now()
-	for i := range 5 {
-		w.set(append(settledResources()[1:], cluster("a", i+100))...)
-	}
-	last := c.see(clusterType, "a")
-	require.Equal(t, versionOfResource(t, cluster("a", 104)), last.GetResources()[0].GetVersion())
-	require.Greater(t, time.Since(start), pace/2)
-	c.quiet()
+		for i := range paceAfter - 1 {
+			w.set(append(settledResources()[1:], cluster("a", i+2))...)
+			c.see(clusterType, "a")
+		}
+		w.took(pace, func() {
+			for i := range 5 {
+				w.set(append(settledResources()[1:], cluster("a", i+100))...)
+			}
+			last := c.see(clusterType, "a")
+			require.Equal(w, versionOfResource(w.T, cluster("a", 104)), last.GetResources()[0].GetVersion())
+		})
+		c.quiet()
+	})
 }
 
 func TestResponsesAreSplit(t *testing.T) {

@@ -68,8 +68,11 @@ func onlyRejected(s *Server, name string) bool {
 // TestUnansweredClusterIsTakenBackAndWhatItWasNotIsSentAgain has a client that answers once it is sent the right one.
 func TestUnansweredClusterIsTakenBackAndWhatItWasNotIsSentAgain(t *testing.T) {
 	config := quick()
-	config.StuckBound = 10 * time.Millisecond
-	w := newWorld(t, config, settledResources()...)
+	config.StuckBound = time.Second
+	onTheClock(t, config, settledResources(), isTakenBack)
+}
+
+func isTakenBack(w *world) {
 	c := settled(w)
 	c.subscribe(endpointType, "b")
 	c.want(endpointType, "-b")
@@ -78,20 +81,20 @@ func TestUnansweredClusterIsTakenBackAndWhatItWasNotIsSentAgain(t *testing.T) {
 	c.want(endpointType, "a")
 	c.want(endpointType, "b")
 	first := c.see(clusterType, "a")
-	require.Equal(t, versionOfResource(t, cluster("a", 1)), first.GetResources()[0].GetVersion())
+	require.Equal(w, versionOfResource(w.T, cluster("a", 1)), first.GetResources()[0].GetVersion())
 	c.want(endpointType, "a")
 	// That it was not, so the change is sent again, and the other one taken back.
 	again := c.see(clusterType, "-b")
 	change := c.see(clusterType, "a")
-	require.Equal(t, versionOfResource(t, cluster("a", 2)), change.GetResources()[0].GetVersion())
+	require.Equal(w, versionOfResource(w.T, cluster("a", 2)), change.GetResources()[0].GetVersion())
 	c.want(endpointType, "a")
 	c.ack(again)
 	c.ack(change)
 	c.quiet()
-	require.Equal(t, "b", w.rejections()[0].Key.Name)
-	require.Equal(t, stuckMessage, w.rejections()[0].Message)
+	require.Equal(w, "b", w.rejections()[0].Key.Name)
+	require.Equal(w, stuckMessage, w.rejections()[0].Message)
 	answers := w.server.Answers(gateway, api.ResourceKey{Type: clusterType, Name: "b"})
-	require.Equal(t, []string{"envoy-1"}, answers.Rejected)
-	require.True(t, answers.HadNothing)
-	require.Equal(t, api.Answers{Accepted: 1}, w.server.Answers(gateway, api.ResourceKey{Type: clusterType, Name: "a"}))
+	require.Equal(w, []string{"envoy-1"}, answers.Rejected)
+	require.True(w, answers.HadNothing)
+	require.Equal(w, api.Answers{Accepted: 1}, w.server.Answers(gateway, api.ResourceKey{Type: clusterType, Name: "a"}))
 }
