@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"path"
+	"slices"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -30,13 +31,13 @@ type middleman struct {
 }
 
 func (m *middleman) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	query, slices := r.URL.Query(), path.Base(r.URL.Path) == "endpointslices"
+	query, ofSlices := r.URL.Query(), path.Base(r.URL.Path) == "endpointslices"
 	watches := query.Get("watch") != ""
 	switch {
 	case m.away.Load():
 		<-r.Context().Done()
 		return
-	case slices && watches && query.Get("sendInitialEvents") == "":
+	case ofSlices && watches && query.Get("sendInitialEvents") == "":
 		m.watches.Add(1)
 		if m.refuse.Load() {
 			m.refused.Add(1)
@@ -48,7 +49,7 @@ func (m *middleman) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			<-r.Context().Done()
 			return
 		}
-	case slices && !watches && query.Get("continue") == "":
+	case ofSlices && !watches && query.Get("continue") == "":
 		version := query.Get("resourceVersion")
 		m.listed.Store(&version)
 		m.begun.Add(1)
@@ -92,11 +93,22 @@ func (s *Session) awaits(t *testing.T, phase Phase) Health {
 	return s.Health()
 }
 
+// awaitsWatches waits until each is open: a cluster is Live while, after a list, they are about to be.
+func (s *Session) awaitsWatches(t *testing.T) {
+	t.Helper()
+	require.Eventually(t, func() bool {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		return !slices.ContainsFunc(s.all(), func(source *source) bool { return !source.streaming })
+	}, patience, poll)
+}
+
 // TestAServerBehindSomethingThatAnswersForItIsMissed: the connections are fine, and so is every watch.
 func TestAServerBehindSomethingThatAnswersForItIsMissed(t *testing.T) {
 	m := &middleman{server: &oldServer{services: 2}}
 	session := behind(t, m, nil)
 	session.awaits(t, Live)
+	session.awaitsWatches(t)
 	m.away.Store(true)
 	require.Equal(t, "no answer in time", session.awaits(t, Stale).Reason)
 	m.away.Store(false)
