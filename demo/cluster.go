@@ -13,7 +13,7 @@ import (
 )
 
 // DefaultGrace is how long a Pod that is to go still answers.
-const DefaultGrace = 500 * time.Millisecond
+const DefaultGrace = 2 * time.Second
 
 // ClusterConfig says what a cluster is like.
 type ClusterConfig struct {

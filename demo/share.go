@@ -11,8 +11,8 @@ import (
 const (
 	// MinimumDue is how many requests a Pod must be due before its share is judged.
 	MinimumDue = 200
-	// MaximumDeviation is how far a share may be off, in standard deviations of a binomial draw.
-	MaximumDeviation = 4
+	// MaximumDeviation is how far a share may be off, in standard deviations of a binomial draw: by chance, one of two million is.
+	MaximumDeviation = 5
 )
 
 // Share is a Pod's part of the requests.

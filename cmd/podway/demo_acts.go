@@ -13,12 +13,12 @@ import (
 
 const (
 	// demoMeasured is enough for each Pod of the demo to be due demo.MinimumDue requests.
-	demoMeasured = 4000
+	demoMeasured = 6250
 	demoClients  = 8
 	// demoRate is requests a second of the client that goes on all the while.
 	demoRate = 200
 	// demoReachLimit bounds how long a change may take to reach Envoy.
-	demoReachLimit = 10 * time.Second
+	demoReachLimit = 30 * time.Second
 )
 
 // act is one change of the files.

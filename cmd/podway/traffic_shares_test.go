@@ -34,7 +34,7 @@ func TestTrafficSharesAreWhatTheWeightsSay(t *testing.T) {
 	w.awaitWeights("shares", addresses)
 
 	t.Run("while nothing changes", func(t *testing.T) {
-		tally := w.load("shares.example", 8, 0).Run(t.Context(), 20_000)
+		tally := w.load("shares.example", 8, 0).Run(t.Context(), 31_250)
 		require.NoError(t, tally.Err())
 		assert.NoError(t, demo.CheckShares(demo.Shares(weights, tally.Pods)))
 	})
@@ -42,9 +42,9 @@ func TestTrafficSharesAreWhatTheWeightsSay(t *testing.T) {
 	t.Run("while another Pod comes and goes 20 times a second", func(t *testing.T) {
 		ctx, stop := context.WithCancel(t.Context())
 		changes := make(chan int)
-		go func() { changes <- comeAndGo(ctx, guest, 20) }()
+		go func() { changes <- w.comeAndGo(ctx, "shares", guest, 20) }()
 		before := w.stats("tunnel/edge/shares.update_success$")
-		tally := w.load("shares.example", 4, 200).Run(t.Context(), 4000)
+		tally := w.load("shares.example", 4, 300).Run(t.Context(), 6250)
 		stop()
 		made := <-changes
 		after := w.stats("tunnel/edge/shares.update_success$")
@@ -62,8 +62,8 @@ func TestTrafficSharesAreWhatTheWeightsSay(t *testing.T) {
 	})
 }
 
-// comeAndGo takes the first Pod of a Service out and in again, so many times a second, and returns how many changes it made.
-func comeAndGo(ctx context.Context, service *demo.Service, times int) int {
+// comeAndGo takes the first Pod of a Service out and in again, so many times a second where Envoy is as quick as that, and returns how many changes it made.
+func (w *world) comeAndGo(ctx context.Context, tunnel string, service *demo.Service, times int) int {
 	pod, ready, made := service.Pods()[0], true, 0
 	ticker := time.NewTicker(time.Second / time.Duration(2*times))
 	defer ticker.Stop()
@@ -73,6 +73,9 @@ func comeAndGo(ctx context.Context, service *demo.Service, times int) int {
 			ready = !ready
 			if _, err := service.SetReady(pod, ready); err == nil {
 				made++
+			}
+			for (weightsOf(w.hosts(tunnel))[pod.Address()] > 0) != ready && ctx.Err() == nil {
+				<-time.After(time.Millisecond)
 			}
 		case <-ctx.Done():
 			return made
