@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"crypto/tls"
 	"encoding/json"
+	"net"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -174,7 +176,7 @@ func TestTrafficARestartWithTwoBadRoutesServesTheOthers(t *testing.T) {
 	}
 	w.write("tunnel.yaml", tunnelYAML("app", members("east/app=100")))
 	w.write("routes.yaml", route("a", header("1"))+route("b", header("1"))+route("c", header("1"))+route("d", header("1")))
-	plane := w.startServe("127.0.0.1:0")
+	plane := w.startServe(w.anyPort())
 	w.startEnvoy()
 	w.awaitHosts("app", 100, app.Pods()...)
 	w.awaitRoute("d.example", "1")
@@ -202,7 +204,7 @@ func TestTrafficARestartRemembersWhatIsHeldBack(t *testing.T) {
 	w.write("tunnel.yaml", tunnelYAML("app", members("east/app=100")))
 	w.write("routes.yaml", route("a", header("1"))+route("b", header("1")))
 	state := t.TempDir()
-	plane := w.startServe("127.0.0.1:0", "--state", state)
+	plane := w.startServe(w.anyPort(), "--state", state)
 	w.adminAddress = plane.admin
 	w.startEnvoy()
 	w.awaitHosts("app", 100, app.Pods()...)
@@ -314,7 +316,7 @@ func TestTrafficAMinorityGoesOnOverRestarts(t *testing.T) {
 	w.write("tunnel.yaml", tunnelYAML("app", members("east/app=100")))
 	routes("first", "first")
 	state := t.TempDir()
-	plane := w.startServe("127.0.0.1:0", "--state", state)
+	plane := w.startServe(w.anyPort(), "--state", state)
 	w.adminAddress = plane.admin
 	w.startEnvoy()
 	strict := w.envoy
@@ -419,11 +421,11 @@ func TestTrafficARejectedSecretOrListenerCostsItselfAlone(t *testing.T) {
 	served("a.example.com", "third", "2")
 	w.awaitAccused()
 
-	taken := freePort(t, w.http.Addr())
-	blocker := &http.Server{Addr: taken.String()}
-	go func() { _ = blocker.ListenAndServe() }()
-	defer func() { _ = blocker.Close() }()
-	w.write("gateway.yaml", w.gatewayYAML(listeners+"  - {name: taken, protocol: HTTP, port: "+portOf(taken)+"}\n"))
+	blocker, err := net.Listen("tcp", w.anyPort())
+	require.NoError(t, err)
+	defer blocker.Close()
+	taken := portOf(netip.MustParseAddrPort(blocker.Addr().String()))
+	w.write("gateway.yaml", w.gatewayYAML(listeners+"  - {name: taken, protocol: HTTP, port: "+taken+"}\n"))
 	w.awaitAccused("Gateway edge/front")
 	w.write("routes.yaml", routes("3"))
 	served("a.example.com", "third", "3")

@@ -94,7 +94,7 @@ func TestTrafficAStartWithARejectedRouteServesTheOthers(t *testing.T) {
 	app := w.service(w.east, demo.ServiceConfig{Name: "app"}, 1)
 	w.write("all.yaml", tunnelYAML("app", members("east/app=100"))+routeYAML("bad", "bad.example", []string{"app"}, tooLarge)+
 		routeYAML("a", "a.example", []string{"app"})+routeYAML("c", "c.example", []string{"app"}))
-	plane := w.startServe("127.0.0.1:0")
+	plane := w.startServe(w.anyPort())
 	w.startEnvoy()
 	w.awaitHosts("app", 100, app.Pods()...)
 	w.awaitStatus("a.example", "/", http.StatusOK)

@@ -31,7 +31,7 @@ func TestTrafficGoesOnWithoutControlPlane(t *testing.T) {
 		tunnelYAML("tls", members("west/tls=100"), "tls: {hostname: api.example.com, caCertificateRefs: [{name: pods}]}")+
 		routeYAML("tls", "tls.example", []string{"tls"})+
 		caYAML("pods", pair("pods").certificate)+tlsSecretYAML("edge", "a", pair("a").certificate, pair("a").key))
-	plane := w.startServe("127.0.0.1:0")
+	plane := w.startServe(w.anyPort())
 	w.startEnvoy()
 	w.awaitWeights("app", weightsOfPods(east, 50, west, 100))
 	require.Equal(t, http.StatusOK, w.get("tls.example", "/").status)

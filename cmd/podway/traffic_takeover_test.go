@@ -26,8 +26,8 @@ type takeover struct {
 
 const (
 	appTunnel = "tunnel/edge/app"
-	// spread leaves two seconds between the ends of three streams.
-	spread = "6s"
+	// spread leaves five seconds between the ends of three streams.
+	spread = "15s"
 )
 
 func newTakeover(t *testing.T) *takeover {
@@ -40,7 +40,7 @@ func newTakeover(t *testing.T) *takeover {
 	w.write("secrets.yaml", caYAML("pods", pair("pods").certificate)+tlsSecretYAML("edge", "a", pair("a").certificate, pair("a").key))
 	w.write("routes.yaml", routeYAML("app", "app.example", []string{"app"})+routeYAML("a", "a.example.com", []string{"app"}))
 	w.write("app.yaml", tunnelYAML("app", members("east/app=80", "west/app=100")))
-	w.one = w.startServe("127.0.0.1:0", "--xds-shutdown-spread", spread)
+	w.one = w.startServe(w.anyPort(), "--xds-shutdown-spread", spread)
 	var err error
 	w.relay, err = ads.NewRelay()
 	require.NoError(t, err)
@@ -58,7 +58,7 @@ func newTakeover(t *testing.T) *takeover {
 	w.write("app.yaml", tunnelYAML("app", members("east/app=50", "west/app=100")))
 	w.awaitApp()
 	w.awaitStatus("tls.example", "/", http.StatusOK)
-	w.two = w.startServe("127.0.0.1:0", "--xds-shutdown-spread", spread)
+	w.two = w.startServe(w.anyPort(), "--xds-shutdown-spread", spread)
 	w.held = w.heldOf(w.one, "test")
 	return w
 }

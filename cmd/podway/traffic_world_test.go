@@ -49,6 +49,9 @@ type world struct {
 // worlds counts them, so that each has addresses of its own.
 var worlds atomic.Uint32
 
+// grace is how long a Pod that is to go still answers: longer than a busy machine takes to tell Envoy.
+const grace = 5 * time.Second
+
 // newWorld starts everything but Envoy. prepare writes what is there from the beginning, beside the Gateway.
 func newWorld(t *testing.T) *world {
 	t.Helper()
@@ -59,10 +62,13 @@ func newWorld(t *testing.T) *world {
 	w := &world{T: t, directory: t.TempDir(), logs: t.TempDir(), log: &logBuffer{}}
 	own := func(second byte) netip.Addr { return netip.AddrFrom4([4]byte{127, second, byte(os.Getpid()), number}) }
 	w.http, w.https = freePort(t, own(4)), freePort(t, own(4))
+	for w.https == w.http {
+		w.https = freePort(t, own(4))
+	}
 	for i, cluster := range []**demo.Cluster{&w.east, &w.west} {
 		name := []string{"east", "west"}[i]
 		first := netip.AddrFrom4([4]byte{127, byte(2 + i), number, 1})
-		*cluster = demo.NewCluster(demo.ClusterConfig{Name: name, Directory: filepath.Join(w.directory, name), First: first})
+		*cluster = demo.NewCluster(demo.ClusterConfig{Name: name, Directory: filepath.Join(w.directory, name), First: first, Grace: grace})
 		t.Cleanup((*cluster).Close)
 		w.write(name+".yaml", memberClusterYAML(name, "Active"))
 		require.NoError(t, os.Mkdir(filepath.Join(w.directory, name), 0o755))
@@ -86,6 +92,9 @@ func freePort(t *testing.T, address netip.Addr) netip.AddrPort {
 	defer listener.Close()
 	return listener.Addr().(*net.TCPAddr).AddrPort()
 }
+
+// anyPort is what to listen on where a port may be let go and wanted again: no other world has the address, and no client comes from it.
+func (w *world) anyPort() string { return netip.AddrPortFrom(w.http.Addr(), 0).String() }
 
 // startPlane runs podway serve in this process.
 func (w *world) startPlane() {
@@ -151,7 +160,7 @@ func (w *world) startEnvoyWith(bootstrap *bootstrapv3.Bootstrap) {
 			w.Logf("Envoy's warnings:\n%s", warnings(filepath.Join(logs, "envoy.log")))
 		}
 	})
-	ctx, cancel := context.WithTimeout(w.Context(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(w.Context(), 2*time.Minute)
 	defer cancel()
 	require.NoError(w, w.envoy.WaitReady(ctx))
 }
