@@ -39,7 +39,7 @@ func (r *reader) settled(f found, now stamp, known *stamp, size int, writing, su
 	case emptied:
 		wait = emptyFor
 	}
-	if time.Since(r.noticed(f.path, now).since) < wait {
+	if looked := time.Now(); looked.Sub(r.noticed(f.path, now).since) < wait { // what is noticed only now never counts as still
 		r.unsettled(f.path, now)
 		return false
 	}
