@@ -76,16 +76,20 @@ func TestNameOnItsWayTakesLittle(t *testing.T) {
 	for i := range names {
 		names[i] = fmt.Sprintf("tunnel/edge/service-%05d", i)
 	}
-	var before, after runtime.MemStats
-	runtime.ReadMemStats(&before)
-	var is entries
-	is.expect(count)
-	for _, name := range names {
-		is.add(name)
+	least := uint64(1 << 40)
+	for range 10 { // goroutines of the tests before may allocate something meanwhile
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		var is entries
+		is.expect(count)
+		for _, name := range names {
+			is.add(name)
+		}
+		items := make([]item, count)
+		runtime.ReadMemStats(&after)
+		least = min(least, (after.TotalAlloc-before.TotalAlloc)/count)
+		runtime.KeepAlive(items)
+		runtime.KeepAlive(is)
 	}
-	items := make([]item, count)
-	runtime.ReadMemStats(&after)
-	require.LessOrEqual(t, (after.TotalAlloc-before.TotalAlloc)/count, uint64(100))
-	runtime.KeepAlive(items)
-	runtime.KeepAlive(is)
+	require.LessOrEqual(t, least, uint64(100))
 }
