@@ -133,9 +133,15 @@ func (w *stateOfTheWorld) send(r *response) error {
 	return w.stream.SendMsg(response)
 }
 
-// sameSet is true where the version that a client brings from an earlier stream is that of all it would be sent now.
+// sameSet is true where the version that a client brings from an earlier stream is that of all it would be sent now, and where all that it names is
+// there: of a name that is not, it may not have been told, and waits for an answer.
 func (s *stream) sameSet(st *typeState) bool {
 	if !isComplete(st.url) {
+		return false
+	}
+	absent := false
+	st.sub.each(func(name string) { absent = absent || s.view.record(st.url, name) == nil })
+	if absent {
 		return false
 	}
 	var records []*record

@@ -149,6 +149,18 @@ func TestSotWReconnectWithTheCurrentVersionOfClustersNeedsNoAnswer(t *testing.T)
 	again.quiet()
 }
 
+func TestSotWReconnectThatNamesWhatIsNotThereIsAnsweredThoughTheVersionIsCurrent(t *testing.T) {
+	w := newSotWWorld(t, listener("a", 1))
+	c := w.sotw()
+	c.subscribe(listenerType, "a")
+	version := c.want(listenerType, "a").GetVersionInfo()
+	again := w.sotw()
+	again.versions[listenerType] = version
+	again.subscribe(listenerType, "a", "absent")
+	again.want(listenerType, "a")
+	again.quiet()
+}
+
 func TestSotWReconnectWithAnOlderVersionIsAnsweredInFull(t *testing.T) {
 	w := newSotWWorld(t, cluster("a", 1), cluster("b", 1))
 	c := w.sotw()
