@@ -7,14 +7,13 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"strconv"
 )
 
 // startEtcd runs an etcd with a store of its own, empty where this one has not run before.
 func (c *Cluster) startEtcd() error {
 	client, peer := "http://"+c.etcdPort.address(), "http://"+c.peerPort.address()
 	etcd, err := startProcess("etcd", c.file("etcd.log"), c.binaries.etcd,
-		"--name=test", "--data-dir="+c.file("etcd-"+strconv.Itoa(c.store)), "--unsafe-no-fsync", "--log-level=warn", "--socket-reuse-port",
+		"--name=test", "--data-dir="+c.storeDirectory(c.store), "--unsafe-no-fsync", "--log-level=warn", "--socket-reuse-port",
 		"--listen-client-urls="+client, "--advertise-client-urls="+client,
 		"--listen-peer-urls="+peer, "--initial-advertise-peer-urls="+peer, "--initial-cluster=test="+peer,
 		// The only member need not wait for others.

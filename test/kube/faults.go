@@ -88,7 +88,7 @@ func (c *Cluster) PutBack() {
 
 // serveStore runs everything anew on the store that counts now.
 func (c *Cluster) serveStore() error {
-	if err := errors.Join(c.controllers.kill(), c.server.kill(), c.etcd.kill()); err != nil {
+	if err := c.endAll(); err != nil {
 		return err
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(c.t.Context()), startLimit)

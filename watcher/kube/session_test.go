@@ -1,6 +1,7 @@
 package kube
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -30,6 +31,8 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // oldServer is an API server without streaming lists, as older ones are, with Services s-0, s-1, … that each have one Pod.
 type oldServer struct {
 	services int
+	// version is that of its lists, 7 if "".
+	version string
 	// expire is how many lists end in the middle with 410; pages counts the requests for a second page.
 	expire, pages atomic.Int32
 	// bookmarks is how many are sent on each watch, of nothing else.
@@ -48,7 +51,7 @@ func (s *oldServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case query.Get("watch") != "":
 		s.watch(w, r, resource)
 	case resource == "services":
-		list := &corev1.ServiceList{TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "ServiceList"}, ListMeta: metav1.ListMeta{ResourceVersion: "7"}}
+		list := &corev1.ServiceList{TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "ServiceList"}, ListMeta: s.meta()}
 		for i := range s.services {
 			list.Items = append(list.Items, corev1.Service{
 				ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: fmt.Sprintf("s-%d", i)}, Spec: corev1.ServiceSpec{Ports: []corev1.ServicePort{{Port: 80}}},
@@ -62,10 +65,14 @@ func (s *oldServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
+func (s *oldServer) meta() metav1.ListMeta {
+	return metav1.ListMeta{ResourceVersion: cmp.Or(s.version, "7")}
+}
+
 // slices answers with a page of half of them, or the other half; with all where pages are not asked for.
 func (s *oldServer) slices(w http.ResponseWriter, paged bool, token string) {
 	list := &discoveryv1.EndpointSliceList{
-		TypeMeta: metav1.TypeMeta{APIVersion: "discovery.k8s.io/v1", Kind: "EndpointSliceList"}, ListMeta: metav1.ListMeta{ResourceVersion: "7"},
+		TypeMeta: metav1.TypeMeta{APIVersion: "discovery.k8s.io/v1", Kind: "EndpointSliceList"}, ListMeta: s.meta(),
 	}
 	from, to := 0, s.services/2
 	switch {

@@ -49,7 +49,7 @@ func (m *middleman) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			<-r.Context().Done()
 			return
 		}
-	case ofSlices && !watches && query.Get("continue") == "":
+	case ofSlices && !watches && query.Get("continue") == "" && query.Get("limit") != "1":
 		version := query.Get("resourceVersion")
 		m.listed.Store(&version)
 		m.begun.Add(1)

@@ -38,6 +38,9 @@ type source struct {
 	namespace string
 	// stream is the watch that was opened last; it is the reflector's.
 	stream *stream
+	// passed is how many connections there had been when the last request passed the gate; agreed is that of the last one that showed the server to be no
+	// older than what was read of it. Both are the reflector's too.
+	passed, agreed int64
 
 	// What follows is guarded by session.mu.
 	// synced is true once there was a complete list; streaming while a watch is open; listing from the begin of a list to its end.
@@ -63,18 +66,13 @@ func (s *source) run(ctx context.Context) {
 	reflector.RunWithContext(ctx)
 }
 
+// request asks for the objects that are followed.
 func (s *source) request(options *metav1.ListOptions) *rest.Request {
-	client := s.session.client
-	request := client.core.Get()
-	switch s.resource {
-	case endpointSlices:
+	if s.resource == endpointSlices {
 		// Slices without a Service are not for anybody here.
 		options.LabelSelector = discoveryv1.LabelServiceName
-		request = client.discovery.Get()
-	case podMetadata:
-		request = client.metadata.Get().SetHeader("Accept", onlyMetadata)
 	}
-	return request.NamespaceIfScoped(s.namespace, s.namespace != "").Resource(s.resource).VersionedParams(options, parameters).MaxRetries(0)
+	return s.of(options)
 }
 
 func (s *source) newList() runtime.Object {
@@ -99,11 +97,7 @@ func (s *source) Watch(options metav1.ListOptions) (watch.Interface, error) {
 
 // ListWithContext is for the reflector.
 func (s *source) ListWithContext(ctx context.Context, options metav1.ListOptions) (runtime.Object, error) {
-	s.began(true)
-	if options.ResourceVersion == "0" {
-		// It would allow any state that the server ever was in, and Pods that have gone since would come back.
-		options.ResourceVersion = ""
-	}
+	s.beginList(&options)
 	list := s.newList()
 	err := s.through(ctx, "list", func() error {
 		return s.request(&options).Do(ctx).Into(list)
@@ -111,13 +105,25 @@ func (s *source) ListWithContext(ctx context.Context, options metav1.ListOptions
 	if err != nil {
 		return nil, err
 	}
+	s.agreed = s.passed
 	return list, nil
+}
+
+// beginList has a list be what the server knows now: not any state that it ever was in, or Pods that have gone since would come back; and not
+// only what is newer than what it said before.
+func (s *source) beginList(options *metav1.ListOptions) {
+	s.began(true)
+	options.ResourceVersion = ""
 }
 
 // WatchWithContext is for the reflector.
 func (s *source) WatchWithContext(ctx context.Context, options metav1.ListOptions) (watch.Interface, error) {
 	lists := options.SendInitialEvents != nil && *options.SendInitialEvents
-	s.began(lists)
+	if lists {
+		s.beginList(&options)
+	} else {
+		s.began(false)
+	}
 	opened, err := s.watch(ctx, options, lists)
 	for err != nil && !lists && isRefusal(err) && ctx.Err() == nil {
 		// Not for the reflector, which would list all before it asked for the watch again.
@@ -129,6 +135,7 @@ func (s *source) WatchWithContext(ctx context.Context, options metav1.ListOption
 	s.opened()
 	s.stream = &stream{Interface: opened, source: s}
 	if lists {
+		s.agreed = s.passed
 		s.stream.reopen = func(resourceVersion string) (watch.Interface, error) {
 			return s.watch(ctx, metav1.ListOptions{
 				ResourceVersion: resourceVersion, AllowWatchBookmarks: true, TimeoutSeconds: options.TimeoutSeconds,
@@ -157,6 +164,9 @@ func (s *source) watch(ctx context.Context, options metav1.ListOptions, lists bo
 	if err == nil {
 		err = old
 	}
+	if err == nil && !lists {
+		err = s.requireHistory(ctx, options.ResourceVersion)
+	}
 	if err != nil {
 		if opened != nil {
 			opened.Stop()
@@ -177,6 +187,7 @@ func (s *source) through(ctx context.Context, verb string, request func() error)
 	if err != nil {
 		return err
 	}
+	s.passed = passed
 	if err := request(); err != nil {
 		if !isAnswer(err) {
 			gate.doubt()

@@ -1,0 +1,73 @@
+package kube
+
+import (
+	"context"
+	"net/http"
+	"net/http/httptest"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"k8s.io/client-go/rest"
+
+	"github.com/podway/podway/api/snapshot"
+)
+
+// TestAServerThatWasPutBackIsListedAgain: a watch from a version that is still to come is opened, and says nothing.
+func TestAServerThatWasPutBackIsListedAgain(t *testing.T) {
+	for _, test := range []struct {
+		name, before, after string
+		relists             int
+	}{
+		{name: "put back", before: "70", after: "7", relists: 2},
+		{name: "as it was", before: "70", after: "70"},
+		{name: "gone on", before: "70", after: "700"},
+		{name: "versions that are no numbers", before: "b", after: "a"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			var now atomic.Pointer[oldServer]
+			now.Store(&oldServer{services: 4, version: test.before})
+			there := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { now.Load().ServeHTTP(w, r) }))
+			client, err := NewClient(&rest.Config{Host: there.URL})
+			require.NoError(t, err)
+			session := New(client, Config{Cluster: "east", Scope: snapshot.Everything})
+			session.Publish(Known{})
+			ctx, cancel := context.WithCancel(context.Background())
+			ended := make(chan error, 1)
+			go func() { ended <- session.Run(ctx) }()
+			t.Cleanup(func() {
+				cancel()
+				require.NoError(t, <-ended)
+				there.CloseClientConnections()
+				there.Close()
+			})
+			session.awaits(t, Live)
+			require.Zero(t, session.Health().Relists)
+			// Less than that, and client-go takes a watch that ends for one that never was.
+			require.Eventually(t, func() bool { return session.opened(1100 * time.Millisecond) }, patience, poll)
+
+			before := now.Swap(&oldServer{services: 2, version: test.after})
+			dials := client.dials.Load()
+			there.CloseClientConnections()
+			before.watching.Wait()
+			require.Eventually(t, func() bool { return client.dials.Load() > dials+1 && session.opened(200*time.Millisecond) }, patience, poll)
+			require.Equal(t, Live, session.Health().Phase)
+			require.Equal(t, test.relists, session.Health().Relists)
+			services, _ := session.Sizes()
+			require.Equal(t, 4-test.relists, services)
+		})
+	}
+}
+
+// opened says whether all watches have been open for so long.
+func (s *Session) opened(since time.Duration) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, source := range s.all() {
+		if !source.streaming || time.Since(source.since) < since {
+			return false
+		}
+	}
+	return true
+}
