@@ -34,6 +34,8 @@ type memberConfig struct {
 	unpinned bool
 	// spec is further lines of the MemberCluster.
 	spec []string
+	// flags are further ones of its API server.
+	flags []string
 }
 
 // everything is what podway needs for all namespaces and a pinned cluster.
@@ -50,7 +52,7 @@ func (w *world) startMembers(configs []memberConfig) {
 		o := kubetest.Options{
 			Name: config.name, Users: []string{viewer},
 			// Without, it would wait a minute for watches to end when it is asked to.
-			ServerFlags: []string{"--shutdown-watch-termination-grace-period=1s"},
+			ServerFlags: append([]string{"--shutdown-watch-termination-grace-period=1s"}, config.flags...),
 		}
 		if config.controllers {
 			o.Controllers = []string{kubetest.EndpointSlices}
