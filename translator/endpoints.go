@@ -80,7 +80,8 @@ func (t *tunnelPlan) sets(live pods.Live) (sets []*pods.Set, partial bool) {
 type backend struct {
 	address netip.AddrPort
 	weight  uint32
-	// cluster and pod are empty for a plain address.
+	// entry, cluster and pod are empty for a plain address.
+	entry   *entry
 	cluster string
 	pod     *pods.Pod
 }
@@ -106,7 +107,7 @@ func (e *entry) collectWhere(found []backend, set *pods.Set, takes func(*pods.Po
 			continue
 		}
 		address := netip.AddrPortFrom(pod.Address.Addr(), uint16(number))
-		found = append(found, backend{address: address, weight: e.weight, cluster: e.key.Cluster, pod: pod})
+		found = append(found, backend{address: address, weight: e.weight, entry: e, cluster: e.key.Cluster, pod: pod})
 	}
 	return found
 }

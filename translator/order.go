@@ -46,24 +46,39 @@ func (s *sorter) sort() {
 // at is a backend by its place in the order.
 func (s *sorter) at(place int) *backend { return &s.backends[s.order[place].index] }
 
-// merge adds up the weights of the same address, for Envoy would silently take the first. clash describes the first address that two clusters have.
+// merge adds up the weights that several entries give the same address, for Envoy would silently take the first. One entry counts once: a Service may name an address
+// twice, such as of a Pod that is no more and of the one that has its address now. clash describes the first address that two clusters have.
 func (s *sorter) merge() (clash string) {
-	merged := 0
+	merged, first := 0, 0
 	for i := range s.order {
 		next := s.at(i)
 		if merged == 0 || s.at(merged-1).address != next.address {
 			s.order[merged] = s.order[i]
 			merged++
+			first = i
 			continue
 		}
 		last := s.at(merged - 1)
-		last.weight += next.weight
+		if !s.counted(first, i) {
+			last.weight += next.weight
+		}
 		if clash == "" && next.pod != nil && last.cluster != next.cluster && !samePod(last.pod, next.pod) {
 			clash = fmt.Sprintf("%s is the address of %s and of %s", next.address, nameOf(last.cluster, last.pod), nameOf(next.cluster, next.pod))
 		}
 	}
 	s.order = s.order[:merged]
 	return clash
+}
+
+// counted says whether the entry of a backend has given its address a weight already: first is where those with that address begin.
+func (s *sorter) counted(first, at int) bool {
+	entry := s.at(at).entry
+	for i := first; i < at && entry != nil; i++ {
+		if s.at(i).entry == entry {
+			return true
+		}
+	}
+	return false
 }
 
 // prefixOf is a number in the order of addresses: all IPv4 addresses with their ports, then the beginning of each IPv6 address.

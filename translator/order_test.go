@@ -32,3 +32,23 @@ func TestBackendsAreSortedAsTheyCompare(t *testing.T) {
 		sorters.Put(s)
 	}
 }
+
+func TestAnAddressCountsOnceForEachEntry(t *testing.T) {
+	here, there := &entry{}, &entry{}
+	address := netip.MustParseAddrPort("10.0.0.1:80")
+	s := newSorter()
+	defer sorters.Put(s)
+	for i, of := range []*entry{here, there, here, nil, there, nil} {
+		found := backend{address: address, weight: 1 << i}
+		if of != nil {
+			found.entry, found.cluster, found.pod = of, "a", named("default", string(rune('a'+i)))
+		}
+		s.backends = append(s.backends, found)
+	}
+	s.backends = append(s.backends, backend{address: netip.MustParseAddrPort("10.0.0.2:80"), weight: 7, entry: here, cluster: "a", pod: named("default", "z")})
+	s.sort()
+	require.Empty(t, s.merge())
+	require.Len(t, s.order, 2)
+	require.EqualValues(t, 1+2+8+32, s.at(0).weight)
+	require.EqualValues(t, 7, s.at(1).weight)
+}
