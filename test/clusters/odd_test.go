@@ -42,7 +42,9 @@ func (o *odd) draft(port int32, endpoints ...discoveryv1.Endpoint) *discoveryv1.
 }
 
 // bare is an endpoint with nothing but an address.
-func bare(address string) discoveryv1.Endpoint { return discoveryv1.Endpoint{Addresses: []string{address}} }
+func bare(address string) discoveryv1.Endpoint {
+	return discoveryv1.Endpoint{Addresses: []string{address}}
+}
 
 // TestOddSlices writes EndpointSlices as no controller of Kubernetes does, but others may, and looks at what Envoy gets.
 func TestOddSlices(t *testing.T) {
@@ -66,7 +68,9 @@ func TestOddSlices(t *testing.T) {
 		all.Ports[0].Port = nil
 		east.Create(two, without, other, all)
 		w.awaitAddresses("ports", "10.71.1.1:8080", "10.71.1.2:9090")
-		kubetest.Modify(east.Cluster, without, func(s *discoveryv1.EndpointSlice) { s.Ports = []discoveryv1.EndpointPort{kubetest.SlicePort("http", 6060)} })
+		kubetest.Modify(east.Cluster, without, func(s *discoveryv1.EndpointSlice) {
+			s.Ports = []discoveryv1.EndpointPort{kubetest.SlicePort("http", 6060)}
+		})
 		w.awaitAddresses("ports", "10.71.1.1:8080", "10.71.1.2:9090", "10.71.1.3:6060")
 		kubetest.Modify(east.Cluster, two, func(s *discoveryv1.EndpointSlice) { s.Ports = nil })
 		w.awaitAddresses("ports", "10.71.1.1:8080", "10.71.1.3:6060")
