@@ -15,7 +15,7 @@ const (
 	// requestTimeout bounds one request.
 	requestTimeout = 10 * time.Second
 	// loadLife bounds a load that nobody stops.
-	loadLife = 2 * time.Minute
+	loadLife = 10 * time.Minute
 )
 
 // Load is clients that send the same request again and again, each over one connection that it keeps.
@@ -37,7 +37,7 @@ func (l Load) Run(ctx context.Context, count int) *Tally {
 	return l.start(ctx, count).Wait()
 }
 
-// Start sends requests until Stop, or for two minutes.
+// Start sends requests until Stop, or for ten minutes.
 func (l Load) Start(ctx context.Context) *Running { return l.start(ctx, -1) }
 
 // Running is a load under way.

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/netip"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -57,7 +58,8 @@ func (w *world) startPlane(flags ...string) {
 	w.Helper()
 	path, err := podway()
 	require.NoError(w, err)
-	xds, admin := "127.0.0.1:0", "127.0.0.1:0"
+	anywhere := netip.AddrPortFrom(ownAddress(), 0).String()
+	xds, admin := anywhere, anywhere
 	if w.plane != nil {
 		xds, admin = w.plane.xds, w.plane.admin
 	}

@@ -32,7 +32,7 @@ func TestRolloutCostsNoRequest(t *testing.T) {
 	web, once := w.load("web", 150), w.load("once", 150)
 	w.requests(once, 50)
 
-	const surge, grace = 3, 100 * time.Millisecond
+	const surge, grace = 3, time.Second
 	var ending sync.WaitGroup
 	var current, ended []*pod
 	slowest := make(chan time.Duration, len(old))

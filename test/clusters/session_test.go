@@ -79,7 +79,7 @@ func (f *followed) until(what string, is func() bool) {
 		f.mu.Lock()
 		defer f.mu.Unlock()
 		return is()
-	}, 30*time.Second, 5*time.Millisecond, "%s; health %+v", what, &f.health)
+	}, patience, 5*time.Millisecond, "%s; health %+v", what, &f.health)
 }
 
 // ready are the addresses of the ready Pods of a Service. f.mu is held.

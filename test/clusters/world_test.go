@@ -4,11 +4,11 @@ package clusters
 
 import (
 	"fmt"
-	"net"
 	"net/netip"
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -20,7 +20,7 @@ import (
 )
 
 // patience is more than anything here takes that a test waits for.
-const patience = 30 * time.Second
+const patience = 2 * time.Minute
 
 // world is the whole of it: member clusters with real API servers, podway as a process of its own, a real Envoy, Pods that answer, and clients.
 type world struct {
@@ -41,11 +41,16 @@ type world struct {
 	secrets map[string]bool // by mu: what no log line and no answer may have in it
 }
 
+// ownAddress is a loopback address that nobody had before. What connects to somewhere does not come from it: a port of it that is let go can be had again.
+func ownAddress() netip.Addr { return netip.AddrFrom4([4]byte{127, 9, 0, byte(addresses.Add(1))}) }
+
+var addresses atomic.Uint32
+
 // newWorld starts the clusters, and writes the configuration but for tunnels and routes. Neither podway nor Envoy runs yet.
 func newWorld(t *testing.T, configs ...memberConfig) *world {
 	t.Helper()
 	w := &world{T: t, whole: t, directory: t.TempDir(), state: t.TempDir(), members: map[string]*member{}, secrets: map[string]bool{}}
-	w.gateway = freePort(t, "127.0.0.1")
+	w.gateway = netip.AddrPortFrom(ownAddress(), 8080)
 	w.startMembers(configs)
 	w.write("gateway.yaml", w.gatewayYAML())
 	return w
@@ -93,7 +98,7 @@ func (w *world) requireDiscreet(where, said string) {
 	}
 }
 
-// load is clients that send requests of a tunnel's host until they are stopped, 2 minutes at the most. Each request is answered by a Pod with
+// load is clients that send requests of a tunnel's host until they are stopped, 10 minutes at the most. Each request is answered by a Pod with
 // 200, or it has failed.
 func (w *world) load(tunnel string, rate float64) *demo.Running {
 	load := demo.Load{URL: "http://" + w.gateway.String() + "/", Host: tunnel + ".example", Clients: 8, Rate: rate}
@@ -157,14 +162,6 @@ func (w *world) never(what string, within time.Duration, condition func() bool) 
 			return
 		}
 	}
-}
-
-func freePort(t *testing.T, address string) netip.AddrPort {
-	t.Helper()
-	listener, err := net.Listen("tcp", net.JoinHostPort(address, "0"))
-	require.NoError(t, err)
-	defer listener.Close()
-	return listener.Addr().(*net.TCPAddr).AddrPort()
 }
 
 // member is a cluster, and how podway reaches it.

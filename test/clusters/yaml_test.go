@@ -37,7 +37,7 @@ spec:
   infrastructure: {parametersRef: {group: podway.dev, kind: GatewayParameters, name: front}}
   listeners:
   - {name: http, protocol: HTTP, port: %[3]d}
-`, w.gateway.Addr(), w.gateway.Port(), freePort(w.T, "127.0.0.1").Port())
+`, w.gateway.Addr(), w.gateway.Port(), w.gateway.Port()+1)
 }
 
 // everyNamespace lets tunnels use all of a cluster.
