@@ -166,7 +166,7 @@ func (x *index) changeService(name types.NamespacedName, now *item) (changed boo
 	if now != nil {
 		service = join.Service(x.cluster, now.service)
 	}
-	x.joined.PutService(name, service)
+	x.joined.PutService(name, service, time.Time{})
 	if join.EqualServices(service, x.services[key]) {
 		return false
 	}

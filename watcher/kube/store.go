@@ -45,7 +45,7 @@ func (s *Session) apply(from *source, i *item, gone bool, read time.Time, event 
 		if event {
 			s.stamp(name, watcher.Stamp{Read: read})
 		}
-		s.index.PutService(name, service)
+		s.index.PutService(name, service, read)
 	case endpointSlices:
 		slice := i.slice
 		if event {

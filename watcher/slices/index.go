@@ -42,6 +42,9 @@ type entry struct {
 	set     *pods.Set
 	slices  []*Slice
 	leaving []leaving
+	// renames are ports that have another name until renamed.
+	renames []rename
+	renamed time.Time
 }
 
 func (e *entry) key() types.NamespacedName { return e.name }
@@ -73,13 +76,15 @@ func NewIndex(cluster string) *Index {
 	}
 }
 
-// PutService takes up a Service, or that there is none any more: nil.
-func (x *Index) PutService(name types.NamespacedName, service *pods.Service) {
+// PutService takes up a Service, or that there is none any more: nil. now is for ports whose name changes before it does in the slices: a zero time, and all
+// are known together.
+func (x *Index) PutService(name types.NamespacedName, service *pods.Service, now time.Time) {
 	e := x.entry(name)
 	if EqualServices(e.service, service) {
 		x.drop(name, e)
 		return
 	}
+	e.rename(service, now)
 	e.service = service
 	x.dirty[name] = struct{}{}
 	x.drop(name, e)
@@ -215,18 +220,13 @@ func (x *Index) join(name types.NamespacedName, now time.Time, out *Changes) {
 	if e.service == nil {
 		if e.set != nil {
 			out.Gone, out.Services = append(out.Gone, key), true
-			e.set, e.told = nil, nil
+			e.set, e.told, e.renames = nil, nil, nil
 		}
 		x.drop(name, e)
 		return
 	}
 	endpoints, again := e.endpoints(now)
-	if !again.IsZero() {
-		x.dirty[name] = struct{}{}
-		if out.Again.IsZero() || again.Before(out.Again) {
-			out.Again = again
-		}
-	}
+	x.again(name, again, out)
 	var labels Labels
 	followed, known := x.follows(name.Namespace)
 	if followed {
@@ -234,12 +234,25 @@ func (x *Index) join(name types.NamespacedName, now time.Time, out *Changes) {
 	}
 	set := x.joiner.Join(e.service, endpoints, labels)
 	set.Unlabeled = followed && !known
+	set.Pods, again = e.renamedPods(set.Pods, now)
+	x.again(name, again, out)
 	if e.service != e.told {
 		e.told, out.Services = e.service, true
 	}
 	if !EqualSets(set, e.set) {
 		e.set = set
 		out.Sets[key] = set
+	}
+}
+
+// again has a Service joined again, whatever happens; at a zero time it does not.
+func (x *Index) again(name types.NamespacedName, at time.Time, out *Changes) {
+	if at.IsZero() {
+		return
+	}
+	x.dirty[name] = struct{}{}
+	if out.Again.IsZero() || at.Before(out.Again) {
+		out.Again = at
 	}
 }
 

@@ -30,7 +30,7 @@ type shelf struct {
 
 func newShelf(t *testing.T) *shelf {
 	s := &shelf{Index: NewIndex("east"), t: t, now: noon}
-	s.PutService(httpbin, Service("east", service()))
+	s.PutService(httpbin, Service("east", service()), s.now)
 	return s
 }
 
@@ -118,7 +118,7 @@ func TestUpdateThatChangesNothingIsNoChange(t *testing.T) {
 	again.ResourceVersion = "2"
 	again.Annotations = map[string]string{corev1.EndpointsLastChangeTriggerTime: "2026-05-01T12:00:01Z"}
 	s.put(again)
-	s.PutService(httpbin, Service("east", service()))
+	s.PutService(httpbin, Service("east", service()), s.now)
 	changes := s.join()
 	require.Empty(t, changes.Sets)
 	require.False(t, changes.Services)
@@ -141,7 +141,7 @@ func TestServiceThatChangesButForItsPods(t *testing.T) {
 	require.True(t, s.join().Services)
 	changed := Service("east", service())
 	changed.Ports = append(slices.Clone(changed.Ports), pods.ServicePort{Name: "admin", Port: 9000, Protocol: "TCP"})
-	s.PutService(httpbin, changed)
+	s.PutService(httpbin, changed, s.now)
 	changes := s.join()
 	require.Empty(t, changes.Sets, "the Pods are the same")
 	require.True(t, changes.Services)
@@ -158,14 +158,14 @@ func TestServiceThatGoesAndComesBack(t *testing.T) {
 	s := newShelf(t)
 	s.put(slice("1", pod("a", "10.0.0.1")))
 	s.join()
-	s.PutService(httpbin, nil)
+	s.PutService(httpbin, nil, s.now)
 	changes := s.join()
 	require.Equal(t, []pods.ServiceKey{httpbinKey}, changes.Gone)
 	require.True(t, changes.Services)
-	s.PutService(httpbin, Service("east", service()))
+	s.PutService(httpbin, Service("east", service()), s.now)
 	require.Equal(t, []string{"a"}, s.names(), "its slices were there all the time")
 	s.remove("1")
-	s.PutService(httpbin, nil)
+	s.PutService(httpbin, nil, s.now)
 	s.join()
 	require.True(t, s.IsEmpty())
 }
@@ -250,5 +250,87 @@ func TestIndexAgreesWithOneMadeAnew(t *testing.T) {
 		require.Equal(t, lines(fresh.Sets()[httpbinKey]), lines(sets[httpbinKey]), "seed %d", seed)
 		require.True(t, EqualSets(fresh.Sets()[httpbinKey], sets[httpbinKey]), "seed %d", seed)
 		require.Equal(t, s.Sets()[httpbinKey], sets[httpbinKey])
+	}
+}
+
+// TestPortsThatAreRenamedKeepTheirPods: the slices follow one after the other, later.
+func TestPortsThatAreRenamedKeepTheirPods(t *testing.T) {
+	s := newShelf(t)
+	first, second := slice("1", pod("a", "10.0.0.1")), slice("2", pod("b", "10.0.0.2"))
+	s.put(first, second)
+	before := Service("east", service())
+	before.Ports = []pods.ServicePort{{Name: *first.Ports[0].Name, Port: 80, Protocol: "TCP"}}
+	s.PutService(httpbin, before, s.now)
+	s.join()
+	both := func(name string) (found int) {
+		for _, pod := range s.Sets()[httpbinKey].Pods {
+			if _, there := pod.Port(name); there {
+				found++
+			}
+		}
+		return found
+	}
+	former := before.Ports[0].Name
+	requireBoth := func(names ...string) {
+		t.Helper()
+		s.join()
+		for _, name := range names {
+			require.Equal(t, 2, both(name), name)
+		}
+	}
+	after := *before
+	after.Ports = slices.Clone(before.Ports)
+	after.Ports[0].Name = "web"
+	s.PutService(httpbin, &after, s.now)
+	changes := s.join()
+	require.True(t, changes.Services)
+	require.Equal(t, s.now.Add(renaming), changes.Again)
+	requireBoth("web", former)
+	first, second = first.DeepCopy(), second.DeepCopy()
+	for _, follows := range []*discoveryv1.EndpointSlice{first, second} {
+		for i := range follows.Ports {
+			if *follows.Ports[i].Name == former {
+				follows.Ports[i].Name = &after.Ports[0].Name
+			}
+		}
+		s.now = s.now.Add(time.Second)
+		s.put(follows)
+		requireBoth("web", former)
+	}
+	s.now = s.now.Add(renaming)
+	require.True(t, s.join().Again.IsZero())
+	require.Equal(t, 2, both("web"))
+	require.Zero(t, both(former))
+
+	// Renamed twice in a row: the slices may still have the first name.
+	again, last := after, after
+	again.Ports, last.Ports = slices.Clone(after.Ports), slices.Clone(after.Ports)
+	again.Ports[0].Name, last.Ports[0].Name = "second", "third"
+	s.PutService(httpbin, &again, s.now)
+	s.PutService(httpbin, &last, s.now)
+	requireBoth("web", "third")
+	s.PutService(httpbin, nil, s.now)
+	s.PutService(httpbin, &last, s.now)
+	s.join()
+	require.Equal(t, 2, both("third"), "within the time, it is the same")
+}
+
+func TestOnlyAPortWithTheSameNumberIsRenamed(t *testing.T) {
+	port := func(name string, number int32) pods.ServicePort {
+		return pods.ServicePort{Name: name, Port: number, Protocol: "TCP"}
+	}
+	of := func(ports ...pods.ServicePort) *pods.Service { return &pods.Service{Ports: ports} }
+	for name, test := range map[string]struct {
+		before, after *pods.Service
+		want          []rename
+	}{
+		"named as another is added": {of(port("", 80)), of(port("http", 80), port("more", 81)), []rename{{"", "http"}}},
+		"another number":            {of(port("a", 80)), of(port("b", 81)), nil},
+		"names exchanged":           {of(port("a", 80), port("b", 81)), of(port("b", 80), port("a", 81)), nil},
+		"taken over":                {of(port("a", 80), port("b", 81)), of(port("b", 80)), nil},
+		"new":                       {nil, of(port("a", 80)), nil},
+		"gone":                      {of(port("a", 80)), nil, nil},
+	} {
+		t.Run(name, func(t *testing.T) { require.Equal(t, test.want, renames(test.before, test.after)) })
 	}
 }
