@@ -46,26 +46,17 @@ func newAuthority(name string) (*authority, error) {
 }
 
 // serving makes a server's certificate for 127.0.0.1 and localhost.
-func (a *authority) serving(name string) (keyPair, error) {
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		return keyPair{}, fmt.Errorf("making a certificate: %w", err)
-	}
-	template, err := certificate(name)
-	if err != nil {
-		return keyPair{}, err
-	}
+func (a *authority) serving(name string) (keyPair, error) { return a.sign(name, day, serve) }
+
+// serve makes a template one of a server.
+func serve(template *x509.Certificate) {
 	template.DNSNames = []string{"localhost", "kubernetes", "kubernetes.default.svc"}
 	template.IPAddresses = []net.IP{net.IPv4(127, 0, 0, 1), net.IPv6loopback}
 	template.KeyUsage = x509.KeyUsageDigitalSignature
 	template.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}
-	der, err := x509.CreateCertificate(rand.Reader, template, a.cert, &key.PublicKey, a.key)
-	if err != nil {
-		return keyPair{}, fmt.Errorf("making a certificate: %w", err)
-	}
-	private, err := privatePEM(key)
-	return keyPair{certificate: encodePEM("CERTIFICATE", der), key: private}, err
 }
+
+const day = 24 * time.Hour
 
 // certificate is the template of one that is valid for a day.
 func certificate(name string) (*x509.Certificate, error) {
@@ -75,7 +66,7 @@ func certificate(name string) (*x509.Certificate, error) {
 	}
 	return &x509.Certificate{
 		SerialNumber: serial, Subject: pkix.Name{CommonName: name},
-		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(24 * time.Hour),
+		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(day),
 	}, nil
 }
 

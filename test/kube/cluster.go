@@ -42,6 +42,7 @@ type Cluster struct {
 	serverPort, etcdPort, peerPort *port
 	accountKey                     *ecdsa.PrivateKey
 	tokens                         map[string]string // user → token
+	clients                        *authority
 
 	// processes guards what runs. It is held while something is started or stopped.
 	processes                 sync.Mutex
@@ -102,6 +103,9 @@ func newCluster(t testing.TB, o Options) (*Cluster, error) {
 		return nil, err
 	}
 	if err := c.writeTokens(); err != nil {
+		return nil, err
+	}
+	if err := c.writeClientCA(); err != nil {
 		return nil, err
 	}
 	return c, c.changeAuthority("ca")

@@ -21,7 +21,7 @@ func (c *Cluster) startServer(flags []string) error {
 		// In a network namespace with a loopback device alone, none would be found.
 		"--advertise-address=127.0.0.1", "--endpoint-reconciler-type=none",
 		"--tls-cert-file=" + c.file("server.crt"), "--tls-private-key-file=" + c.file("server.key"),
-		"--token-auth-file=" + c.file("tokens.csv"), "--authorization-mode=RBAC",
+		"--token-auth-file=" + c.file("tokens.csv"), "--client-ca-file=" + c.file("clients.crt"), "--authorization-mode=RBAC",
 		"--service-account-issuer=" + issuer, "--service-account-extend-token-expiration=false",
 		"--service-account-signing-key-file=" + c.file("accounts.key"), "--service-account-key-file=" + c.file("accounts.key"),
 		// Pods could not be made before a controller had given their namespace its default ServiceAccount.
