@@ -42,9 +42,8 @@ type entry struct {
 	set     *pods.Set
 	slices  []*Slice
 	leaving []leaving
-	// renames are ports that have another name until renamed.
-	renames []rename
-	renamed time.Time
+	// renamed are ports that have another name for a while; nil, as most often, where there are none.
+	renamed *renamed
 }
 
 func (e *entry) key() types.NamespacedName { return e.name }
@@ -220,7 +219,7 @@ func (x *Index) join(name types.NamespacedName, now time.Time, out *Changes) {
 	if e.service == nil {
 		if e.set != nil {
 			out.Gone, out.Services = append(out.Gone, key), true
-			e.set, e.told, e.renames = nil, nil, nil
+			e.set, e.told, e.renamed = nil, nil, nil
 		}
 		x.drop(name, e)
 		return

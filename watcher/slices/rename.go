@@ -15,6 +15,12 @@ const renaming = 30 * time.Second
 // rename is a port of a Service that has another name now.
 type rename struct{ from, to string }
 
+// renamed are the ports of a Service that go by both names until a time.
+type renamed struct {
+	ports []rename
+	until time.Time
+}
+
 // renames are the ports that have another name and the number that they had, unless another port has that name now, or had the new one.
 func renames(before, after *pods.Service) []rename {
 	if before == nil || after == nil {
@@ -40,7 +46,11 @@ func (e *entry) rename(after *pods.Service, now time.Time) {
 	if len(found) == 0 || now.IsZero() {
 		return
 	}
-	for _, earlier := range e.renames {
+	var earlier []rename
+	if e.renamed != nil {
+		earlier = e.renamed.ports
+	}
+	for _, earlier := range earlier {
 		for _, r := range found {
 			if earlier.to == r.from && earlier.from != r.to {
 				found = append(found, rename{from: earlier.from, to: r.to})
@@ -48,16 +58,15 @@ func (e *entry) rename(after *pods.Service, now time.Time) {
 			}
 		}
 	}
-	e.renames, e.renamed = found, now.Add(renaming)
+	e.renamed = &renamed{ports: found, until: now.Add(renaming)}
 }
 
 // renamedPods are Pods of which each has its ports by both names; and until when.
 func (e *entry) renamedPods(set []pods.Pod, now time.Time) ([]pods.Pod, time.Time) {
-	if len(e.renames) == 0 {
-		return set, time.Time{}
+	if e.renamed != nil && !now.Before(e.renamed.until) {
+		e.renamed = nil
 	}
-	if !now.Before(e.renamed) {
-		e.renames = nil
+	if e.renamed == nil {
 		return set, time.Time{}
 	}
 	groups := map[*pods.Group]*pods.Group{}
@@ -66,14 +75,14 @@ func (e *entry) renamedPods(set []pods.Pod, now time.Time) ([]pods.Pod, time.Tim
 		pod := &set[i]
 		if groups[pod.Group] == nil {
 			made := *pod.Group
-			made.Ports = bothNames(made.Ports, e.renames)
+			made.Ports = bothNames(made.Ports, e.renamed.ports)
 			groups[pod.Group] = &made
 		}
 		pod.Group = groups[pod.Group]
 	}
 	// One that is in two slices by either name is there once.
 	slices.SortFunc(set, comparePods)
-	return slices.CompactFunc(set, equalPods), e.renamed
+	return slices.CompactFunc(set, equalPods), e.renamed.until
 }
 
 // bothNames are the ports, sorted, and those that were renamed once more.
