@@ -51,6 +51,7 @@ func (w *world) heldBack(node string) []xds.RejectedStatus {
 		for _, of := range e.Types {
 			for _, rejected := range of.Rejected {
 				if rejected.HeldBack {
+					rejected.At = rejected.At.UTC() // after a restart it is told so
 					back = append(back, rejected)
 				}
 			}
