@@ -80,19 +80,20 @@ func (b *problemBoard) set(part boardPart, problems []api.Problem) {
 	b.tell(*before, all)
 }
 
-// tell logs what appeared and what was resolved, each once.
+// tell logs what was resolved and what appeared, each once. What appeared comes last: where only the message of a Problem changed, its last line says
+// that it is in force.
 func (b *problemBoard) tell(before, after []api.Problem) {
 	was, is := identities(before), identities(after)
-	for _, problem := range after {
-		if id := identify(problem); !was[id] {
-			was[id] = true
-			b.log.Warn("Problem appeared", problemAttrs(problem)...)
-		}
-	}
 	for _, problem := range before {
 		if id := identify(problem); !is[id] {
 			is[id] = true
 			b.log.Info("Problem resolved", "code", problem.Code, "object", problem.Object.String(), "field", problem.Field)
+		}
+	}
+	for _, problem := range after {
+		if id := identify(problem); !was[id] {
+			was[id] = true
+			b.log.Warn("Problem appeared", problemAttrs(problem)...)
 		}
 	}
 }
