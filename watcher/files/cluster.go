@@ -99,6 +99,9 @@ func (c *cluster) read(r *reader, files []found, forced map[string]bool) {
 			continue
 		}
 		next := &tracked[objectFile]{found: found{path: f.path, resolved: f.resolved, stamp: text.stamp}}
+		if isEmptied(known, text.bytes, text.stamp) && len(known.content.items) > 0 {
+			text.problem = emptied()
+		}
 		if text.problem != nil {
 			next.content = known.contentOrNil().frozen(f.path, *text.problem)
 		} else {

@@ -2,10 +2,14 @@ package files
 
 import (
 	"bytes"
+	"errors"
+	"io/fs"
 	"maps"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/podway/podway/api"
 	"github.com/podway/podway/api/v1alpha1"
@@ -26,6 +30,8 @@ type root struct {
 	edits []edit
 	// excluded are the directories of clusters' objects.
 	excluded []string
+	// vanished are files that were there a moment ago, and since when they are not.
+	vanished map[string]time.Time
 }
 
 // edit is a file that has another content now. Either is nil where there is none.
@@ -39,7 +45,7 @@ type tracked[T any] struct {
 
 func newRoot(path string, limit int, watch func(string)) *root {
 	t := newTree(path, limit)
-	r := &root{tree: t, base: t.root, files: map[string]*tracked[content]{}}
+	r := &root{tree: t, base: t.root, files: map[string]*tracked[content]{}, vanished: map[string]time.Time{}}
 	t.watch, t.skip = watch, r.isExcluded
 	return r
 }
@@ -76,8 +82,9 @@ func (r *root) refresh(reader *reader, all bool, forced map[string]bool) (change
 		r.directories, r.problems = walked.directories, walked.problems
 		before := r.excluded
 		files := slices.DeleteFunc(walked.files, isTaken)
+		moved := slices.ContainsFunc(files, func(f found) bool { return r.files[f.path] == nil })
 		read := r.read(reader, files, forced)
-		removed := r.remove(files)
+		removed := r.remove(reader, files, moved)
 		changed = changed || read || removed
 		again = !slices.Equal(before, r.excluded)
 	}
@@ -109,6 +116,9 @@ func (r *root) read(reader *reader, files []found, forced map[string]bool) (chan
 			continue
 		}
 		next := &tracked[content]{found: found{path: f.path, resolved: f.resolved, stamp: text.stamp}, content: known.contentOrNil()}
+		if isEmptied(known, text.bytes, text.stamp) && next.content.size() > 0 {
+			text.problem = emptied()
+		}
 		if text.problem != nil {
 			next.content = next.content.frozen(f.path, *text.problem)
 		} else if bytes.Contains(text.bytes, []byte(v1alpha1.KindMemberCluster)) {
@@ -133,13 +143,17 @@ func (r *root) read(reader *reader, files []found, forced map[string]bool) (chan
 	return changed
 }
 
-// remove lets go of the files that are no longer there, or no configuration any more, and says whether there are any.
-func (r *root) remove(files []found) (changed bool) {
+// remove lets go of the files that are no longer there, or no configuration any more, and says whether there are any. moved is true where others have come.
+func (r *root) remove(reader *reader, files []found, moved bool) (changed bool) {
 	present := make(map[string]bool, len(files))
 	for _, f := range files {
 		present[f.path] = true
 	}
+	maps.DeleteFunc(r.vanished, func(path string, _ time.Time) bool { return present[path] || r.files[path] == nil })
 	for path, file := range r.files {
+		if !present[path] && !moved && !r.isExcluded(path) && r.mayComeBack(reader, path) {
+			continue
+		}
 		if !present[path] || r.isExcluded(path) {
 			r.size -= file.content.size()
 			r.edits = append(r.edits, edit{before: file.content})
@@ -151,6 +165,25 @@ func (r *root) remove(files []found) (changed bool) {
 		r.exclude()
 	}
 	return changed
+}
+
+// mayComeBack says whether a file is missing for so short a time that somebody may be about to write it, and has it looked for again.
+func (r *root) mayComeBack(reader *reader, path string) bool {
+	if _, err := os.Lstat(path); !reader.begun || !errors.Is(err, fs.ErrNotExist) {
+		return false
+	}
+	since, known := r.vanished[path]
+	if !known {
+		since = time.Now()
+		r.vanished[path] = since
+	}
+	left := vanishedFor - time.Since(since)
+	if left <= 0 {
+		return false
+	}
+	r.tree.changed, r.tree.restructured = true, true
+	reader.retryIn(left)
+	return true
 }
 
 // regrouped says whether a file came or went since the picture was assembled.

@@ -1,6 +1,10 @@
 package files
 
-import "time"
+import (
+	"time"
+
+	"github.com/podway/podway/api"
+)
 
 // A file that is written in place is visible half written. A new name for a
 // finished file (rename, symlink swap) never is: it is read at once. Anything else is
@@ -11,8 +15,11 @@ const (
 	stillFor = 20 * time.Millisecond
 	// writtenFor is how long a file that is still may be open for writing before it is read nevertheless: some are for ever.
 	writtenFor = 5 * time.Second
-	// emptyFor is how long a file that had content must be empty before that is believed.
+	// emptyFor is how long a file that had content must be empty before that is told: it is not believed where the file was there before.
 	emptyFor = 250 * time.Millisecond
+	// vanishedFor is how long a file must be missing before that is believed: editors rename a file before they write it anew, and a symbolic link is
+	// removed before it leads elsewhere. Where another file has come in the same moment, it was moved, or is meant to be gone.
+	vanishedFor = 100 * time.Millisecond
 	// frozenRetry is how soon a root that cannot be read is looked at again.
 	frozenRetry = time.Second
 )
@@ -45,6 +52,19 @@ func (r *reader) settled(f found, now stamp, known *stamp, size int, writing, su
 	}
 	delete(r.settling, f.path)
 	return true
+}
+
+// isEmptied says whether the very file that had content has none: whoever writes in place has emptied it first, and the disk may have been full then, or
+// the writer may have ended.
+func isEmptied[T any](known *tracked[T], now []byte, as stamp) bool {
+	return known != nil && len(now) == 0 && known.stamp.sameFile(as)
+}
+
+func emptied() *api.Problem {
+	return &api.Problem{
+		Code: api.CodeUnreadable, Severity: api.Error, Message: "the file was emptied, as by a write for which the disk had no room",
+		Remedy: "write it again, or remove it with all that was in it",
+	}
 }
 
 // noticed says since when a file that is perhaps half written has looked like this.

@@ -38,8 +38,81 @@ func TestWithoutKnowingWhoWrites(t *testing.T) {
 
 	begun = time.Now()
 	write(t, path, "")
-	require.Eventually(t, func() bool { return weight() == -1 }, patience, time.Millisecond)
+	require.Eventually(t, func() bool { weight(); return len(r.state.Config.Problems) > 0 }, patience, time.Millisecond)
 	require.GreaterOrEqual(t, time.Since(begun), emptyFor)
+	require.EqualValues(t, 12, weight(), "a write that failed leaves it empty")
+	require.Equal(t, []string{"a.yaml: error Unreadable: the file was emptied, as by a write for which the disk had no room; its last good content stays in force; " +
+		"write it again, or remove it with all that was in it"}, problemsOf(&r.state, filepath.Dir(path)))
+	_, err := r.refresh(true, map[string]bool{path: true})
+	require.NoError(t, err)
+	require.EqualValues(t, 12, weight())
+	write(t, path+"~", "")
+	require.NoError(t, os.Rename(path+"~", path))
+	require.EqualValues(t, -1, weight(), "a new file that is empty is meant to be")
+}
+
+func TestFileThatVanishesMayComeBack(t *testing.T) {
+	dir := directory(t, map[string]string{"a.yaml": tunnel("a", "10"), "real/b.yaml": tunnel("b", "10"), "c.yaml": tunnel("c", "10")})
+	require.NoError(t, os.Symlink("real", filepath.Join(dir, "link")))
+	r := newReader([]string{dir}, Options{}, nil)
+	weight := func(name string) int32 {
+		t.Helper()
+		_, err := r.refresh(true, map[string]bool{})
+		require.NoError(t, err)
+		return weightOf(r.state, name)
+	}
+	at := func(name string) string { return filepath.Join(dir, name) }
+	require.EqualValues(t, 10, weight("a"))
+
+	require.NoError(t, os.Rename(at("a.yaml"), at("a.yaml~")))
+	require.EqualValues(t, 10, weight("a"), "an editor makes room for what it is about to write")
+	require.NotZero(t, r.retry)
+	write(t, at("a.yaml"), tunnel("a", "11"))
+	require.Eventually(t, func() bool { return weight("a") == 11 }, patience, time.Millisecond)
+	require.Empty(t, r.roots[0].vanished)
+
+	begun := time.Now()
+	require.NoError(t, os.Remove(at("a.yaml")))
+	require.Eventually(t, func() bool { return weight("a") == -1 }, patience, time.Millisecond)
+	require.GreaterOrEqual(t, time.Since(begun), vanishedFor)
+
+	require.NoError(t, os.Rename(at("c.yaml"), at("d.yaml")))
+	require.EqualValues(t, 10, weight("c"))
+	require.Empty(t, r.state.Config.Problems, "a file that is moved is not there twice")
+	require.NotContains(t, r.roots[0].files, at("c.yaml"))
+}
+
+// TestLinkThatLeadsNowhereKeepsWhatItLedTo, whether to a file or to a directory.
+func TestLinkThatLeadsNowhereKeepsWhatItLedTo(t *testing.T) {
+	dir := directory(t, map[string]string{".one/a.yaml": tunnel("a", "10"), ".two/b.yaml": tunnel("b", "10")})
+	at := func(name string) string { return filepath.Join(dir, name) }
+	require.NoError(t, os.Symlink(".one/a.yaml", at("a.yaml")))
+	require.NoError(t, os.Symlink(".two", at("two")))
+	f := follow(t, dir)
+	f.untilWeight(10)
+	require.NoError(t, os.Rename(at(".one"), at(".away")))
+	state := f.untilProblem("a.yaml: error Unreadable: the symbolic link leads nowhere: no such file or directory; its last good content stays in force")
+	require.EqualValues(t, 10, weightOf(state, "a"))
+	require.NoError(t, os.Rename(at(".away"), at(".one")))
+	f.until(func(s State) bool { return len(s.Config.Problems) == 0 })
+
+	begun := time.Now()
+	require.NoError(t, os.Symlink("nothing", at("c.yaml")))
+	f.untilProblem("c.yaml: error Unreadable: the symbolic link leads nowhere: no such file or directory; correct or remove the link")
+	write(t, at("c.yaml~"), tunnel("c", "10"))
+	require.NoError(t, os.Rename(at("c.yaml~"), at("c.yaml")))
+	f.until(func(s State) bool { return len(s.Config.Problems) == 0 && weightOf(s, "c") == 10 })
+	require.Less(t, time.Since(begun), defaultRescan/2, "nobody waits until all is looked at again")
+
+	require.NoError(t, os.Rename(at(".two"), at(".away")))
+	state = f.untilProblem("two: error Unreadable: the directory cannot be read: no such file or directory; its last good content stays in force")
+	require.EqualValues(t, 10, weightOf(state, "b"))
+	require.NoError(t, os.Rename(at(".away"), at(".two")))
+	write(t, at(".two/b.yaml"), tunnel("b", "11"))
+	state = f.until(func(s State) bool { return len(s.Config.Problems) == 0 && weightOf(s, "b") == 11 })
+	require.EqualValues(t, 10, weightOf(state, "a"))
+	require.NoError(t, os.Remove(at("two")))
+	f.until(func(s State) bool { return weightOf(s, "b") == -1 })
 }
 
 func TestFileThatIsOpenForEver(t *testing.T) {

@@ -291,7 +291,7 @@ func TestUnchangedObjectsKeepTheirPointers(t *testing.T) {
 	require.Equal(t, "v2", next.Changed[httpbin].Pods[0].Labels["version"])
 	require.Same(t, state.Config, next.Config)
 
-	write(t, f.path("east/objects.yaml"), "")
+	require.NoError(t, os.Remove(f.path("east/objects.yaml")))
 	next = f.until(func(s State) bool { return len(s.Gone) > 0 })
 	require.Empty(t, next.Pods)
 	require.Empty(t, next.Config.Services)

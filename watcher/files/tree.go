@@ -183,6 +183,8 @@ func (t *tree) touch(resolved string, directories []string) bool {
 		switch {
 		case there && known.files[i].resolved != resolved, slices.Contains(known.subs, path):
 			return false // It was a symbolic link, or a directory.
+		case slices.ContainsFunc(known.problems, func(p api.Problem) bool { return p.File == path }):
+			return false // It may be well now.
 		case gone && there:
 			known.files = slices.Delete(known.files, i, i+1)
 			t.restructured = true
@@ -261,7 +263,11 @@ func (w *walk) visit(path string, depth int) {
 		return
 	}
 	known := w.listings[path]
-	if known == nil || w.dirty[path] || known.resolved == "" { // What was gone may be back before its parent has said anything.
+	// What was gone, or could not be read, may be back before its parent has said anything.
+	if known == nil || w.dirty[path] || known.resolved == "" || known.failed != nil {
+		if known != nil && known.failed != nil && len(known.files)+len(known.subs) == 0 {
+			known = nil // there is nothing to keep
+		}
 		known = w.list(path, known)
 		w.listings[path] = known
 	}
@@ -289,7 +295,7 @@ func (w *walk) visit(path string, depth int) {
 func (w *walk) list(path string, known *listing) *listing {
 	out := &listing{}
 	fail := func(err error) *listing {
-		if errors.Is(err, fs.ErrNotExist) && path != w.root {
+		if errors.Is(err, fs.ErrNotExist) && path != w.root && !isLink(path) {
 			return out // Its parent will say so, too.
 		}
 		if known != nil {
@@ -316,15 +322,15 @@ func (w *walk) list(path string, known *listing) *listing {
 		return fail(err)
 	}
 	for _, entry := range entries {
-		if err := w.entry(out, path, entry); err != nil {
+		if err := w.entry(out, known, path, entry); err != nil {
 			return fail(err)
 		}
 	}
 	return out
 }
 
-// entry adds one entry of a directory to its listing.
-func (w *walk) entry(out *listing, dir string, entry fs.DirEntry) error {
+// entry adds one entry of a directory to its listing, of which known is the one before. A symbolic link that leads nowhere keeps what it led to.
+func (w *walk) entry(out, known *listing, dir string, entry fs.DirEntry) error {
 	if strings.HasPrefix(entry.Name(), ".") {
 		return nil
 	}
@@ -333,9 +339,7 @@ func (w *walk) entry(out *listing, dir string, entry fs.DirEntry) error {
 	if entry.Type()&fs.ModeSymlink != 0 {
 		target, err := filepath.EvalSymlinks(resolved)
 		if err != nil {
-			if isConfigFile(path) {
-				out.problems = append(out.problems, unreadable(path, "the symbolic link leads nowhere: "+reasonOf(err).Error(), "correct or remove the link"))
-			}
+			w.dangling(out, known, path, err)
 			return nil
 		}
 		if !w.inside(target) {
@@ -359,6 +363,37 @@ func (w *walk) entry(out *listing, dir string, entry fs.DirEntry) error {
 		out.files = append(out.files, found{path: path, resolved: resolved, stamp: stampOf(info)})
 	}
 	return nil
+}
+
+// dangling adds a symbolic link that leads nowhere.
+func (w *walk) dangling(out, known *listing, path string, err error) {
+	directory, kept := false, ""
+	if known != nil {
+		if i := slices.IndexFunc(known.files, func(f found) bool { return f.path == path }); i >= 0 {
+			out.files, kept = append(out.files, known.files[i]), stays
+		}
+		if directory = slices.Contains(known.subs, path); directory {
+			out.subs = append(out.subs, path) // its own listing will say so
+		}
+	}
+	if !directory && isConfigFile(path) {
+		out.problems = append(out.problems, unreadable(path, "the symbolic link leads nowhere: "+reasonOf(err).Error()+kept, "correct or remove the link"))
+	}
+	// It may be made whole there.
+	if target, err := os.Readlink(filepath.Join(out.resolved, filepath.Base(path))); err == nil {
+		if !filepath.IsAbs(target) {
+			target = filepath.Join(out.resolved, target)
+		}
+		if near, err := filepath.EvalSymlinks(filepath.Dir(target)); err == nil && w.inside(near) {
+			out.watched = append(out.watched, near)
+		}
+	}
+}
+
+// isLink says whether there is a symbolic link, wherever it leads.
+func isLink(path string) bool {
+	info, err := os.Lstat(path)
+	return err == nil && info.Mode()&fs.ModeSymlink != 0
 }
 
 // inside says whether a real path is below the root.
