@@ -37,7 +37,6 @@ type oldServer struct {
 	expire, pages atomic.Int32
 	// bookmarks is how many are sent on each watch, of nothing else.
 	bookmarks int
-	watching  sync.WaitGroup
 }
 
 func (s *oldServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -103,8 +102,6 @@ func (s *oldServer) slices(w http.ResponseWriter, paged bool, token string) {
 
 // watch sends bookmarks, and then nothing.
 func (s *oldServer) watch(w http.ResponseWriter, r *http.Request, resource string) {
-	s.watching.Add(1)
-	defer s.watching.Done()
 	w.Header().Set("Content-Type", "application/json")
 	version, kind := "v1", "Service"
 	if resource == "endpointslices" {
@@ -164,7 +161,6 @@ func followOld(t *testing.T, of *oldServer) *followed {
 		cancel()
 		require.NoError(t, <-ended)
 		there.CloseClientConnections()
-		of.watching.Wait()
 		there.Close()
 	})
 	return f
