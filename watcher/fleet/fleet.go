@@ -97,6 +97,9 @@ func (f *Fleet) Run(ctx context.Context) error {
 	for {
 		select {
 		case <-ctx.Done():
+			f.mu.Lock()
+			f.ctx = nil // a Configure that is under way starts nothing any more
+			f.mu.Unlock()
 			f.running.Wait()
 			return nil
 		case <-f.changed:

@@ -111,7 +111,11 @@ func (s *Session) Run(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer s.client.Close()
 	defer s.sources.Wait()
-	defer cancel()
+	defer func() {
+		s.mu.Lock() // or a FollowLabels that is under way might start a source still
+		defer s.mu.Unlock()
+		cancel()
+	}()
 	s.mu.Lock()
 	s.ctx = ctx
 	for _, u := range s.units {
