@@ -20,15 +20,14 @@ func header(value string) string {
 	return "filters: [{type: ResponseHeaderModifier, responseHeaderModifier: {set: [{name: x-route, value: '" + value + "'}]}}]"
 }
 
-// rejections are the Problems of what Envoy rejected, in which the control plane's own log says that they appeared.
-func (w *world) rejections() []string {
-	var lines []string
+// rejection is what the control plane's own log says last of what Envoy rejected of an HTTPRoute: that a Problem appeared, or was resolved.
+func (w *world) rejection(route string) (last string) {
 	for line := range strings.Lines(w.log.String()) {
-		if strings.Contains(line, "code="+holdback.CodeRejectedByEnvoy) {
-			lines = append(lines, line)
+		if strings.Contains(line, "code="+holdback.CodeRejectedByEnvoy) && strings.Contains(line, `object="HTTPRoute edge/`+route+`"`) {
+			last = line
 		}
 	}
-	return lines
+	return last
 }
 
 // TestTrafficARejectedRouteCostsNoOtherAnything has two HTTPRoutes under one listener, of which one becomes what Envoy
@@ -55,12 +54,11 @@ func TestTrafficARejectedRouteCostsNoOtherAnything(t *testing.T) {
 	w.write("routes.yaml", one(header("bad"), tooLarge)+two(header("second")))
 	eventually(t, "the change of the good route", routes("second"))
 	assert.Equal(t, "first", w.get("one.example", "/").header.Get("X-Route"), "the last accepted form")
+	var problem string
 	eventually(t, "the Problem", func() bool {
-		told := w.rejections()
-		return len(told) > 0 && strings.Contains(told[len(told)-1], "its last accepted form stays in force")
+		problem = w.rejection("one")
+		return strings.Contains(problem, "its last accepted form stays in force")
 	})
-	problem := w.rejections()[len(w.rejections())-1]
-	assert.Contains(t, problem, `object="HTTPRoute edge/one"`)
 	assert.Contains(t, problem, "max program size")
 	assert.Contains(t, problem, "routes.yaml")
 	// And afterwards.
@@ -82,10 +80,7 @@ func TestTrafficARejectedRouteCostsNoOtherAnything(t *testing.T) {
 		require.NoError(t, tally.Err())
 		require.Positive(t, tally.Requests)
 	}
-	eventually(t, "the Problem resolved", func() bool {
-		last := w.rejections()
-		return strings.Contains(last[len(last)-1], "Problem resolved") && strings.Contains(last[len(last)-1], `object="HTTPRoute edge/one"`)
-	})
+	eventually(t, "the Problem resolved", func() bool { return strings.Contains(w.rejection("one"), "Problem resolved") })
 }
 
 // TestTrafficAStartWithARejectedRouteServesTheOthers has an Envoy that has nothing yet.
