@@ -45,13 +45,12 @@ func TestAServerThatWasPutBackIsListedAgain(t *testing.T) {
 			session.awaits(t, Live)
 			require.Zero(t, session.Health().Relists)
 			// Less than that, and client-go takes a watch that ends for one that never was.
-			require.Eventually(t, func() bool { return session.opened(1100 * time.Millisecond) }, patience, poll)
+			require.Eventually(t, func() bool { return session.opened(time.Time{}, 1100*time.Millisecond) }, patience, poll)
 
-			before := now.Swap(&oldServer{services: 2, version: test.after})
-			dials := client.dials.Load()
+			now.Store(&oldServer{services: 2, version: test.after})
+			closed := time.Now()
 			there.CloseClientConnections()
-			before.watching.Wait()
-			require.Eventually(t, func() bool { return client.dials.Load() > dials+1 && session.opened(200*time.Millisecond) }, patience, poll)
+			require.Eventually(t, func() bool { return session.opened(closed, 200*time.Millisecond) }, patience, poll)
 			require.Equal(t, Live, session.Health().Phase)
 			require.Equal(t, test.relists, session.Health().Relists)
 			services, _ := session.Sizes()
@@ -60,12 +59,12 @@ func TestAServerThatWasPutBackIsListedAgain(t *testing.T) {
 	}
 }
 
-// opened says whether all watches have been open for so long.
-func (s *Session) opened(since time.Duration) bool {
+// opened says whether all watches were opened after a time, and have been open for so long.
+func (s *Session) opened(after time.Time, long time.Duration) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, source := range s.all() {
-		if !source.streaming || time.Since(source.since) < since {
+		if !source.streaming || !source.since.After(after) || time.Since(source.since) < long {
 			return false
 		}
 	}
