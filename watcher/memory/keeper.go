@@ -13,12 +13,20 @@ import (
 	"github.com/podway/podway/api/metric"
 )
 
-const defaultInterval = 10 * time.Second
+const (
+	defaultInterval = 10 * time.Second
+	// leastInterval is what two saves are apart where they cost nearly nothing. What is not saved when podway is killed is what it may serve again though it was
+	// gone, while the cluster is away.
+	leastInterval = time.Second
+	// idleFor is how many times as long as a save took nothing is saved.
+	idleFor = 100
+)
 
 // KeeperConfig is what a Keeper is told. Store is required.
 type KeeperConfig struct {
 	Store *Store
-	// Interval is the least time between two saves of a cluster: 10 s by default.
+	// Interval is the most that two saves of a cluster are apart, where they take their time: 10 s by default. It is a second, or Interval if that
+	// is less, where they do not.
 	Interval time.Duration
 	// Logger is slog.Default() if nil.
 	Logger *slog.Logger
@@ -161,6 +169,7 @@ func (k *Keeper) do(name string) {
 	e.snapshot, e.forget = nil, false
 	k.mu.Unlock()
 
+	begun := time.Now()
 	var err error
 	if forget {
 		err = k.config.Store.Remove(name)
@@ -174,7 +183,7 @@ func (k *Keeper) do(name string) {
 	defer k.mu.Unlock()
 	if !e.forget { // Otherwise it was forgotten meanwhile: that is due at once, and what failed is not tried again.
 		if snapshot != nil || err != nil { // What was only forgotten can be saved anew at once.
-			e.next = time.Now().Add(k.config.Interval)
+			e.next = time.Now().Add(k.interval(time.Since(begun), err != nil))
 		}
 		if err != nil {
 			e.forget = forget && !removed
@@ -187,6 +196,14 @@ func (k *Keeper) do(name string) {
 	if removed && snapshot == nil && e.snapshot == nil && !e.forget {
 		delete(k.clusters, name)
 	}
+}
+
+// interval is how long after a save that took so long there is none. One that failed is tried again after the longest.
+func (k *Keeper) interval(took time.Duration, failed bool) time.Duration {
+	if failed {
+		return k.config.Interval
+	}
+	return min(max(idleFor*took, leastInterval), k.config.Interval)
 }
 
 func (k *Keeper) save(name string, c *Cluster) error {

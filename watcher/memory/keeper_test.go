@@ -119,16 +119,26 @@ func TestKeeperSavesTheLatestOnceInAWhile(t *testing.T) {
 		require.Equal(t, "a 1", r.source(), "the first at once")
 		r.note("b")
 		require.Equal(t, "a 1", r.source())
-		r.pass(9 * time.Second)
+		r.pass(leastInterval - time.Millisecond)
 		r.note("c")
 		require.Equal(t, "a 1", r.source())
-		r.pass(time.Second)
+		r.pass(time.Millisecond)
 		require.Equal(t, "c 2", r.source())
 		r.pass(time.Hour)
 		require.Equal(t, "c 2", r.source(), "nothing changed")
 		r.note("d")
 		require.Equal(t, "d 3", r.source())
 	})
+}
+
+func TestKeeperSavesTheLessOftenTheLongerThatTakes(t *testing.T) {
+	k := NewKeeper(KeeperConfig{})
+	require.Equal(t, time.Second, k.interval(0, false))
+	require.Equal(t, time.Second, k.interval(10*time.Millisecond, false))
+	require.Equal(t, 3*time.Second, k.interval(30*time.Millisecond, false))
+	require.Equal(t, 10*time.Second, k.interval(time.Second, false))
+	require.Equal(t, 10*time.Second, k.interval(0, true), "a full disk")
+	require.Equal(t, time.Millisecond, NewKeeper(KeeperConfig{Interval: time.Millisecond}).interval(time.Second, false))
 }
 
 func TestKeeperSavesWhatIsLeftAtTheEnd(t *testing.T) {
