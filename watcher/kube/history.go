@@ -2,7 +2,9 @@ package kube
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"net/http"
 	"strconv"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -26,6 +28,9 @@ func (s *source) requireHistory(ctx context.Context, resourceVersion string) err
 	if err != nil {
 		return err
 	}
+	if now == "" {
+		return nil // it is asked again with the next watch
+	}
 	if isOlder(now, resourceVersion) {
 		return apierrors.NewResourceExpired(fmt.Sprintf("the server is at version %s, which is older than %s", now, resourceVersion))
 	}
@@ -39,8 +44,8 @@ func (s *source) version(ctx context.Context) (string, error) {
 	err := s.through(ctx, "list", func() error {
 		// The first object, whichever: one with a label might have to be looked for.
 		err := s.of(&metav1.ListOptions{Limit: 1}).Do(ctx).Into(list)
-		if isRefusal(err) {
-			return nil // a watch may be allowed without
+		if isFinal(err) {
+			return nil // a watch may be allowed, or understood, where a list is not
 		}
 		return err
 	})
@@ -52,6 +57,16 @@ func (s *source) version(ctx context.Context) (string, error) {
 		return "", fmt.Errorf("reading a version: %w", err)
 	}
 	return said.GetResourceVersion(), nil
+}
+
+// isFinal says whether asking the same again is of no use.
+func isFinal(err error) bool {
+	var status apierrors.APIStatus
+	if !errors.As(err, &status) || apierrors.IsTooManyRequests(err) {
+		return false
+	}
+	code := status.Status().Code
+	return code >= http.StatusBadRequest && code < http.StatusInternalServerError
 }
 
 // isOlder says whether a version comes before another one. Of what is no number nothing is known.
@@ -67,12 +82,16 @@ func isOlder(version, than string) bool {
 // of asks for objects of the resource.
 func (s *source) of(options *metav1.ListOptions) *rest.Request {
 	client := s.session.client
+	accept := onlyMetadataOfAll
+	if options.Watch {
+		accept = onlyMetadata
+	}
 	request := client.core.Get()
 	switch s.resource {
 	case endpointSlices:
 		request = client.discovery.Get()
 	case podMetadata:
-		request = client.metadata.Get().SetHeader("Accept", onlyMetadata)
+		request = client.metadata.Get().SetHeader("Accept", accept)
 	}
 	return request.NamespaceIfScoped(s.namespace, s.namespace != "").Resource(s.resource).VersionedParams(options, parameters).MaxRetries(0)
 }

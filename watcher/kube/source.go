@@ -27,8 +27,11 @@ const (
 // watchVerb is what RBAC calls a watch.
 const watchVerb = "watch"
 
-// onlyMetadata asks the server to leave out all of an object but its metadata.
-const onlyMetadata = protobuf + ";as=PartialObjectMetadata;g=meta.k8s.io;v=v1,application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
+// onlyMetadata asks the server to leave out all of an object but its metadata; onlyMetadataOfAll is the same for a list, which is refused otherwise.
+const (
+	onlyMetadata      = protobuf + ";as=PartialObjectMetadata;g=meta.k8s.io;v=v1,application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
+	onlyMetadataOfAll = protobuf + ";as=PartialObjectMetadataList;g=meta.k8s.io;v=v1,application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
+)
 
 // source watches one resource of a unit, by a reflector of client-go.
 type source struct {
