@@ -18,7 +18,8 @@ const (
 	// leastInterval is what two saves are apart where they cost nearly nothing. What is not saved when podway is killed is what it may serve again though it was
 	// gone, while the cluster is away.
 	leastInterval = time.Second
-	// idleFor is how many times as long as a save took nothing is saved.
+	// idleFor is how many times as long as a save took nothing is saved, for each cluster that there is: however many they are, saving takes a hundredth of
+	// the time.
 	idleFor = 100
 )
 
@@ -183,7 +184,7 @@ func (k *Keeper) do(name string) {
 	defer k.mu.Unlock()
 	if !e.forget { // Otherwise it was forgotten meanwhile: that is due at once, and what failed is not tried again.
 		if snapshot != nil || err != nil { // What was only forgotten can be saved anew at once.
-			e.next = time.Now().Add(k.interval(time.Since(begun), err != nil))
+			e.next = time.Now().Add(k.interval(time.Since(begun), len(k.clusters), err != nil))
 		}
 		if err != nil {
 			e.forget = forget && !removed
@@ -198,12 +199,12 @@ func (k *Keeper) do(name string) {
 	}
 }
 
-// interval is how long after a save that took so long there is none. One that failed is tried again after the longest.
-func (k *Keeper) interval(took time.Duration, failed bool) time.Duration {
+// interval is how long after a save that took so long there is none, with so many clusters. One that failed is tried again after the longest.
+func (k *Keeper) interval(took time.Duration, clusters int, failed bool) time.Duration {
 	if failed {
 		return k.config.Interval
 	}
-	return min(max(idleFor*took, leastInterval), k.config.Interval)
+	return min(max(time.Duration(idleFor*clusters)*took, leastInterval), k.config.Interval)
 }
 
 func (k *Keeper) save(name string, c *Cluster) error {

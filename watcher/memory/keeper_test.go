@@ -133,12 +133,13 @@ func TestKeeperSavesTheLatestOnceInAWhile(t *testing.T) {
 
 func TestKeeperSavesTheLessOftenTheLongerThatTakes(t *testing.T) {
 	k := NewKeeper(KeeperConfig{})
-	require.Equal(t, time.Second, k.interval(0, false))
-	require.Equal(t, time.Second, k.interval(10*time.Millisecond, false))
-	require.Equal(t, 3*time.Second, k.interval(30*time.Millisecond, false))
-	require.Equal(t, 10*time.Second, k.interval(time.Second, false))
-	require.Equal(t, 10*time.Second, k.interval(0, true), "a full disk")
-	require.Equal(t, time.Millisecond, NewKeeper(KeeperConfig{Interval: time.Millisecond}).interval(time.Second, false))
+	require.Equal(t, time.Second, k.interval(0, 1, false))
+	require.Equal(t, time.Second, k.interval(10*time.Millisecond, 1, false))
+	require.Equal(t, 3*time.Second, k.interval(30*time.Millisecond, 1, false))
+	require.Equal(t, 6*time.Second, k.interval(30*time.Millisecond, 2, false))
+	require.Equal(t, 10*time.Second, k.interval(time.Second, 1, false))
+	require.Equal(t, 10*time.Second, k.interval(0, 1, true), "a full disk")
+	require.Equal(t, time.Millisecond, NewKeeper(KeeperConfig{Interval: time.Millisecond}).interval(time.Second, 1, false))
 }
 
 func TestKeeperSavesWhatIsLeftAtTheEnd(t *testing.T) {
