@@ -44,6 +44,8 @@ type jury struct {
 	refused map[string]map[api.ResourceKey]*api.Resource
 	served  map[api.ResourceKey]*api.Resource
 	byView  map[string]map[api.ResourceKey]*api.Resource
+	// anew is when each Envoy was started that had nothing.
+	anew map[string]time.Time
 	// unknown are contents that podway does not know.
 	unknown map[*api.Resource]bool
 	// message is why they reject, and say that of one resource. whims come over an Envoy before it is sent something, watch is called after all were.
@@ -189,11 +191,11 @@ func (j *jury) Answers(view string, key api.ResourceKey) api.Answers {
 	return answers
 }
 
-func (j *jury) Asking(view string, _ api.ResourceKey, is func(node, build string) bool) (envoys int, connected bool) {
+func (j *jury) Asking(view string, _ api.ResourceKey, is func(member api.Member, anew time.Time) bool) (envoys int, connected bool) {
 	for node := range j.has {
 		if j.viewOf(node) == view {
 			envoys++
-			connected = connected || is(node, j.build[node])
+			connected = connected || is(api.Member{Node: node, Build: j.build[node]}, j.anew[node])
 		}
 	}
 	return envoys, connected
@@ -215,7 +217,7 @@ func (j *jury) SetHeldBack(back map[string][]api.HeldBack) { j.back = back }
 func (j *jury) add(node string, rejects func(*api.Resource) bool) {
 	if j.has == nil {
 		j.has, j.rejects = map[string]map[api.ResourceKey]*api.Resource{}, map[string]func(*api.Resource) bool{}
-		j.gateway, j.build, j.view = map[string]string{}, map[string]string{}, map[string]string{}
+		j.gateway, j.build, j.view, j.anew = map[string]string{}, map[string]string{}, map[string]string{}, map[string]time.Time{}
 		j.refused = map[string]map[api.ResourceKey]*api.Resource{}
 	}
 	j.has[node], j.refused[node], j.rejects[node] = map[api.ResourceKey]*api.Resource{}, map[api.ResourceKey]*api.Resource{}, rejects
@@ -785,7 +787,7 @@ type fixed api.Answers
 
 func (f fixed) Answers(string, api.ResourceKey) api.Answers { return api.Answers(f) }
 
-func (f fixed) Asking(string, api.ResourceKey, func(string, string) bool) (int, bool) {
+func (f fixed) Asking(string, api.ResourceKey, func(api.Member, time.Time) bool) (int, bool) {
 	return 0, false
 }
 

@@ -47,7 +47,7 @@ type Translator struct {
 // Envoys are those that are asked, and told what is held back: an *xds.Server.
 type Envoys interface {
 	Answers(view string, key api.ResourceKey) api.Answers
-	Asking(view string, key api.ResourceKey, is func(node, build string) bool) (envoys int, connected bool)
+	Asking(view string, key api.ResourceKey, is func(member api.Member, anew time.Time) bool) (envoys int, connected bool)
 	SetHeldBack(byView map[string][]api.HeldBack)
 	SetMinorities(byView map[string]map[api.Member]struct{})
 }

@@ -153,11 +153,11 @@ func (h *Holdbacks) miss(view string, now time.Time) (present map[string]bool, m
 	few := h.minorities[view]
 	present = map[string]bool{}
 	for within := view; h.minorities[within] != nil; within = api.Minority(within) {
-		h.config.Envoys.Asking(within, api.ResourceKey{}, func(node, build string) bool {
-			if member := (api.Member{Node: node, Build: build}); !few.members[member].IsZero() {
+		h.config.Envoys.Asking(within, api.ResourceKey{}, func(member api.Member, _ time.Time) bool {
+			if !few.members[member].IsZero() {
 				few.members[member] = now
 			}
-			present[node] = true
+			present[member.Node] = true
 			return false
 		})
 	}

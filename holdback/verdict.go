@@ -42,7 +42,7 @@ func (h *holdback) verdict(t *trial, now time.Time, envoys Envoys) verdict {
 }
 
 // reopen lets in again what so few Envoys rejected that they are less than half of those that are there now, as where one of many was the first to
-// connect after a restart, and what was rejected by Envoys that are not there any more, while others are. It returns whether there was any. No search is
+// connect after a restart, and what was rejected by Envoys that are not there any more, or have been started anew, while there are any. It returns whether there was any. No search is
 // under way meanwhile.
 func (h *holdback) reopen(now time.Time, envoys Envoys) (reopened bool) {
 	if slices.ContainsFunc(h.trials, func(t *trial) bool { return t.begun && !t.stuck }) || !h.mayTurn(now) {
@@ -52,7 +52,7 @@ func (h *holdback) reopen(now time.Time, envoys Envoys) (reopened bool) {
 		if !held.guilty {
 			continue
 		}
-		asking, present := envoys.Asking(h.view, held.key, held.isOf)
+		asking, present := envoys.Asking(h.view, held.key, held.isStill)
 		switch {
 		case present:
 			held.gone = time.Time{}
@@ -102,6 +102,11 @@ func (h *holdback) patience(part api.Part, held *heldPart) time.Duration {
 func (h *holdback) pardon(part api.Part, held *heldPart) {
 	h.pardons[part] = pardoned{form: held.rejected, times: min(h.pardons[part].times+1, maxPardons)}
 	h.log.Info("Tried again what Envoys rejected that are not there any more", "object", part.String())
+}
+
+// isStill is true for an Envoy that rejected it and has not been started anew since: it may have been mended.
+func (p *heldPart) isStill(member api.Member, anew time.Time) bool {
+	return p.isOf(member.Node, member.Build) && !anew.After(p.at)
 }
 
 // isOf is true for an Envoy that rejected it: of the same name, and of the same version where that is known.

@@ -50,6 +50,44 @@ func TestWhatOnlyEnvoysRejectedThatHaveGoneIsTriedAgain(t *testing.T) {
 	}
 }
 
+// TestAnEnvoyThatIsStartedAnewIsAskedAgain for it may have been mended; one that was not loses nothing by it, and is asked the more seldom.
+func TestAnEnvoyThatIsStartedAnewIsAskedAgain(t *testing.T) {
+	c := newCourt(t, "a/a1", "b/b1")
+	c.change(func(cfg *snapshot.Config) { c.route(cfg, "a", "/bad") })
+	c.wait(time.Minute)
+	asked := 0
+	start := func(rejects func(*api.Resource) bool) {
+		c.leave("one")
+		c.now = c.now.Add(turnEvery)
+		c.jury.anew["one"] = c.now
+		c.come("one", rejects)
+	}
+	for _, times := range []int{0, 1} {
+		asked = 0
+		start(func(r *api.Resource) bool {
+			if bad := isBad(r); bad {
+				asked++
+				return true
+			}
+			return false
+		})
+		require.Equal(t, map[string]string{"a": "/a1", "b": "/b1"}, c.paths("one"), "at once, without being asked")
+		require.Zero(t, asked)
+		c.wait(goneFor<<times - 5*turnEvery)
+		require.Zero(t, asked)
+		c.wait(8 * turnEvery)
+		require.Equal(t, 1, asked)
+		require.Equal(t, map[string]string{"a": "/a1", "b": "/b1"}, c.paths("one"))
+		c.wait(time.Hour)
+		require.Equal(t, 1, asked)
+		require.Equal(t, []string{"a"}, c.accused())
+	}
+	start(takeAll)
+	c.wait(goneFor<<2 + 3*turnEvery)
+	require.Equal(t, map[string]string{"a": "/bad", "b": "/b1"}, c.paths("one"))
+	require.Empty(t, c.board.all())
+}
+
 func TestANewTunnelThatOneEnvoyRejectedIsServedOnceOthersAreThere(t *testing.T) {
 	for name, come := range map[string]func(*court){
 		"beside it":    func(c *court) { c.come("two", takeAll); c.come("three", takeAll) },

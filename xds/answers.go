@@ -2,6 +2,7 @@ package xds
 
 import (
 	"slices"
+	"time"
 
 	"github.com/podway/podway/api"
 )
@@ -17,15 +18,26 @@ func (s *Server) Answers(view string, key api.ResourceKey) api.Answers {
 }
 
 // Asking tells how many Envoys of a view subscribe to a name, also where there is nothing of that name, and whether an Envoy is connected for
-// which is returns true, whatever it subscribes to. is must not block.
-func (s *Server) Asking(view string, key api.ResourceKey, is func(node, build string) bool) (envoys int, connected bool) {
+// which is returns true, whatever it subscribes to: it is given when one connected that had nothing, as one that has just been started, and the zero time of
+// one that came with what it had. is must not block.
+func (s *Server) Asking(view string, key api.ResourceKey, is func(member api.Member, anew time.Time) bool) (envoys int, connected bool) {
 	for _, st := range s.streamsOf(view) {
 		if st.asksFor(key) {
 			envoys++
 		}
-		connected = connected || is(st.node.id, st.node.build)
+		connected = connected || is(api.Member{Node: st.node.id, Build: st.node.build}, st.anew())
 	}
 	return envoys, connected
+}
+
+// anew is when an Envoy connected that had nothing.
+func (s *stream) anew() time.Time {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.returning {
+		return time.Time{}
+	}
+	return s.since
 }
 
 func (s *stream) asksFor(key api.ResourceKey) bool {

@@ -3,6 +3,7 @@ package xds
 import (
 	"fmt"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -48,7 +49,7 @@ func TestWhoAsksForANameIsToldAlsoWhereThereIsNone(t *testing.T) {
 	one.want(listenerType, "l")
 	two.want(routeType, "-r")
 	asking := func(of, name, node string) (int, bool) {
-		return w.server.Asking(gateway, api.ResourceKey{Type: of, Name: name}, func(id, build string) bool { return id == node && build == "" })
+		return w.server.Asking(gateway, api.ResourceKey{Type: of, Name: name}, func(member api.Member, _ time.Time) bool { return member == api.Member{Node: node} })
 	}
 	for _, test := range []struct {
 		of, name, node string
@@ -65,9 +66,24 @@ func TestWhoAsksForANameIsToldAlsoWhereThereIsNone(t *testing.T) {
 		require.Equal(t, test.envoys, envoys, test)
 		require.Equal(t, test.connected, connected, test)
 	}
-	envoys, connected := w.server.Asking("other/gateway", api.ResourceKey{Type: listenerType, Name: "l"}, func(string, string) bool { return true })
+	envoys, connected := w.server.Asking("other/gateway", api.ResourceKey{Type: listenerType, Name: "l"}, func(api.Member, time.Time) bool { return true })
 	require.Zero(t, envoys)
 	require.False(t, connected)
+}
+
+func TestAnEnvoyThatHadNothingIsToldFromOneThatComesBack(t *testing.T) {
+	w := newWorld(t, quick(), listener("l", 1))
+	one, two := w.deltaNode("envoy-1"), w.deltaNode("envoy-2")
+	begun := time.Now()
+	one.subscribe(listenerType)
+	two.reconnect(listenerType, map[string]string{"l": one.want(listenerType, "l").GetResources()[0].GetVersion()})
+	two.quiet()
+	anew := map[string]bool{}
+	w.server.Asking(gateway, api.ResourceKey{}, func(member api.Member, at time.Time) bool {
+		anew[member.Node] = !at.IsZero() && !at.After(time.Now()) && at.After(begun.Add(-time.Minute))
+		return false
+	})
+	require.Equal(t, map[string]bool{"envoy-1": true, "envoy-2": false}, anew)
 }
 
 // TestAnEnvoyThatTakesNothingForLongIsNoMeasure for what the others had.
