@@ -227,3 +227,18 @@ func TestAClusterWithTwoNamesIsToldOf(t *testing.T) {
 	f.tell()
 	require.Empty(t, told)
 }
+
+// TestACredentialThatHasEndedIsNotSaidToBeInForce: it may be the one that is refused.
+func TestACredentialThatHasEndedIsNotSaidToBeInForce(t *testing.T) {
+	for expires, want := range map[time.Duration]string{
+		-time.Hour: "it has expired", time.Hour: "it has expired; the credential that was in force before still is",
+	} {
+		m := newMember(newFleet(t), "east")
+		m.cluster = &v1alpha1.MemberCluster{}
+		m.cluster.Spec.Source.Kubeconfig = &v1alpha1.KubeconfigSource{File: "east"}
+		m.refusal = []api.Problem{{Code: credential.CodeCredentialExpired, Severity: api.Error, Message: "it has expired"}}
+		m.active = &attempt{}
+		m.active.credentials.Store(&[]*credential.Credential{{Expires: time.Now().Add(expires)}})
+		require.Equal(t, want, m.problems()[0].Message)
+	}
+}

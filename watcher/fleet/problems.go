@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/podway/podway/api"
+	"github.com/podway/podway/watcher/credential"
 )
 
 // The codes of Problems of clusters.
@@ -78,7 +79,7 @@ func (m *member) problems() []api.Problem {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	out := append([]api.Problem(nil), m.refusal...)
-	if m.active != nil {
+	if m.active != nil && !hasEnded(m.active.credential()) {
 		for i := range out {
 			if out[i].Severity == api.Error {
 				out[i].Message += "; the credential that was in force before still is"
@@ -87,6 +88,11 @@ func (m *member) problems() []api.Problem {
 	}
 	out = append(out, m.stateProblems()...)
 	return append(out, m.credentialProblems()...)
+}
+
+// hasEnded says whether a credential says that its time is over: it may be the one that is refused.
+func hasEnded(of *credential.Credential) bool {
+	return !of.Expires.IsZero() && !of.Expires.After(time.Now())
 }
 
 // stateProblems say why the cluster is not Live. m.mu is held.
