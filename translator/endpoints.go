@@ -57,7 +57,7 @@ func (p *Plan) Endpoints(tunnel types.NamespacedName, live pods.Live) Endpoints 
 // noPods is the set of a service whose Pods take no traffic.
 var noPods = &pods.Set{}
 
-// sets are the Pods of each entry, and whether any are missing of which nothing is known.
+// sets are the Pods of each entry, and whether any are missing of which nothing is known, or more may be known by Envoys.
 func (t *tunnelPlan) sets(live pods.Live) (sets []*pods.Set, partial bool) {
 	sets = make([]*pods.Set, len(t.entries))
 	for i := range t.entries {
@@ -71,6 +71,7 @@ func (t *tunnelPlan) sets(live pods.Live) (sets []*pods.Set, partial bool) {
 			partial = true
 			continue
 		}
+		partial = partial || entry.remembered
 		sets[i] = set
 	}
 	return sets, partial

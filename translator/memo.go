@@ -29,6 +29,7 @@ type readKind uint8
 const (
 	readMember readKind = iota
 	readSynced
+	readRemembered
 	readService
 	readSecret
 	readConfigMap
@@ -36,7 +37,7 @@ const (
 	readConfigMapGrant
 )
 
-// readKey says what is looked up. There are three of each service of a tunnel, so it has no field that only few need: of the name, not all is of
+// readKey says what is looked up. There are four of each service of a tunnel, so it has no field that only few need: of the name, not all is of
 // use to all kinds, and of a grant the Cluster is the namespace that it is asked for.
 type readKey struct {
 	kind readKind
@@ -51,6 +52,8 @@ func (in *input) look(key readKey) any {
 		return in.cfg.MemberClusters[key.name.Cluster]
 	case readSynced:
 		return in.cfg.Synced[key.name.Cluster].Covers(key.name.Namespace)
+	case readRemembered:
+		return in.cfg.Synced[key.name.Cluster].IsRemembered()
 	case readService:
 		return in.cfg.Services[key.name]
 	case readSecret:
@@ -113,6 +116,10 @@ func (r *reader) member(name string) *v1alpha1.MemberCluster {
 
 func (r *reader) synced(cluster, namespace string) bool {
 	return r.note(readKey{kind: readSynced, name: pods.ServiceKey{Cluster: cluster, Namespace: namespace}}).(bool)
+}
+
+func (r *reader) remembered(cluster string) bool {
+	return r.note(readKey{kind: readRemembered, name: pods.ServiceKey{Cluster: cluster}}).(bool)
 }
 
 func (r *reader) service(key pods.ServiceKey) *pods.Service {

@@ -36,7 +36,8 @@ import (
 // A picture is a whole input in one file of YAML documents. Beside podway's and
 // Gateway API's kinds it has the objects of member clusters: a Service,
 // EndpointSlice or Pod with the annotation podway.dev/cluster: NAME is that
-// cluster's. A MemberCluster with the annotation podway.dev/unsynced has not synced.
+// cluster's. A MemberCluster with the annotation podway.dev/unsynced has not synced, and of one with podway.dev/remembered, what is known is of before a
+// restart.
 //
 // A value of a Secret's stringData or a ConfigMap's data that begins with @
 // stands for a file of PEM, so that no key is in the repository:
@@ -156,8 +157,9 @@ func (p *picture) add(doc []byte) error {
 			if p.accepted(m.Validate()) {
 				p.cfg.MemberClusters[head.Name] = m
 				_, unsynced := head.Annotations["podway.dev/unsynced"]
+				_, remembered := head.Annotations["podway.dev/remembered"]
 				if !unsynced {
-					p.cfg.Synced[head.Name] = snapshot.Everything
+					p.cfg.Synced[head.Name] = &snapshot.Scope{All: true, Remembered: remembered}
 				}
 			}
 		})

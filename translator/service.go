@@ -27,6 +27,7 @@ func (p *tunnelPlanner) readService(i int) (*entry, *api.Problem) {
 	if problem := p.checkMember(member, spec, field); problem != nil {
 		return nil, problem
 	}
+	made.remembered = p.remembered(spec.Cluster)
 	made.drained = member.Spec.TrafficPolicy == v1alpha1.TrafficPolicyDrained
 	var contradiction string
 	service := p.service(made.key)
@@ -42,7 +43,7 @@ func (p *tunnelPlanner) readService(i int) (*entry, *api.Problem) {
 		}
 	}
 	switch {
-	case service == nil && p.synced(spec.Cluster, spec.Namespace):
+	case service == nil && !made.remembered && p.synced(spec.Cluster, spec.Namespace):
 		return nil, serviceProblem(codeMissingService, field+".name",
 			fmt.Sprintf("cluster %s has no Service %s/%s", spec.Cluster, spec.Namespace, spec.Name), "create the Service, or correct the reference")
 	case service == nil:

@@ -18,8 +18,8 @@ type entry struct {
 	key pods.ServiceKey
 	// portName is what the slices call the port. It is not known while the service is pending.
 	portName string
-	// pending is true while the cluster has not synced.
-	pending bool
+	// pending is true while nothing is known of the service, because the cluster has not synced; remembered, where what is known is of before a restart.
+	pending, remembered bool
 	// drained is true where the cluster takes no traffic.
 	drained bool
 	// weight of each Pod, 0 to 100.

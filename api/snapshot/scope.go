@@ -8,6 +8,9 @@ type Scope struct {
 	All bool
 	// Namespaces are sorted, and empty with All.
 	Namespaces []string
+	// Remembered is true where what is known is of before a restart, and Envoys may know better: those that have endpoints keep them, and others get
+	// what is remembered.
+	Remembered bool
 }
 
 // Everything is the Scope of a whole cluster.
@@ -28,12 +31,15 @@ func (s *Scope) Covers(namespace string) bool {
 // IsEmpty is true where no namespace is in the Scope.
 func (s *Scope) IsEmpty() bool { return s == nil || !s.All && len(s.Namespaces) == 0 }
 
+// IsRemembered is true for a Scope of which more may be known by Envoys.
+func (s *Scope) IsRemembered() bool { return s != nil && s.Remembered }
+
 // Equal says whether two Scopes are the same.
 func (s *Scope) Equal(other *Scope) bool {
 	if s.IsEmpty() || other.IsEmpty() {
 		return s.IsEmpty() == other.IsEmpty()
 	}
-	return s.All == other.All && slices.Equal(s.Namespaces, other.Namespaces)
+	return s.All == other.All && s.Remembered == other.Remembered && slices.Equal(s.Namespaces, other.Namespaces)
 }
 
 // Contains says whether all of another Scope is in this one.

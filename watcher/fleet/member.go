@@ -44,6 +44,10 @@ type member struct {
 	// refusal is why the credential that is configured cannot be used.
 	refusal []api.Problem
 	renewal renewal
+
+	// putting is held while something is put into the Lanes.
+	putting sync.Mutex
+	doubt   doubt // by putting
 }
 
 // wanted is what the configuration says.
@@ -117,6 +121,7 @@ func (m *member) run(ctx context.Context) {
 			m.look(ctx)
 		}
 		m.advance(ctx)
+		m.settle(time.Now())
 		m.update()
 		select {
 		case <-ctx.Done():
@@ -258,7 +263,7 @@ func (m *member) endCandidate() {
 
 // change hands on what the active attempt learned.
 func (m *member) change(c kube.Change) {
-	m.fleet.config.Lanes.PutCluster(m.name, c.Facts, c.Sets, c.Gone, c.Stamps)
+	m.put(c)
 	m.fleet.metrics.changes.WithLabelValues(m.name).Add(float64(len(c.Sets) + len(c.Gone)))
 	m.remember()
 	if c.Facts != nil { // a changed Pod is nothing that it has to know

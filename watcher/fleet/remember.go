@@ -77,7 +77,10 @@ func (m *member) recall() {
 	m.known, m.origin = known, from
 	m.mu.Unlock()
 	facts := &watcher.Facts{Scope: known.Scope, Services: slices.Collect(maps.Values(known.Services))}
-	m.fleet.config.Lanes.PutCluster(m.name, facts, known.Sets, nil, nil)
+	m.putting.Lock()
+	defer m.putting.Unlock()
+	m.doubt = doubt{since: time.Now(), facts: facts}
+	m.fleet.config.Lanes.PutCluster(m.name, doubtful(facts), known.Sets, nil, nil)
 	m.log.Info("Remembered what a cluster last had", "services", len(known.Services), "saved", kept.Saved)
 }
 
@@ -107,6 +110,9 @@ func (m *member) forgetForeign(to target) {
 	m.mu.Lock()
 	m.known, m.origin = kube.Known{}, origin{}
 	m.mu.Unlock()
+	m.putting.Lock()
+	defer m.putting.Unlock()
+	m.doubt = doubt{}
 	m.fleet.config.Lanes.RemoveCluster(m.name)
 }
 

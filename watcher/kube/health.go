@@ -30,6 +30,8 @@ type Health struct {
 	Phase Phase
 	// Reason says why it is not Live.
 	Reason string
+	// Waiting is true where nothing is wrong but that not all has been seen yet.
+	Waiting bool
 	// Synced is true once all of the scope has been seen whole, and all labels that are asked for.
 	Synced bool
 	// Scope is the part that has been seen whole.
@@ -76,7 +78,7 @@ func (s *Session) Health() Health {
 		h.Phase, h.Reason = Connecting, reason
 	}
 	if h.Phase != Live && h.Reason == "" {
-		h.Reason = "waiting for the first complete list"
+		h.Waiting, h.Reason = true, "waiting for the first complete list"
 	}
 	return h
 }
