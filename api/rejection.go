@@ -15,6 +15,8 @@ type Rejection struct {
 	Owners []Owner
 	// Outdated is true where the View has another content by now, or none.
 	Outdated bool
+	// Again is true for what was told before: the content has come back, or the Envoy has it in another view.
+	Again bool
 }
 
 // Answers is what the connected Envoys of a view say of the present content of a resource.

@@ -137,14 +137,14 @@ func (s *stream) refuse(st *typeState, i item, message string) {
 	}
 	what := refused{version: i.record.version, message: reasonOf(message), at: time.Now(), came: s.comingOf(i.record)}
 	s.server.refusals.remember(s.node, i.record.key, what)
-	s.tellRejected(i.record, what.message)
+	s.tellRejected(i.record, what.message, false)
 }
 
 // tellRejected has a rejection told once no lock is held.
-func (s *stream) tellRejected(r *record, message string) {
+func (s *stream) tellRejected(r *record, message string, again bool) {
 	s.rejections = append(s.rejections, api.Rejection{
 		Node: s.node.id, View: s.view.name, Key: r.key, Version: r.version, Message: message, Owners: r.owners,
-		Outdated: !s.serves(r),
+		Outdated: !s.serves(r), Again: again,
 	})
 }
 

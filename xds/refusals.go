@@ -41,15 +41,16 @@ func (s *stream) lookForRefused(e *entry, r *record) {
 		return
 	}
 	known, now := s.server.refusals.of(s.node, r.key, r.version), s.comingOf(r)
+	again := known.version != ""
 	switch {
-	case known.version == "":
+	case !again:
 		known.message = refusedBefore
 	case known.came == now:
 		return // it has been told
 	default:
 		s.server.refusals.told(s.node, r.key, r.version, now)
 	}
-	s.tellRejected(r, known.message)
+	s.tellRejected(r, known.message, again)
 }
 
 // comingOf is how a content came to be what the stream's view has. The view is locked.

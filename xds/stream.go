@@ -182,7 +182,11 @@ func (s *stream) take(ctx context.Context, r request) error {
 // tell tells of rejections. No lock is held.
 func (s *stream) tell(rejections []api.Rejection) {
 	for _, rejection := range rejections {
-		s.log.Warn("Envoy rejected a resource", "type", messageName(rejection.Key.Type), "name", rejection.Key.Name,
+		level := slog.LevelWarn
+		if rejection.Again {
+			level = slog.LevelDebug
+		}
+		s.log.Log(context.Background(), level, "Envoy rejected a resource", "type", messageName(rejection.Key.Type), "name", rejection.Key.Name,
 			"version", rejection.Version, "error", rejection.Message)
 		s.server.config.OnRejected(rejection)
 	}
