@@ -32,8 +32,11 @@ func (r *reader) read(f found, known *stamp, limit int64) (out text, ok bool) {
 
 func (r *reader) readOnce(f found, known *stamp, limit int64) (out text, ok bool) {
 	fail := func(err error) (text, bool) {
-		if errors.Is(err, fs.ErrNotExist) && r.begun {
-			return text{}, false // Another notification says so, too.
+		if errors.Is(err, fs.ErrNotExist) {
+			r.torn = true
+			if r.begun {
+				return text{}, false // Another notification says so, too.
+			}
 		}
 		p := unreadable(f.path, "the file cannot be read: "+reasonOf(err).Error(), "let podway read it, or remove it")
 		return text{problem: &p}, true // Without a stamp, so that the next look tries again.

@@ -28,6 +28,8 @@ type reader struct {
 	clustersRead bool
 	// begun is true once there is a State.
 	begun bool
+	// torn is true where a file of the configuration was gone when it was to be read. If all of them were replaced, what was read is of two versions.
+	torn bool
 
 	// retry says when to look again, 0 for not; again are the files to read then, whatever they look like.
 	retry    time.Duration
@@ -55,17 +57,14 @@ func (r *reader) refresh(all bool, forced map[string]bool) (changed bool, err er
 	r.readAgain(forced)
 	configured := r.base == nil
 	r.clustersRead = false
-	regrouped := false
-	for _, root := range r.roots {
-		if regrouped { // what an earlier root has no more, or has now, is this one's to take or to leave
-			root.tree.changed, root.tree.restructured = true, true
-		}
-		changed, err := root.refresh(r, all, forced)
+	for tries, again := 1, true; again; tries++ {
+		changed, err := r.refreshRoots(all, forced)
 		if err != nil {
 			return false, err
 		}
 		configured = configured || changed
-		regrouped = regrouped || root.regrouped()
+		again = r.torn && tries < wholeTries
+		all = all || again
 	}
 	if configured {
 		r.reassemble()
@@ -73,6 +72,27 @@ func (r *reader) refresh(all bool, forced map[string]bool) (changed bool, err er
 	clustered := r.refreshClusters(all, forced)
 	maps.DeleteFunc(r.settling, func(path string, _ *settling) bool { return !r.again[path] })
 	return r.publish(configured, clustered), nil
+}
+
+// wholeTries is how often the configuration is read that is replaced meanwhile.
+const wholeTries = 10
+
+// refreshRoots reads what changed of the configuration, and says whether anything did.
+func (r *reader) refreshRoots(all bool, forced map[string]bool) (changed bool, err error) {
+	r.torn = false
+	regrouped := false
+	for _, root := range r.roots {
+		if regrouped { // what an earlier root has no more, or has now, is this one's to take or to leave
+			root.tree.changed, root.tree.restructured = true, true
+		}
+		read, err := root.refresh(r, all, forced)
+		if err != nil {
+			return false, err
+		}
+		changed = changed || read
+		regrouped = regrouped || root.regrouped()
+	}
+	return changed, nil
 }
 
 // filesBefore are the real files that the roots before one have.

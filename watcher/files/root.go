@@ -115,7 +115,7 @@ func (r *root) read(reader *reader, files []found, forced map[string]bool) (chan
 		if !ok {
 			continue
 		}
-		next := &tracked[content]{found: found{path: f.path, resolved: f.resolved, stamp: text.stamp}, content: known.contentOrNil()}
+		next := &tracked[content]{found: found{path: f.path, resolved: f.resolved, home: f.home, stamp: text.stamp}, content: known.contentOrNil()}
 		if isEmptied(known, text.bytes, text.stamp) && next.content.size() > 0 {
 			text.problem = emptied()
 		}
@@ -169,7 +169,12 @@ func (r *root) remove(reader *reader, files []found, moved bool) (changed bool) 
 
 // mayComeBack says whether a file is missing for so short a time that somebody may be about to write it, and has it looked for again.
 func (r *root) mayComeBack(reader *reader, path string) bool {
-	if _, err := os.Lstat(path); !reader.begun || !errors.Is(err, fs.ErrNotExist) {
+	if home := r.tree.homeOf(path); home != "" && home != r.files[path].home {
+		return false // Its directory was replaced by another one, in which it is not.
+	}
+	info, err := os.Lstat(path)
+	back := err == nil && info.Mode().IsRegular()
+	if !reader.begun || !back && !errors.Is(err, fs.ErrNotExist) {
 		return false
 	}
 	since, known := r.vanished[path]
@@ -182,6 +187,9 @@ func (r *root) mayComeBack(reader *reader, path string) bool {
 		return false
 	}
 	r.tree.changed, r.tree.restructured = true, true
+	if back {
+		r.tree.dirty[filepath.Dir(path)] = true
+	}
 	reader.retryIn(left)
 	return true
 }

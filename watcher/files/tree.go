@@ -43,18 +43,20 @@ type tree struct {
 // listing is what a directory held. Paths begin with the root as it was given.
 type listing struct {
 	resolved string
-	files    []found
-	subs     []string
-	watched  []string
+	// home is where its files lie: resolved, or the version of a volume that was published last.
+	home    string
+	files   []found
+	subs    []string
+	watched []string
 	// problems are those of the directory or of single entries; failed is why it cannot be listed.
 	problems []api.Problem
 	failed   error
 }
 
-// found is a file that is to be read.
+// found is a file that is to be read. home is that of the listing that it is from.
 type found struct {
-	path, resolved string
-	stamp          stamp
+	path, resolved, home string
+	stamp                stamp
 }
 
 // stamp tells one version of a file from another.
@@ -194,7 +196,7 @@ func (t *tree) touch(resolved string, directories []string) bool {
 			t.edited[path] = true
 		default:
 			t.restructured = true
-			known.files = slices.Insert(known.files, i, found{path: path, resolved: resolved, stamp: stampOf(info)})
+			known.files = slices.Insert(known.files, i, found{path: path, resolved: resolved, home: known.home, stamp: stampOf(info)})
 		}
 	}
 	return true
@@ -240,6 +242,14 @@ func uniqueFiles(files []found) []found {
 		seen[f.resolved] = true
 		return false
 	})
+}
+
+// homeOf is where the files of a path's directory lie now, or "".
+func (t *tree) homeOf(path string) string {
+	if known := t.listings[filepath.Dir(path)]; known != nil {
+		return known.home
+	}
+	return ""
 }
 
 // comparePaths orders a directory's files before those of its subdirectories, otherwise by name.
@@ -291,62 +301,129 @@ func (w *walk) visit(path string, depth int) {
 	}
 }
 
+// listTries is how often a directory is listed that is replaced meanwhile, as one is by swapping a symbolic link.
+const listTries = 5
+
 // list reads a directory. Where that fails, what was known of it stays, with a problem.
 func (w *walk) list(path string, known *listing) *listing {
-	out := &listing{}
-	fail := func(err error) *listing {
-		if errors.Is(err, fs.ErrNotExist) && path != w.root && !isLink(path) {
-			return out // Its parent will say so, too.
+	for tries := 1; ; tries++ {
+		// What is listed while it is replaced may be of two versions, of which the older one is gone.
+		if out, whole := w.listOnce(path, known); whole || tries == listTries {
+			return out
 		}
-		if known != nil {
-			kept := *known
-			out = &kept
-		}
-		p := unreadable(path, "the directory cannot be read: "+reasonOf(err).Error(), "let podway read and enter it, or remove it")
-		if known != nil {
-			p.Message += stays
-		}
-		out.problems, out.failed = []api.Problem{p}, err
-		return out
 	}
+}
+
+// listOnce is list, and says whether the directory was the same all the while.
+func (w *walk) listOnce(path string, known *listing) (out *listing, whole bool) {
+	out = &listing{}
 	resolved, err := filepath.EvalSymlinks(path)
 	if err != nil {
-		return fail(err)
+		return w.unlisted(path, known, out, err), true
 	}
-	out.resolved = resolved
+	out.resolved, out.home = resolved, resolved
 	if w.watch != nil {
 		w.watch(resolved)
 	}
 	entries, err := os.ReadDir(resolved)
 	if err != nil {
-		return fail(err)
+		return w.unlisted(path, known, out, err), isAt(path, resolved)
 	}
-	for _, entry := range entries {
-		if err := w.entry(out, known, path, entry); err != nil {
-			return fail(err)
+	whole = true
+	// The link itself may be missing from entries that are read while it is replaced.
+	if through := filepath.Join(resolved, publishedName); isLink(through) {
+		volume, err := filepath.EvalSymlinks(through)
+		published, listErr := os.ReadDir(volume)
+		switch {
+		case err != nil || listErr != nil:
+			whole = false // If it stays so, each name that leads through it says it.
+		case w.inside(volume):
+			entries = slices.DeleteFunc(entries, func(e fs.DirEntry) bool { return isPublished(resolved, e) })
+			out.home, out.watched = volume, append(out.watched, volume)
+			if whole, err = w.entries(out, known, path, volume, published); err != nil {
+				return w.unlisted(path, known, out, err), true
+			}
+			defer func() { whole = whole && isAt(through, volume) }()
 		}
 	}
+	there, err := w.entries(out, known, path, resolved, entries)
+	if err != nil {
+		return w.unlisted(path, known, out, err), true
+	}
+	slices.SortFunc(out.files, func(a, b found) int { return strings.Compare(a.path, b.path) })
+	return out, whole && there && isAt(path, resolved)
+}
+
+// entries adds those of one real directory, and says whether all of them were still there.
+func (w *walk) entries(out, known *listing, dir, at string, entries []fs.DirEntry) (whole bool, err error) {
+	whole = true
+	for _, entry := range entries {
+		there, err := w.entry(out, known, dir, at, entry)
+		if err != nil {
+			return false, err
+		}
+		whole = whole && there
+	}
+	return whole, nil
+}
+
+// isAt says whether a path leads to a real one.
+func isAt(path, resolved string) bool {
+	now, err := filepath.EvalSymlinks(path)
+	return err == nil && now == resolved
+}
+
+// unlisted is the listing of a directory that cannot be read.
+func (w *walk) unlisted(path string, known, out *listing, err error) *listing {
+	if errors.Is(err, fs.ErrNotExist) && path != w.root && !isLink(path) {
+		return out // Its parent will say so, too.
+	}
+	if known != nil {
+		kept := *known
+		out = &kept
+	}
+	p := unreadable(path, "the directory cannot be read: "+reasonOf(err).Error(), "let podway read and enter it, or remove it")
+	if known != nil {
+		p.Message += stays
+	}
+	out.problems, out.failed = []api.Problem{p}, err
 	return out
 }
 
-// entry adds one entry of a directory to its listing, of which known is the one before. A symbolic link that leads nowhere keeps what it led to.
-func (w *walk) entry(out, known *listing, dir string, entry fs.DirEntry) error {
+// publishedName is the link by which kubelet brings a new version of a volume into force, with all its files at once. The names beside it, which lead
+// through it, come and go a little later.
+const publishedName = "..data"
+
+// isPublished says whether an entry leads through the link of a volume.
+func isPublished(resolved string, entry fs.DirEntry) bool {
+	if entry.Type()&fs.ModeSymlink == 0 {
+		return false
+	}
+	target, err := os.Readlink(filepath.Join(resolved, entry.Name()))
+	return err == nil && strings.HasPrefix(target, publishedName+string(filepath.Separator))
+}
+
+// entry adds one entry of a directory to its listing, of which known is the one before; at is where the entry lies. A symbolic link that leads
+// nowhere keeps what it led to. there is false for what is gone already.
+func (w *walk) entry(out, known *listing, dir, at string, entry fs.DirEntry) (there bool, err error) {
 	if strings.HasPrefix(entry.Name(), ".") {
-		return nil
+		return true, nil
 	}
 	path := filepath.Join(dir, entry.Name())
-	resolved := filepath.Join(out.resolved, entry.Name())
+	resolved := filepath.Join(at, entry.Name())
 	if entry.Type()&fs.ModeSymlink != 0 {
 		target, err := filepath.EvalSymlinks(resolved)
 		if err != nil {
-			w.dangling(out, known, path, err)
-			return nil
+			if there = isLink(resolved); there {
+				w.dangling(out, known, path, err)
+			}
+			return there, nil
 		}
 		if !w.inside(target) {
 			if isConfigFile(path) {
 				out.problems = append(out.problems, unreadable(path, "the symbolic link leads out of the directory, and is not followed", "copy the file into the directory"))
 			}
-			return nil
+			return true, nil
 		}
 		resolved = target
 		out.watched = append(out.watched, filepath.Dir(target))
@@ -354,15 +431,15 @@ func (w *walk) entry(out, known *listing, dir string, entry fs.DirEntry) error {
 	info, err := os.Stat(resolved)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return nil
+		return false, nil
 	case err != nil:
-		return err
+		return true, err
 	case info.IsDir():
 		out.subs = append(out.subs, path)
 	case info.Mode().IsRegular() && isConfigFile(path):
-		out.files = append(out.files, found{path: path, resolved: resolved, stamp: stampOf(info)})
+		out.files = append(out.files, found{path: path, resolved: resolved, home: out.home, stamp: stampOf(info)})
 	}
-	return nil
+	return true, nil
 }
 
 // dangling adds a symbolic link that leads nowhere.
