@@ -172,10 +172,10 @@ func (p *pass) endpointsWithheld(r *record, e *entry) bool {
 // removable is true once nothing that the client has refers to the name, and, of clusters, requests in flight had time to end.
 func (p *pass) removable(st *typeState, name string, e *entry) bool {
 	if !e.present() {
-		return true
+		return !p.warmsWithout(st, name)
 	}
 	key := api.ResourceKey{Type: st.url, Name: name}
-	if st.url == endpointType && p.clusterUses(name) || p.inUse(key, e) {
+	if st.url == endpointType && p.clusterUses(name) || p.inUse(key, e.has.record == nil) {
 		if !e.unused.IsZero() {
 			st.edit(e).unused = time.Time{}
 		}
@@ -187,12 +187,19 @@ func (p *pass) removable(st *typeState, name string, e *entry) bool {
 	return p.overdue(&st.edit(e).unused, p.stream.server.config.RemovalGrace)
 }
 
-// inUse looks at the versions that the client has and that are not, or no longer, the view's.
-func (p *pass) inUse(key api.ResourceKey, e *entry) bool {
+// warmsWithout is true for a secret that is not there, and that a Cluster or Listener waits for which is on its way out: an Envoy that is told that there
+// is no such secret has done waiting, takes into use what it warms, and every handshake fails until the next version of it is warm.
+func (p *pass) warmsWithout(st *typeState, name string) bool {
+	return st.url == secretType && p.inUse(api.ResourceKey{Type: secretType, Name: name}, true)
+}
+
+// inUse looks at the versions that the client has and that are not, or no longer, the view's. unknown is true for a name of which it is not known what
+// the client has.
+func (p *pass) inUse(key api.ResourceKey, unknown bool) bool {
 	for _, typeURL := range users(key.Type) {
 		st := p.stream.find(typeURL)
 		if st == nil {
-			if e.has.record == nil && p.connecting() {
+			if unknown && p.connecting() {
 				return true
 			}
 			continue

@@ -52,6 +52,35 @@ func TestClusterDoesNotWaitForASecretThatTheEnvoyRejected(t *testing.T) {
 	c.quiet()
 }
 
+// TestAbsenceOfASecretIsToldOnceNothingThatIsOnItsWayOutWarms is about an Envoy that was sent a Cluster by a server that ended before it was asked for
+// the secret, and about one that is sent the next version meanwhile. Told that there is no secret, it would take that Cluster into use without.
+func TestAbsenceOfASecretIsToldOnceNothingThatIsOnItsWayOutWarms(t *testing.T) {
+	t.Run("after a restart", func(t *testing.T) {
+		w := newWorld(t, quick(), cluster("a", 2), endpoints("a", 1))
+		c := w.delta()
+		c.reconnect(clusterType, map[string]string{"a": "of before"})
+		a := c.see(clusterType, "a")
+		c.reconnect(secretType, nil, "gone")
+		c.quiet()
+		c.ack(a)
+		c.want(secretType, "-gone")
+		c.quiet()
+	})
+	t.Run("while it changes", func(t *testing.T) {
+		w := newWorld(t, quick(), secret("gone", 1), needing(cluster("a", 1), secretType, "gone"), endpoints("a", 1))
+		c := w.delta()
+		c.subscribe(clusterType)
+		c.want(clusterType, "a")
+		w.set(cluster("a", 2), endpoints("a", 1))
+		a := c.see(clusterType, "a")
+		c.subscribe(secretType, "gone")
+		c.quiet()
+		c.ack(a)
+		c.want(secretType, "-gone")
+		c.quiet()
+	})
+}
+
 func TestClusterWaitsForItsSecretNoLongerThanTheBound(t *testing.T) {
 	onTheClock(t, Config{}, []*api.Resource{secret("s", 1), needing(cluster("a", 1), secretType, "s")}, func(w *world) {
 		c := w.delta()

@@ -241,7 +241,9 @@ func (p *pass) absent(st *typeState) []item {
 	}
 	absent := make([]item, 0, len(st.untold))
 	for name := range st.untold {
-		absent = append(absent, item{name: name})
+		if !p.warmsWithout(st, name) {
+			absent = append(absent, item{name: name})
+		}
 	}
 	return absent
 }
