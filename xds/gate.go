@@ -187,10 +187,11 @@ func (p *pass) removable(st *typeState, name string, e *entry) bool {
 	return p.overdue(&st.edit(e).unused, p.stream.server.config.RemovalGrace)
 }
 
-// warmsWithout is true for a secret that is not there, and that a Cluster or Listener waits for which is on its way out: an Envoy that is told that there
-// is no such secret has done waiting, takes into use what it warms, and every handshake fails until the next version of it is warm.
+// warmsWithout is true for a secret or RouteConfiguration that is not there, and that a Cluster or Listener waits for which is on its way out: an Envoy
+// that is told that there is none has done waiting, takes into use what it warms, and until the next version of it is warm every handshake fails, or no
+// route is found.
 func (p *pass) warmsWithout(st *typeState, name string) bool {
-	return st.url == secretType && p.inUse(api.ResourceKey{Type: secretType, Name: name}, true)
+	return (st.url == secretType || st.url == routeType) && p.inUse(api.ResourceKey{Type: st.url, Name: name}, true)
 }
 
 // inUse looks at the versions that the client has and that are not, or no longer, the view's. unknown is true for a name of which it is not known what

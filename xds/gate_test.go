@@ -52,33 +52,44 @@ func TestClusterDoesNotWaitForASecretThatTheEnvoyRejected(t *testing.T) {
 	c.quiet()
 }
 
-// TestAbsenceOfASecretIsToldOnceNothingThatIsOnItsWayOutWarms is about an Envoy that was sent a Cluster by a server that ended before it was asked for
-// the secret, and about one that is sent the next version meanwhile. Told that there is no secret, it would take that Cluster into use without.
-func TestAbsenceOfASecretIsToldOnceNothingThatIsOnItsWayOutWarms(t *testing.T) {
-	t.Run("after a restart", func(t *testing.T) {
-		w := newWorld(t, quick(), cluster("a", 2), endpoints("a", 1))
-		c := w.delta()
-		c.reconnect(clusterType, map[string]string{"a": "of before"})
-		a := c.see(clusterType, "a")
-		c.reconnect(secretType, nil, "gone")
-		c.quiet()
-		c.ack(a)
-		c.want(secretType, "-gone")
-		c.quiet()
-	})
-	t.Run("while it changes", func(t *testing.T) {
-		w := newWorld(t, quick(), secret("gone", 1), needing(cluster("a", 1), secretType, "gone"), endpoints("a", 1))
-		c := w.delta()
-		c.subscribe(clusterType)
-		c.want(clusterType, "a")
-		w.set(cluster("a", 2), endpoints("a", 1))
-		a := c.see(clusterType, "a")
-		c.subscribe(secretType, "gone")
-		c.quiet()
-		c.ack(a)
-		c.want(secretType, "-gone")
-		c.quiet()
-	})
+// TestAbsenceIsToldOnceNothingThatIsOnItsWayOutWarms is about an Envoy that was sent a Cluster or Listener by a server that ended before it was asked for
+// what that needs, and about one that is sent the next version meanwhile. Told that there is nothing of the name, it would take it into use without.
+func TestAbsenceIsToldOnceNothingThatIsOnItsWayOutWarms(t *testing.T) {
+	for _, test := range []struct {
+		user   func(seed int) *api.Resource
+		absent *api.Resource
+	}{
+		{func(seed int) *api.Resource { return cluster("user", seed) }, secret("gone", 1)},
+		{func(seed int) *api.Resource { return listener("user", seed) }, secret("gone", 1)},
+		{func(seed int) *api.Resource { return listener("user", seed) }, routes("gone")},
+	} {
+		user, absent := test.user(1).Type, test.absent.Type
+		name := shortType(user) + " and " + shortType(absent)
+		t.Run(name+" after a restart", func(t *testing.T) {
+			w := newWorld(t, quick(), test.user(2))
+			c := w.delta()
+			c.reconnect(user, map[string]string{"user": "of before"})
+			next := c.see(user, "user")
+			c.reconnect(absent, nil, "gone")
+			c.quiet()
+			c.ack(next)
+			c.want(absent, "-gone")
+			c.quiet()
+		})
+		t.Run(name+" while it changes", func(t *testing.T) {
+			w := newWorld(t, quick(), test.absent, needing(test.user(1), absent, "gone"))
+			c := w.delta()
+			c.subscribe(user)
+			c.want(user, "user")
+			w.set(test.user(2))
+			next := c.see(user, "user")
+			c.subscribe(absent, "gone")
+			c.quiet()
+			c.ack(next)
+			c.want(absent, "-gone")
+			c.quiet()
+		})
+	}
 }
 
 func TestClusterWaitsForItsSecretNoLongerThanTheBound(t *testing.T) {
