@@ -32,8 +32,14 @@ type followed struct {
 // follow runs a session with the token until the test ends.
 func follow(t *testing.T, c *kubetest.Cluster, token string, config kube.Config) *followed {
 	t.Helper()
+	return followAt(t, c, c.URL(), token, config)
+}
+
+// followAt is follow with another server, such as a Proxy's URL.
+func followAt(t *testing.T, c *kubetest.Cluster, server, token string, config kube.Config) *followed {
+	t.Helper()
 	rest := c.Config()
-	rest.BearerToken = token
+	rest.Host, rest.BearerToken = server, token
 	client, err := kube.NewClient(rest)
 	require.NoError(t, err)
 	f := &followed{t: t, sets: map[string]*pods.Set{}}

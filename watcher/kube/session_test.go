@@ -10,6 +10,7 @@ import (
 	"net/http/httptest"
 	"path"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -39,6 +40,10 @@ type oldServer struct {
 	bookmarks int
 }
 
+// metadataKinds are what an API server makes of Pods of which only the metadata is wanted, in the events of a watch (true) and in a list (false). Asked for
+// the one where the other is due, it refuses.
+var metadataKinds = map[bool]string{true: ";as=PartialObjectMetadata;", false: ";as=PartialObjectMetadataList;"}
+
 func (s *oldServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	query := r.URL.Query()
 	resource := path.Base(r.URL.Path)
@@ -47,8 +52,12 @@ func (s *oldServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		refuse(w, http.StatusUnprocessableEntity, metav1.StatusReasonInvalid)
 	case resource == "kube-system":
 		write(w, &corev1.Namespace{TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "Namespace"}, ObjectMeta: metav1.ObjectMeta{Name: "kube-system", UID: "here"}})
+	case resource == "pods" && !strings.Contains(r.Header.Get("Accept"), metadataKinds[query.Get("watch") != ""]):
+		refuse(w, http.StatusNotAcceptable, metav1.StatusReasonNotAcceptable)
 	case query.Get("watch") != "":
 		s.watch(w, r, resource)
+	case resource == "pods":
+		write(w, &metav1.PartialObjectMetadataList{TypeMeta: metav1.TypeMeta{APIVersion: "meta.k8s.io/v1", Kind: "PartialObjectMetadataList"}, ListMeta: s.meta()})
 	case resource == "services":
 		list := &corev1.ServiceList{TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "ServiceList"}, ListMeta: s.meta()}
 		for i := range s.services {
@@ -239,4 +248,30 @@ func TestWhatIsFollowedNoMoreIsForgotten(t *testing.T) {
 			require.Nil(t, again)
 		})
 	}
+}
+
+// TestLabelsAreKnownOfAServerWithoutStreamingLists, and over a connection that is opened anew.
+func TestLabelsAreKnownOfAServerWithoutStreamingLists(t *testing.T) {
+	there := httptest.NewServer(&oldServer{services: 2})
+	client, err := NewClient(&rest.Config{Host: there.URL})
+	require.NoError(t, err)
+	session := New(client, Config{Cluster: "east", Scope: snapshot.Everything})
+	session.FollowLabels(map[string]bool{"shop": true})
+	session.Publish(Known{})
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- session.Run(ctx) }()
+	t.Cleanup(func() {
+		cancel()
+		require.NoError(t, <-ended)
+		there.CloseClientConnections()
+		there.Close()
+	})
+	require.Eventually(t, func() bool { return session.Health().Synced && session.Health().Phase == Live }, patience, poll)
+	require.Eventually(t, func() bool { return session.opened(time.Time{}, 1100*time.Millisecond) }, patience, poll)
+	closed := time.Now()
+	there.CloseClientConnections()
+	require.Eventually(t, func() bool { return session.opened(closed, 200*time.Millisecond) }, patience, poll)
+	require.Equal(t, Live, session.Health().Phase)
+	require.Zero(t, session.Health().Relists)
 }
