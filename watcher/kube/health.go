@@ -115,9 +115,9 @@ func (s *Session) trouble(failure error, silence time.Duration) (reason string, 
 	for _, source := range s.all() {
 		late := time.Since(source.since) > grace
 		switch {
-		case source.synced && source.streaming && !source.listing:
-		case source.failure != nil:
+		case source.failure != nil: // though a watch may be open: nobody reads it until another one has taken its place
 			return plain(source.failure), false
+		case source.synced && source.streaming && !source.listing:
 		case !source.synced && source.resource == podMetadata && late:
 			return "waiting for the labels of the Pods in namespace " + source.namespace, false
 		case source.synced && source.listing && late:

@@ -1,15 +1,18 @@
 package kube
 
 import (
+	"context"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/rest"
 
 	"github.com/podway/podway/api/pods"
@@ -127,4 +130,34 @@ func TestAWatchGoesOnWhereAnotherIsRefused(t *testing.T) {
 	s.wants(t, found, 1)
 	require.Equal(t, []string{" gzip", "7 identity"}, s.asked(), "the list is not asked for again")
 	require.Equal(t, Live, session.Health().Phase)
+}
+
+// TestAWatchThatNobodyReadsIsNotLive: the one that began with the list is open, and waits for the one that is to take its place.
+func TestAWatchThatNobodyReadsIsNotLive(t *testing.T) {
+	s := &server{tell: make(chan struct{})}
+	var asked atomic.Bool
+	there := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, request *http.Request) {
+		if request.URL.Query().Get("limit") == "1" { // which version the server is at, over a connection that is new
+			asked.Store(true)
+			refuse(w, http.StatusServiceUnavailable, metav1.StatusReasonServiceUnavailable)
+			return
+		}
+		s.ServeHTTP(w, request)
+	}))
+	client, err := NewClient(&rest.Config{Host: there.URL})
+	require.NoError(t, err)
+	session := New(client, Config{Cluster: "east", Scope: snapshot.Everything})
+	session.Publish(Known{})
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- session.Run(ctx) }()
+	t.Cleanup(func() {
+		cancel()
+		require.NoError(t, <-ended)
+		there.CloseClientConnections()
+		there.Close()
+	})
+	require.Eventually(t, asked.Load, patience, poll)
+	require.Contains(t, session.awaits(t, Stale).Reason, "cannot list ")
+	require.Never(t, func() bool { return session.Health().Phase == Live }, 500*time.Millisecond, poll)
 }
