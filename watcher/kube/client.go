@@ -78,7 +78,7 @@ type Client struct {
 }
 
 // NewClient makes a client of what a kubeconfig says. It opens no connection. Of the configuration it uses Host, TLSClientConfig, BearerToken,
-// UserAgent and Proxy; anything that would run a program or read a file is not for here.
+// UserAgent and Proxy, which is that of the environment where there is none; anything that would run a program or read a file is not for here.
 func NewClient(config *rest.Config) (*Client, error) {
 	tlsConfig, err := rest.TLSConfigFor(config)
 	if err != nil {
@@ -86,8 +86,12 @@ func NewClient(config *rest.Config) (*Client, error) {
 	}
 	c := &Client{agent: config.UserAgent, answerPatience: answerPatience, watchPatience: watchPatience}
 	c.SetToken(config.BearerToken)
+	proxy := config.Proxy
+	if proxy == nil {
+		proxy = http.ProxyFromEnvironment
+	}
 	c.transport = &http.Transport{
-		Proxy: config.Proxy, DialContext: c.dial, TLSClientConfig: tlsConfig, TLSHandshakeTimeout: handshakeTimeout,
+		Proxy: proxy, DialContext: c.dial, TLSClientConfig: tlsConfig, TLSHandshakeTimeout: handshakeTimeout,
 		ForceAttemptHTTP2: true, MaxIdleConnsPerHost: 4, IdleConnTimeout: 90 * time.Second,
 		HTTP2: &http.HTTP2Config{SendPingTimeout: pingAfter, PingTimeout: pingTimeout, MaxReceiveBufferPerStream: sentAhead},
 	}
