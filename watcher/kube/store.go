@@ -5,6 +5,7 @@ import (
 	"errors"
 	"time"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/podway/podway/watcher"
@@ -174,7 +175,10 @@ func (s *source) failed(err error) {
 	if isRefusal(err) != isRefusal(s.failure) {
 		s.failures = 0
 	}
-	s.failure = err
+	// Who may not watch is asked for a list, in turns, and may not list either: that is one failure, and has one name.
+	if !apierrors.IsForbidden(err) || !apierrors.IsForbidden(s.failure) {
+		s.failure = err
+	}
 	s.failures++
 	s.session.poke()
 }
