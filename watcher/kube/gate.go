@@ -18,8 +18,10 @@ const (
 	// be followed within a second, so the most is less than that; one probe a cluster is no load.
 	retryFirst = 50 * time.Millisecond
 	retryMost  = 400 * time.Millisecond
-	// refusedMost is the longest pause of a watch after the server was there and said no: there may be hundreds of them.
+	// refusedMost is the longest pause of a watch after the server was there and said no; where there are so many of them that this would be more than one
+	// request each refusedEach, it is longer.
 	refusedMost = 2 * time.Second
+	refusedEach = 20 * time.Millisecond
 	// probeMost is the same for the probe, of which there is one. An API server that has just started refuses everybody until it has read who
 	// may do what.
 	probeMost = 800 * time.Millisecond

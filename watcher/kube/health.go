@@ -140,3 +140,14 @@ func (s *Session) all() []*source {
 	}
 	return out
 }
+
+// refusedPause is the longest pause of a watch after a refusal, by how many are refused. s.mu is held.
+func (s *Session) refusedPause() time.Duration {
+	refused := 0
+	for _, source := range s.all() {
+		if source.failure != nil && isRefusal(source.failure) {
+			refused++
+		}
+	}
+	return max(refusedMost, time.Duration(refused)*refusedEach)
+}

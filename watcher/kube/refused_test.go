@@ -2,14 +2,20 @@ package kube
 
 import (
 	"context"
+	"encoding/json"
+	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"path"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/rest"
 
 	"github.com/podway/podway/api/snapshot"
@@ -53,4 +59,79 @@ func TestWhatIsRefusedHasOneName(t *testing.T) {
 	// Which of the two is the first to be refused is nobody's to say.
 	delete(said, "not allowed to watch endpointslices in namespace shop")
 	require.Equal(t, map[string]bool{"not allowed to watch services in namespace shop": true}, said)
+}
+
+// TestManyNamespacesThatAreRefusedAreNoLoad: a MemberCluster may name hundreds, and its credential may be for two.
+func TestManyNamespacesThatAreRefusedAreNoLoad(t *testing.T) {
+	scope := &snapshot.Scope{}
+	for i := range 300 {
+		scope.Namespaces = append(scope.Namespaces, fmt.Sprintf("n-%d", i))
+	}
+	client, err := NewClient(&rest.Config{Host: "https://192.0.2.1"})
+	require.NoError(t, err)
+	session := New(client, Config{Cluster: "east", Scope: scope})
+	for refused, want := range map[int]time.Duration{0: refusedMost, 2: refusedMost, 50: refusedMost, 298: 596 * refusedEach} {
+		for i, u := range session.units {
+			for _, source := range []*source{u.services, u.slices} {
+				source.failure = apierrors.NewInternalError(io.EOF)
+				if i < refused {
+					source.failure = apierrors.NewForbidden(schema.GroupResource{Resource: source.resource}, "", nil)
+				}
+			}
+		}
+		require.Equal(t, want, session.refusedPause(), "%d namespaces", refused)
+	}
+}
+
+// TestAWatchThatIsOpenedAtLastIsNotHeldUp: the server has asked for time, then it opens the watch, and is asked which version it is at.
+func TestAWatchThatIsOpenedAtLastIsNotHeldUp(t *testing.T) {
+	const patient = 3 * time.Second
+	var mu sync.Mutex
+	var refused bool
+	var opened, asked time.Time
+	there := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		query, ofServices := r.URL.Query(), path.Base(r.URL.Path) == "services"
+		mu.Lock()
+		switch {
+		case ofServices && query.Get("watch") != "" && query.Get("sendInitialEvents") == "":
+			if !refused {
+				refused = true
+				mu.Unlock()
+				status := apierrors.NewTooManyRequests("not now", int(patient.Seconds())).Status()
+				status.TypeMeta = metav1.TypeMeta{APIVersion: "v1", Kind: "Status"}
+				w.Header().Set("Connection", "close") // the version is asked for over each new one
+				w.Header().Set("Content-Type", "application/json")
+				w.WriteHeader(int(status.Code))
+				_ = json.NewEncoder(w).Encode(&status) // the client has gone
+				return
+			}
+			if opened.IsZero() {
+				opened = time.Now()
+			}
+		case ofServices && query.Get("limit") == "1" && !opened.IsZero() && asked.IsZero():
+			asked = time.Now()
+		}
+		mu.Unlock()
+		(&oldServer{services: 2}).ServeHTTP(w, r)
+	}))
+	client, err := NewClient(&rest.Config{Host: there.URL})
+	require.NoError(t, err)
+	session := New(client, Config{Cluster: "east", Scope: snapshot.Everything})
+	session.Publish(Known{})
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- session.Run(ctx) }()
+	t.Cleanup(func() {
+		cancel()
+		require.NoError(t, <-ended)
+		there.CloseClientConnections()
+		there.Close()
+	})
+	require.Eventually(t, func() bool {
+		mu.Lock()
+		defer mu.Unlock()
+		return !asked.IsZero()
+	}, patience, poll)
+	session.awaits(t, Live)
+	require.Less(t, asked.Sub(opened), patient/2)
 }

@@ -200,6 +200,7 @@ func (s *source) through(ctx context.Context, verb string, request func() error)
 		}
 		return err
 	}
+	s.answered(verb)
 	if !gate.stillOpen(passed) {
 		if _, err := gate.pass(ctx); err != nil {
 			return err
@@ -211,10 +212,10 @@ func (s *source) through(ctx context.Context, verb string, request func() error)
 // pause waits before a request that the server has refused before: nothing but a person changes that.
 func (s *source) pause(ctx context.Context) error {
 	s.session.mu.Lock()
-	failure, failures := s.failure, s.failures
+	failure, failures, most := s.failure, s.failures, s.session.refusedPause()
 	s.session.mu.Unlock()
-	if failure != nil && isAnswer(failure) {
-		wait(ctx, backoff(min(failures, 10), failure, refusedMost))
+	if failures > 0 && isAnswer(failure) {
+		wait(ctx, backoff(min(failures, 10), failure, most))
 	}
 	return ctx.Err()
 }

@@ -165,6 +165,16 @@ func (s *source) closed() {
 	s.session.poke()
 }
 
+// answered notes that the server does what it did not do before: what is asked for next need not wait. What it was stays told until a watch is open.
+func (s *source) answered(verb string) {
+	s.session.mu.Lock()
+	defer s.session.mu.Unlock()
+	var request *requestError
+	if errors.As(s.failure, &request) && request.verb == verb {
+		s.failures = 0
+	}
+}
+
 // failed notes why a request failed.
 func (s *source) failed(err error) {
 	if errors.Is(err, context.Canceled) {
