@@ -46,7 +46,6 @@ func (m *member) proxyBy(proxy string) {
 	m.writeKubeconfig(content)
 }
 
-
 // httpProxy is one that connects to target, whatever it is asked for. It ends with the test.
 func httpProxy(t *testing.T, target string) (url string) {
 	t.Helper()
