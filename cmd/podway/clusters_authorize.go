@@ -92,10 +92,19 @@ func (f *authorizeFlags) run(cmd *cobra.Command) error {
 	}
 	f.options.ClusterUID = files.pinned()
 	made, err := access.Authorize(cmd.Context(), admin, f.options)
+	var said []string
+	if made != nil {
+		said = changeLines(made.Changes, false)
+	}
 	if err != nil {
+		if len(said) > 0 {
+			said = append(said, fmt.Sprintf("this is all that was done, and it stays: run this again to go on, or podway clusters revoke %s to undo it", f.options.Cluster))
+			if err := write(cmd.OutOrStdout(), []byte(strings.Join(said, "\n")+"\n")); err != nil {
+				return err
+			}
+		}
 		return fmt.Errorf("authorizing %s: %w", f.options.Cluster, err)
 	}
-	said := changeLines(made.Changes, false)
 	written, err := files.write(made, f.member(files, made))
 	if err != nil {
 		return err

@@ -341,6 +341,26 @@ func TestACommandLineConnectsAndDisconnectsACluster(t *testing.T) {
 	}, limit, 100*time.Millisecond)
 }
 
+// TestACommandThatFailsHalfWaySaysWhatItDid: the rights that it has given by then are there.
+func TestACommandThatFailsHalfWaySaysWhatItDid(t *testing.T) {
+	t.Parallel()
+	c, podway := kubetest.Start(t, kubetest.Options{Name: "east", Users: []string{"half"}}), buildCLI(t)
+	c.Create(kubetest.Namespace("shop"))
+	c.Allow(kubetest.User("half"), kubetest.Grant{Rules: []rbacv1.PolicyRule{
+		kubetest.Rule([]string{"get", "create", "patch"}, "", "namespaces", "serviceaccounts"),
+	}})
+	admin := filepath.Join(t.TempDir(), "admin")
+	require.NoError(t, os.WriteFile(admin, c.Kubeconfig(c.TokenOf("half")), 0o600))
+	authorize := []string{"clusters", "authorize", "east", "--kubeconfig", admin, "--config", t.TempDir(), "--namespaces", "shop"}
+	var said string
+	require.Eventually(t, func() bool {
+		said = podway.any(authorize...)
+		return strings.Contains(said, `cannot patch resource "clusterroles"`)
+	}, limit, 20*time.Millisecond)
+	require.Contains(t, said, "applied ServiceAccount podway-access/podway-east\n"+
+		"this is all that was done, and it stays: run this again to go on, or podway clusters revoke east to undo it\n")
+}
+
 // any returns what podway says, however it ends.
 func (c *cli) any(args ...string) string {
 	c.t.Helper()

@@ -42,7 +42,7 @@ type Access struct {
 
 // Authorize makes the access that is wanted in a member cluster, whose administrator's configuration it is given, and a token. It
 // can be done again, with other namespaces too: what is no longer wanted of an earlier time is removed. On an error, what was
-// done by then stays, and to do it again goes on from there.
+// done by then stays, and to do it again goes on from there: the Changes say what it was, and there is no Credential; where nothing was, there is no Access.
 func Authorize(ctx context.Context, admin *rest.Config, options Options) (*Access, error) {
 	o, err := options.complete()
 	if err != nil {
@@ -66,18 +66,18 @@ func Authorize(ctx context.Context, admin *rest.Config, options Options) (*Acces
 	}
 	manifests := o.manifests()
 	if err := c.applyAll(ctx, manifests, o.Force, out); err != nil {
-		return nil, err
+		return out, err
 	}
 	stale, err := c.owned(ctx, o)
 	if err != nil {
-		return nil, asAdmin(err)
+		return out, asAdmin(err)
 	}
 	if out.Changes, err = c.remove(ctx, without(stale, manifests), out.Changes); err != nil {
-		return nil, asAdmin(err)
+		return out, asAdmin(err)
 	}
 	token, err := c.token(ctx, out.ServiceAccount, o.TokenLifetime, nil)
 	if err != nil {
-		return nil, asAdmin(fmt.Errorf("making a token of ServiceAccount %s: %w", out.ServiceAccount, err))
+		return out, asAdmin(fmt.Errorf("making a token of ServiceAccount %s: %w", out.ServiceAccount, err))
 	}
 	out.Credential, err = usable(connection.WithToken(token), o.Cluster)
 	return out, err
