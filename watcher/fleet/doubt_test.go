@@ -14,7 +14,6 @@ import (
 	"github.com/podway/podway/watcher"
 	"github.com/podway/podway/watcher/credential"
 	"github.com/podway/podway/watcher/kube"
-	"github.com/podway/podway/watcher/memory"
 )
 
 // TestWhatIsRememberedIsDoubtedForAMoment, for Envoys may know better; and longer where the cluster answers.
@@ -25,13 +24,8 @@ func TestWhatIsRememberedIsDoubtedForAMoment(t *testing.T) {
 		least      time.Duration
 	}{"there is no credential": {false, doubtAway}, "it is being connected to": {true, doubtListing}} {
 		t.Run(name, func(t *testing.T) {
-			store, err := memory.Open(t.TempDir())
-			require.NoError(t, err)
+			store := remembering(t, loaded)
 			defer func() { require.NoError(t, store.Close()) }()
-			require.NoError(t, store.Save(&memory.Cluster{
-				Name: "east", Source: loaded.Fingerprint(), Scope: snapshot.Everything,
-				Services: []*pods.Service{{Key: web("web")}}, Sets: []*pods.Set{{Key: web("web"), Pods: named("remembered")}},
-			}))
 			lanes := watcher.NewLanes(nil)
 			m := newMember(New(Config{Directory: t.TempDir(), Lanes: lanes, Store: store, Registerer: prometheus.NewRegistry(), Logger: slog.New(slog.DiscardHandler)}), "east")
 			m.cluster = &v1alpha1.MemberCluster{}

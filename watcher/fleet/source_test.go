@@ -108,16 +108,23 @@ func named(name string) []pods.Pod {
 	return one
 }
 
-// TestAClusterThatGoesToAnAPIServerAndBackLosesNoSet: neither what is remembered of it, nor what its session learns before the files' Sets go.
-func TestAClusterThatGoesToAnAPIServerAndBackLosesNoSet(t *testing.T) {
+// remembering is a store, for the test to close, that has a Pod of a Service of the cluster east that a credential leads to.
+func remembering(t *testing.T, of *credential.Credential) *memory.Store {
+	t.Helper()
 	store, err := memory.Open(t.TempDir())
 	require.NoError(t, err)
-	defer func() { require.NoError(t, store.Close()) }()
-	loaded, _ := credential.Parse([]byte(kubeconfigOf(token(time.Hour, time.Now()))), credential.Origin{Cluster: "east"})
 	require.NoError(t, store.Save(&memory.Cluster{
-		Name: "east", Source: loaded.Fingerprint(), Scope: snapshot.Everything,
+		Name: "east", Source: of.Fingerprint(), Scope: snapshot.Everything,
 		Services: []*pods.Service{{Key: web("web")}}, Sets: []*pods.Set{{Key: web("web"), Pods: named("remembered")}},
 	}))
+	return store
+}
+
+// TestAClusterThatGoesToAnAPIServerAndBackLosesNoSet: neither what is remembered of it, nor what its session learns before the files' Sets go.
+func TestAClusterThatGoesToAnAPIServerAndBackLosesNoSet(t *testing.T) {
+	loaded, _ := credential.Parse([]byte(kubeconfigOf(token(time.Hour, time.Now()))), credential.Origin{Cluster: "east"})
+	store := remembering(t, loaded)
+	defer func() { require.NoError(t, store.Close()) }()
 	s := newSwitched(t, store)
 	s.awaitFiles()
 	filed := s.lanes.Live(web("web"))
@@ -151,14 +158,8 @@ func TestAClusterThatGoesToAnAPIServerAndBackLosesNoSet(t *testing.T) {
 
 // TestWhatIsRememberedIsForgottenWhereTheKubeconfigLeadsElsewhere: when podway started, there was none to tell.
 func TestWhatIsRememberedIsForgottenWhereTheKubeconfigLeadsElsewhere(t *testing.T) {
-	store, err := memory.Open(t.TempDir())
-	require.NoError(t, err)
+	store := remembering(t, &credential.Credential{Server: "https://127.0.0.1:2"})
 	defer func() { require.NoError(t, store.Close()) }()
-	other := credential.Credential{Server: "https://127.0.0.1:2"}
-	require.NoError(t, store.Save(&memory.Cluster{
-		Name: "east", Source: other.Fingerprint(), Scope: snapshot.Everything,
-		Services: []*pods.Service{{Key: web("web")}}, Sets: []*pods.Set{{Key: web("web"), Pods: named("remembered")}},
-	}))
 	s := newSwitched(t, store)
 	s.awaitFiles()
 	kubeconfig := filepath.Join(s.directory, "east.kubeconfig")

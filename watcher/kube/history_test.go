@@ -1,17 +1,12 @@
 package kube
 
 import (
-	"context"
 	"net/http"
-	"net/http/httptest"
 	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
-	"k8s.io/client-go/rest"
-
-	"github.com/podway/podway/api/snapshot"
 )
 
 // TestAServerThatWasPutBackIsListedAgain: a watch from a version that is still to come is opened, and says nothing.
@@ -28,20 +23,7 @@ func TestAServerThatWasPutBackIsListedAgain(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			var now atomic.Pointer[oldServer]
 			now.Store(&oldServer{services: 4, version: test.before})
-			there := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { now.Load().ServeHTTP(w, r) }))
-			client, err := NewClient(&rest.Config{Host: there.URL})
-			require.NoError(t, err)
-			session := New(client, Config{Cluster: "east", Scope: snapshot.Everything})
-			session.Publish(Known{})
-			ctx, cancel := context.WithCancel(context.Background())
-			ended := make(chan error, 1)
-			go func() { ended <- session.Run(ctx) }()
-			t.Cleanup(func() {
-				cancel()
-				require.NoError(t, <-ended)
-				there.CloseClientConnections()
-				there.Close()
-			})
+			session, there := attach(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { now.Load().ServeHTTP(w, r) }), nil, nil)
 			session.awaits(t, Live)
 			require.Zero(t, session.Health().Relists)
 			// Less than that, and client-go takes a watch that ends for one that never was.

@@ -89,7 +89,7 @@ func TestAWatchThatIsOpenedAtLastIsNotHeldUp(t *testing.T) {
 	var mu sync.Mutex
 	var refused bool
 	var opened, asked time.Time
-	there := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	session, _ := attach(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		query, ofServices := r.URL.Query(), path.Base(r.URL.Path) == "services"
 		mu.Lock()
 		switch {
@@ -113,20 +113,7 @@ func TestAWatchThatIsOpenedAtLastIsNotHeldUp(t *testing.T) {
 		}
 		mu.Unlock()
 		(&oldServer{services: 2}).ServeHTTP(w, r)
-	}))
-	client, err := NewClient(&rest.Config{Host: there.URL})
-	require.NoError(t, err)
-	session := New(client, Config{Cluster: "east", Scope: snapshot.Everything})
-	session.Publish(Known{})
-	ctx, cancel := context.WithCancel(context.Background())
-	ended := make(chan error, 1)
-	go func() { ended <- session.Run(ctx) }()
-	t.Cleanup(func() {
-		cancel()
-		require.NoError(t, <-ended)
-		there.CloseClientConnections()
-		there.Close()
-	})
+	}), nil, nil)
 	require.Eventually(t, func() bool {
 		mu.Lock()
 		defer mu.Unlock()

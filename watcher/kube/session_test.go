@@ -144,14 +144,34 @@ type followed struct {
 	changes int
 }
 
+// attach runs a Session of a whole cluster on a server until the test ends. prepare, which may be nil, is called before.
+func attach(t *testing.T, handler http.Handler, onChange func(Change), prepare func(*Session)) (*Session, *httptest.Server) {
+	t.Helper()
+	there := httptest.NewServer(handler)
+	client, err := NewClient(&rest.Config{Host: there.URL})
+	require.NoError(t, err)
+	session := New(client, Config{Cluster: "east", Scope: snapshot.Everything, OnChange: onChange})
+	if prepare != nil {
+		prepare(session)
+	}
+	session.Publish(Known{})
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- session.Run(ctx) }()
+	t.Cleanup(func() {
+		cancel()
+		require.NoError(t, <-ended)
+		there.CloseClientConnections()
+		there.Close()
+	})
+	return session, there
+}
+
 // followOld runs a Session on a server until the test ends.
 func followOld(t *testing.T, of *oldServer) *followed {
 	t.Helper()
-	there := httptest.NewServer(of)
-	client, err := NewClient(&rest.Config{Host: there.URL})
-	require.NoError(t, err)
 	f := &followed{sets: map[pods.ServiceKey]*pods.Set{}}
-	f.Session = New(client, Config{Cluster: "east", Scope: snapshot.Everything, OnChange: func(c Change) {
+	f.Session, _ = attach(t, of, func(c Change) {
 		f.mu.Lock()
 		defer f.mu.Unlock()
 		f.changes++
@@ -161,17 +181,7 @@ func followOld(t *testing.T, of *oldServer) *followed {
 		for _, key := range c.Gone {
 			delete(f.sets, key)
 		}
-	}})
-	f.Publish(Known{})
-	ctx, cancel := context.WithCancel(context.Background())
-	ended := make(chan error, 1)
-	go func() { ended <- f.Run(ctx) }()
-	t.Cleanup(func() {
-		cancel()
-		require.NoError(t, <-ended)
-		there.CloseClientConnections()
-		there.Close()
-	})
+	}, nil)
 	return f
 }
 
@@ -252,21 +262,7 @@ func TestWhatIsFollowedNoMoreIsForgotten(t *testing.T) {
 
 // TestLabelsAreKnownOfAServerWithoutStreamingLists, and over a connection that is opened anew.
 func TestLabelsAreKnownOfAServerWithoutStreamingLists(t *testing.T) {
-	there := httptest.NewServer(&oldServer{services: 2})
-	client, err := NewClient(&rest.Config{Host: there.URL})
-	require.NoError(t, err)
-	session := New(client, Config{Cluster: "east", Scope: snapshot.Everything})
-	session.FollowLabels(map[string]bool{"shop": true})
-	session.Publish(Known{})
-	ctx, cancel := context.WithCancel(context.Background())
-	ended := make(chan error, 1)
-	go func() { ended <- session.Run(ctx) }()
-	t.Cleanup(func() {
-		cancel()
-		require.NoError(t, <-ended)
-		there.CloseClientConnections()
-		there.Close()
-	})
+	session, there := attach(t, &oldServer{services: 2}, nil, func(s *Session) { s.FollowLabels(map[string]bool{"shop": true}) })
 	require.Eventually(t, func() bool { return session.Health().Synced && session.Health().Phase == Live }, patience, poll)
 	require.Eventually(t, func() bool { return session.opened(time.Time{}, 1100*time.Millisecond) }, patience, poll)
 	closed := time.Now()

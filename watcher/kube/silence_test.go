@@ -67,22 +67,10 @@ func (m *middleman) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // behind runs a Session on a server behind a middleman until the test ends.
 func behind(t *testing.T, m *middleman, change func(*Client)) *Session {
 	t.Helper()
-	there := httptest.NewServer(m)
-	client, err := NewClient(&rest.Config{Host: there.URL})
-	require.NoError(t, err)
-	if change != nil {
-		change(client)
-	}
-	session := New(client, Config{Cluster: "east", Scope: snapshot.Everything})
-	session.Publish(Known{})
-	ctx, cancel := context.WithCancel(context.Background())
-	ended := make(chan error, 1)
-	go func() { ended <- session.Run(ctx) }()
-	t.Cleanup(func() {
-		cancel()
-		require.NoError(t, <-ended)
-		there.CloseClientConnections()
-		there.Close()
+	session, _ := attach(t, m, nil, func(s *Session) {
+		if change != nil {
+			change(s.client)
+		}
 	})
 	return session
 }

@@ -1,7 +1,6 @@
 package kube
 
 import (
-	"context"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -136,27 +135,14 @@ func TestAWatchGoesOnWhereAnotherIsRefused(t *testing.T) {
 func TestAWatchThatNobodyReadsIsNotLive(t *testing.T) {
 	s := &server{tell: make(chan struct{})}
 	var asked atomic.Bool
-	there := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, request *http.Request) {
+	session, _ := attach(t, http.HandlerFunc(func(w http.ResponseWriter, request *http.Request) {
 		if request.URL.Query().Get("limit") == "1" { // which version the server is at, over a connection that is new
 			asked.Store(true)
 			refuse(w, http.StatusServiceUnavailable, metav1.StatusReasonServiceUnavailable)
 			return
 		}
 		s.ServeHTTP(w, request)
-	}))
-	client, err := NewClient(&rest.Config{Host: there.URL})
-	require.NoError(t, err)
-	session := New(client, Config{Cluster: "east", Scope: snapshot.Everything})
-	session.Publish(Known{})
-	ctx, cancel := context.WithCancel(context.Background())
-	ended := make(chan error, 1)
-	go func() { ended <- session.Run(ctx) }()
-	t.Cleanup(func() {
-		cancel()
-		require.NoError(t, <-ended)
-		there.CloseClientConnections()
-		there.Close()
-	})
+	}), nil, nil)
 	require.Eventually(t, asked.Load, patience, poll)
 	require.Contains(t, session.awaits(t, Stale).Reason, "cannot list ")
 	require.Never(t, func() bool { return session.Health().Phase == Live }, 500*time.Millisecond, poll)
