@@ -41,23 +41,29 @@ func chaosSeed(t *testing.T) uint64 {
 	return seed
 }
 
-// TestChaos has 3 clusters go up and down at random while Pods come and go in them and requests flow.
-func TestChaos(t *testing.T) {
-	duration, seed := chaosDuration(t), chaosSeed(t)
-	t.Logf("%s of chaos with PODWAY_CHAOS_SEED=%d", duration, seed)
-	w := newWorld(t, memberConfig{name: "a", network: 71, proxied: true}, memberConfig{name: "b", network: 72, proxied: true}, memberConfig{name: "c", network: 73, proxied: true})
-	names := []string{"a", "b", "c"}
-	book := newBook(w)
-	var services []*churned
+// startChurned starts podway and an Envoy with a tunnel to a Service in each of the clusters, whose Pods are to come and go by the seed.
+func (w *world) startChurned(names []string, seed uint64) (b *book, services []*churned) {
+	w.Helper()
+	b = newBook(w)
 	for i, name := range names {
-		services = append(services, newChurned(book, w.members[name].handmade(4), rand.New(rand.NewPCG(seed, uint64(i)))))
+		services = append(services, newChurned(b, w.members[name].handmade(4), rand.New(rand.NewPCG(seed, uint64(i)))))
 	}
 	w.newTunnel("web", names, "retry: {attempts: 0}")
 	w.start("--state", w.state)
 	for _, name := range names {
 		w.awaitState(name, fleet.Live)
 	}
-	w.eventually("Envoy has all Pods", func() bool { return book.equal() == "" })
+	w.eventually("Envoy has all Pods", func() bool { return b.equal() == "" })
+	return b, services
+}
+
+// TestChaos has 3 clusters go up and down at random while Pods come and go in them and requests flow.
+func TestChaos(t *testing.T) {
+	duration, seed := chaosDuration(t), chaosSeed(t)
+	t.Logf("%s of chaos with PODWAY_CHAOS_SEED=%d", duration, seed)
+	w := newWorld(t, memberConfig{name: "a", network: 71, proxied: true}, memberConfig{name: "b", network: 72, proxied: true}, memberConfig{name: "c", network: 73, proxied: true})
+	names := []string{"a", "b", "c"}
+	book, services := w.startChurned(names, seed)
 
 	ctx, cancel := context.WithTimeout(w.Context(), duration)
 	defer cancel()

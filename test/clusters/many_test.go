@@ -4,7 +4,6 @@ package clusters
 
 import (
 	"context"
-	"math/rand/v2"
 	"sync"
 	"testing"
 	"time"
@@ -27,17 +26,7 @@ func TestManyClustersAtOnce(t *testing.T) {
 		configs = append(configs, memberConfig{name: names[i], network: 71 + i})
 	}
 	w := newWorld(t, configs...)
-	book := newBook(w)
-	var services []*churned
-	for i, name := range names {
-		services = append(services, newChurned(book, w.members[name].handmade(4), rand.New(rand.NewPCG(seed, uint64(i)))))
-	}
-	w.newTunnel("web", names, "retry: {attempts: 0}")
-	w.start("--state", w.state)
-	for _, name := range names {
-		w.awaitState(name, fleet.Live)
-	}
-	w.eventually("Envoy has all Pods", func() bool { return book.equal() == "" })
+	book, services := w.startChurned(names, seed)
 
 	ctx, cancel := context.WithTimeout(w.Context(), 3*time.Minute)
 	defer cancel()
