@@ -50,6 +50,12 @@ type Config struct {
 	Now time.Time
 }
 
+// Objects is how many objects were read and are used.
+func (c *Config) Objects() int {
+	return len(c.Tunnels) + len(c.MemberClusters) + len(c.GatewayParameters) + len(c.GatewayClasses) + len(c.Gateways) +
+		len(c.HTTPRoutes) + len(c.ReferenceGrants) + len(c.Namespaces) + len(c.Secrets) + len(c.ConfigMaps) + len(c.Services)
+}
+
 // Origin is the place of an object in a file.
 type Origin struct {
 	File string

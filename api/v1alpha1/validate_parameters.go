@@ -18,8 +18,10 @@ func (g *GatewayParameters) Validate() []api.Problem {
 		switch {
 		case err != nil:
 			c.refuse(api.CodeInvalidValue, "spec.listenAddress", remedy, "%q is not an IP address", address)
-		case parsed.Zone() != "" || parsed.IsMulticast():
+		case parsed.Zone() != "" || parsed.IsMulticast() || parsed.Is6() && parsed.IsLinkLocalUnicast() || parsed == netip.AddrFrom4([4]byte{255, 255, 255, 255}):
 			c.refuse(api.CodeInvalidValue, "spec.listenAddress", remedy, "nothing can listen on %q", address)
+		case parsed.Is4In6(): // Envoy binds IPv6 sockets to IPv6 alone
+			c.refuse(api.CodeInvalidValue, "spec.listenAddress", "write it as "+parsed.Unmap().String(), "Envoy cannot listen on the IPv4 address %q as one of IPv6", address)
 		}
 	}
 	if log := g.Spec.AccessLog; log != nil {
@@ -39,8 +41,13 @@ func (c *checker) podHeader(name string) {
 		return
 	}
 	c.header("spec.podHeader", name)
-	// Envoy refuses to add these.
-	if lower := strings.ToLower(name); lower == "host" || strings.HasPrefix(name, ":") {
+	if strings.HasPrefix(name, ":") || ownMeaning[strings.ToLower(name)] {
 		c.refuse(api.CodeInvalidValue, "spec.podHeader", "use a name of its own, such as x-podway-pod", "%q has a meaning of its own", name)
 	}
+}
+
+// ownMeaning are headers that Envoy refuses to add, or that would spoil every response.
+var ownMeaning = map[string]bool{
+	"host": true, "connection": true, "content-encoding": true, "content-length": true, "keep-alive": true, "proxy-connection": true, "trailer": true,
+	"transfer-encoding": true, "upgrade": true,
 }

@@ -333,6 +333,9 @@ func TestGatewayParametersValidation(t *testing.T) {
 		{name: "nothing set", spec: "{}"},
 		{name: "everything set", spec: "{network: a, listenAddress: '::', accessLog: {path: /var/log/a, format: Text}, trustedProxyHops: 32, proxyProtocol: true, podHeader: X-Podway-Pod}"},
 		{name: "address", spec: "{listenAddress: localhost}", want: []string{`error InvalidValue: spec.listenAddress: "localhost" is not an IP address; use an IPv4 or IPv6 address, such as 0.0.0.0 or ::`}},
+		{name: "broadcast address", spec: "{listenAddress: 255.255.255.255}", want: []string{`error InvalidValue: spec.listenAddress: nothing can listen on "255.255.255.255"; use an IPv4 or IPv6 address, such as 0.0.0.0 or ::`}},
+		{name: "link-local address", spec: "{listenAddress: 'fe80::1'}", want: []string{`error InvalidValue: spec.listenAddress: nothing can listen on "fe80::1"; use an IPv4 or IPv6 address, such as 0.0.0.0 or ::`}},
+		{name: "IPv4 as IPv6", spec: "{listenAddress: '::ffff:192.0.2.1'}", want: []string{`error InvalidValue: spec.listenAddress: Envoy cannot listen on the IPv4 address "::ffff:192.0.2.1" as one of IPv6; write it as 192.0.2.1`}},
 		{name: "multicast address", spec: "{listenAddress: 224.0.0.1}", want: []string{`error InvalidValue: spec.listenAddress: nothing can listen on "224.0.0.1"; use an IPv4 or IPv6 address, such as 0.0.0.0 or ::`}},
 		{name: "access log", spec: "{accessLog: {path: access.log, format: CSV}}", want: []string{
 			`error InvalidValue: spec.accessLog.format: "CSV" is none of the values that the field may have; use JSON or Text`,
@@ -340,6 +343,7 @@ func TestGatewayParametersValidation(t *testing.T) {
 		}},
 		{name: "hops", spec: "{trustedProxyHops: 33}", want: []string{"error OutOfRange: spec.trustedProxyHops: 33 is not within 0 to 32; set it to a number from 0 to 32"}},
 		{name: "header", spec: "{podHeader: 'x pod'}", want: []string{`error InvalidValue: spec.podHeader: "x pod" cannot be the name of a header; use letters, digits and '-', such as x-user`}},
+		{name: "length", spec: "{podHeader: Content-Length}", want: []string{`error InvalidValue: spec.podHeader: "Content-Length" has a meaning of its own; use a name of its own, such as x-podway-pod`}},
 		{name: "Host", spec: "{podHeader: Host}", want: []string{`error InvalidValue: spec.podHeader: "Host" has a meaning of its own; use a name of its own, such as x-podway-pod`}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
