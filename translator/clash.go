@@ -63,7 +63,7 @@ func (p *Plan) Clashes(live pods.Live, before []Clash) []Clash {
 	for _, clash := range f.found {
 		clashes = append(clashes, clash)
 	}
-	slices.SortFunc(clashes, func(a, b Clash) int { return compareNames(a.Tunnel, b.Tunnel) })
+	slices.SortFunc(clashes, func(a, b Clash) int { return api.CompareNames(a.Tunnel, b.Tunnel) })
 	return clashes
 }
 

@@ -1,7 +1,7 @@
 package translator
 
 // The codes of the Problems of tunnels, certificates, Gateways, routes and references. Each is an
-// Error unless it says otherwise. Those that package api has too mean the same there.
+// Error unless it says otherwise. Those that package api has too mean the same there; more are in api/pki.
 const (
 	// codeMissingCluster: a tunnel's service names a MemberCluster that is not there.
 	codeMissingCluster = "MissingCluster"
@@ -37,18 +37,6 @@ const (
 	codeMissingSecret = "MissingSecret"
 	// codeMissingConfigMap: a ConfigMap that is referred to is not there.
 	codeMissingConfigMap = "MissingConfigMap"
-	// codeMissingKey: a Secret or ConfigMap lacks a key.
-	codeMissingKey = "MissingKey"
-	// codeInvalidSecretType: a Secret is not of type kubernetes.io/tls.
-	codeInvalidSecretType = "InvalidSecretType"
-	// codeInvalidCertificate: PEM that should be a certificate is not.
-	codeInvalidCertificate = "InvalidCertificate"
-	// codeInvalidKey: PEM that should be a private key is not.
-	codeInvalidKey = "InvalidKey"
-	// codeMismatchedKeyPair: a key is not that of the certificate beside it.
-	codeMismatchedKeyPair = "MismatchedKeyPair"
-	// codeUnsupportedKey: Envoy refuses keys of that type or size.
-	codeUnsupportedKey = "UnsupportedKey"
 	// codeCertificateExpired: a certificate is out of date (Warning).
 	codeCertificateExpired = "CertificateExpired"
 	// codeCertificateNotYetValid: a certificate is not valid yet (Warning).

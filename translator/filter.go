@@ -27,12 +27,6 @@ type modifiers struct {
 	cors                          *corsv3.CorsPolicy
 }
 
-// pathRewrite is a new path: a prefix in the place of the matched one, or what a regular expression makes of it.
-type pathRewrite struct {
-	full, prefix string
-	regex        *matcherv3.RegexMatchAndSubstitute
-}
-
 // readFilters turns filters into modifiers. The problem's field is whole.
 func readFilters(filters []gatewayv1.HTTPRouteFilter, field string, match *gatewayv1.HTTPRouteMatch, l *listener) (*modifiers, *fieldProblem) {
 	m := &modifiers{}
@@ -102,89 +96,6 @@ func (m *modifiers) read(filter *gatewayv1.HTTPRouteFilter, match *gatewayv1.HTT
 		return &fieldProblem{codeUnsupported, "type", fmt.Sprintf("filter %s is not supported yet; the rule answers 500", filter.Type), "remove the filter"}
 	}
 }
-
-// headerName is a header's name as RFC 9110 has it.
-var headerName = regexp.MustCompile("^[A-Za-z0-9!#$%&'*+.^_`|~-]+$")
-
-func readHeaders(filter *gatewayv1.HTTPHeaderFilter, field string) (add []*corev3.HeaderValueOption, remove []string, problem *fieldProblem) {
-	option := func(list string, i int, h gatewayv1.HTTPHeader, action corev3.HeaderValueOption_HeaderAppendAction) {
-		at := fmt.Sprintf("%s.%s[%d]", field, list, i)
-		if p := checkHeader(string(h.Name), at+".name"); p != nil {
-			problem = p
-		}
-		if strings.ContainsAny(h.Value, "\x00\r\n") {
-			problem = &fieldProblem{api.CodeInvalidValue, at + ".value", "a header's value cannot have line breaks", "remove them"}
-		}
-		add = append(add, &corev3.HeaderValueOption{
-			Header: &corev3.HeaderValue{Key: string(h.Name), Value: strings.ReplaceAll(h.Value, "%", "%%")}, AppendAction: action,
-		})
-	}
-	for i, h := range filter.Set {
-		option("set", i, h, corev3.HeaderValueOption_OVERWRITE_IF_EXISTS_OR_ADD)
-	}
-	for i, h := range filter.Add {
-		option("add", i, h, corev3.HeaderValueOption_APPEND_IF_EXISTS_OR_ADD)
-	}
-	for i, name := range filter.Remove {
-		if p := checkHeader(name, fmt.Sprintf("%s.remove[%d]", field, i)); p != nil {
-			problem = p
-		}
-		remove = append(remove, name)
-	}
-	return add, remove, problem
-}
-
-// checkHeader refuses what Envoy does: it keeps pseudo headers and Host to itself.
-func checkHeader(name, field string) *fieldProblem {
-	if strings.EqualFold(name, "host") {
-		return &fieldProblem{api.CodeInvalidValue, field, "Host cannot be changed by a header modifier", "use a URLRewrite filter with a hostname"}
-	}
-	if !headerName.MatchString(name) {
-		return &fieldProblem{api.CodeInvalidValue, field, fmt.Sprintf("%q is not the name of a header", name), "use letters, digits and dashes"}
-	}
-	return nil
-}
-
-// readPath turns a path modifier into a rewrite of the matched path.
-func readPath(path *gatewayv1.HTTPPathModifier, match *gatewayv1.HTTPRouteMatch, field string) (*pathRewrite, *fieldProblem) {
-	if path == nil {
-		return nil, nil //nolint:nilnil // no modifier, no rewrite
-	}
-	switch path.Type {
-	case gatewayv1.FullPathHTTPPathModifier:
-		full := orDefault(path.ReplaceFullPath, "/")
-		return &pathRewrite{full: full, regex: substitute("^/.*$", escapeSubstitution(full))}, nil
-	case gatewayv1.PrefixMatchHTTPPathModifier:
-		prefix := "/"
-		if match.Path != nil {
-			if orDefault(match.Path.Type, gatewayv1.PathMatchPathPrefix) != gatewayv1.PathMatchPathPrefix {
-				return nil, &fieldProblem{api.CodeConflict, field, "ReplacePrefixMatch needs a match of type PathPrefix", "match a PathPrefix, or use ReplaceFullPath"}
-			}
-			prefix = orDefault(match.Path.Value, "/")
-		}
-		return rewritePrefix(strings.TrimRight(prefix, "/"), strings.TrimRight(orDefault(path.ReplacePrefixMatch, ""), "/")), nil
-	default:
-		return nil, &fieldProblem{codeUnsupported, field + ".type", fmt.Sprintf("path modifier %q is not supported", path.Type), "use ReplaceFullPath or ReplacePrefixMatch"}
-	}
-}
-
-// rewritePrefix gives /a/x the prefix /b instead of /a: with one slash between the parts, and never an empty path.
-func rewritePrefix(from, to string) *pathRewrite {
-	switch {
-	case from == "" && to == "":
-		return nil
-	case from == "" || to == "":
-		return &pathRewrite{regex: substitute("^"+regexp.QuoteMeta(from)+"/*(.*)$", escapeSubstitution(to)+`/\1`)}
-	default:
-		return &pathRewrite{prefix: to}
-	}
-}
-
-func substitute(pattern, substitution string) *matcherv3.RegexMatchAndSubstitute {
-	return &matcherv3.RegexMatchAndSubstitute{Pattern: &matcherv3.RegexMatcher{Regex: pattern}, Substitution: substitution}
-}
-
-func escapeSubstitution(text string) string { return strings.ReplaceAll(text, `\`, `\\`) }
 
 var redirectCodes = map[int]routev3.RedirectAction_RedirectResponseCode{
 	301: routev3.RedirectAction_MOVED_PERMANENTLY,

@@ -193,5 +193,5 @@ func problemOf(object api.ObjectRef, generation int64, code, field, message, rem
 }
 
 func sortedNames[V any](m map[types.NamespacedName]V) []types.NamespacedName {
-	return slices.SortedFunc(maps.Keys(m), compareNames)
+	return slices.SortedFunc(maps.Keys(m), api.CompareNames)
 }

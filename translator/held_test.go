@@ -197,13 +197,7 @@ func TestResourceThatAnObjectLeftAsItWasKnowsTheObjectAsItIs(t *testing.T) {
 	}
 }
 
-const twoGateways = `
-apiVersion: gateway.networking.k8s.io/v1
-kind: GatewayClass
-metadata: {name: podway}
-spec: {controllerName: podway.dev/gateway-controller}
----
-apiVersion: gateway.networking.k8s.io/v1
+const twoGateways = gatewayClass + `apiVersion: gateway.networking.k8s.io/v1
 kind: Gateway
 metadata: {name: one, namespace: edge}
 spec:
@@ -264,13 +258,7 @@ func TestRouteThatWasNeverAcceptedIsLeftOutOrAnswers500(t *testing.T) {
 	}
 }
 
-const twoListeners = `
-apiVersion: gateway.networking.k8s.io/v1
-kind: GatewayClass
-metadata: {name: podway}
-spec: {controllerName: podway.dev/gateway-controller}
----
-apiVersion: podway.dev/v1alpha1
+const twoListeners = gatewayClass + `apiVersion: podway.dev/v1alpha1
 kind: GatewayParameters
 metadata: {name: params, namespace: edge}
 spec: {network: here, podHeader: %s}

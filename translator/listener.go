@@ -144,6 +144,9 @@ func (f *front) certificate(ref gatewayv1.SecretObjectReference, field string) *
 		return nil
 	}
 	secret, problem := f.in.tlsSecret(gatewayRef(f.name), field, target)
+	if fault := f.in.pem(pemKey{kind: kindSecret, name: target}).ofServer; fault != nil {
+		secret, problem = nil, fault.problem(api.Error, gatewayRef(f.name), field)
+	}
 	if problem != nil {
 		p := *problem
 		p.Generation = f.gateway.Generation

@@ -2,7 +2,6 @@ package translator
 
 import (
 	"fmt"
-	"regexp"
 	"strings"
 
 	routev3 "github.com/envoyproxy/go-control-plane/envoy/config/route/v3"
@@ -14,9 +13,6 @@ import (
 type fieldProblem struct {
 	code, field, message, remedy string
 }
-
-// maxRegexBytes bounds what Envoy has to compile for one match.
-const maxRegexBytes = 1024
 
 // compileMatch turns one match into Envoy's, with its rank among others.
 func compileMatch(match *gatewayv1.HTTPRouteMatch) (compiled, *fieldProblem) {
@@ -103,12 +99,8 @@ func stringMatcher(isRegex bool, value string) (*matcherv3.StringMatcher, *field
 	if !isRegex {
 		return exactly(value), nil
 	}
-	if len(value) > maxRegexBytes {
-		return nil, &fieldProblem{code: codeInvalidRegularExpression, message: fmt.Sprintf("a regular expression of %d bytes is longer than %d", len(value), maxRegexBytes), remedy: "make it shorter, or split the rule"}
-	}
-	// Go's syntax is that of RE2, which Envoy uses.
-	if _, err := regexp.Compile(value); err != nil || value == "" {
-		return nil, &fieldProblem{code: codeInvalidRegularExpression, message: fmt.Sprintf("%q is not a regular expression of RE2: %v", value, err), remedy: "correct it; look-around and back-references do not exist in RE2"}
+	if problem := regexFault(value); problem != nil {
+		return nil, problem
 	}
 	return &matcherv3.StringMatcher{MatchPattern: &matcherv3.StringMatcher_SafeRegex{SafeRegex: &matcherv3.RegexMatcher{Regex: value}}}, nil
 }

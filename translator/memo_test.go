@@ -10,6 +10,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
 
+	"github.com/podway/podway/api/pki"
 	"github.com/podway/podway/api/pods"
 	"github.com/podway/podway/api/snapshot"
 	"github.com/podway/podway/api/v1alpha1"
@@ -52,7 +53,7 @@ func TestOnlyTheTunnelsConcernedAreMadeAgain(t *testing.T) {
 		"other grants": {change: func(c *snapshot.Config) { c.ReferenceGrants[edge("new")] = &gatewayv1.ReferenceGrant{} }},
 		"its Secret":   {change: func(c *snapshot.Config) { delete(c.Secrets, edge("pair-1")) }, made: []string{"t-1"}, code: codeMissingSecret},
 		"its authority": {
-			change: func(c *snapshot.Config) { c.ConfigMaps[trust] = &corev1.ConfigMap{} }, made: []string{"t-1"}, code: codeMissingKey,
+			change: func(c *snapshot.Config) { c.ConfigMaps[trust] = &corev1.ConfigMap{} }, made: []string{"t-1"}, code: pki.CodeMissingKey,
 		},
 		"another Secret": {change: func(c *snapshot.Config) { c.Secrets[edge("new")] = &corev1.Secret{} }},
 		"a day":          {change: func(c *snapshot.Config) { c.Now = c.Now.AddDate(0, 0, 1) }},

@@ -56,6 +56,15 @@ type picture struct {
 	unvalidated bool
 }
 
+// gatewayClass begins the YAML of a picture with the class that podway serves.
+const gatewayClass = `
+apiVersion: gateway.networking.k8s.io/v1
+kind: GatewayClass
+metadata: {name: podway}
+spec: {controllerName: podway.dev/gateway-controller}
+---
+`
+
 // testNow is when every picture is taken.
 var testNow = time.Date(2030, 1, 1, 0, 0, 0, 0, time.UTC)
 

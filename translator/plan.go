@@ -60,7 +60,7 @@ func (p *Plan) Gateways() []types.NamespacedName { return slices.DeleteFunc(p.Vi
 
 // Views are those of the Gateways that podway serves, which are called as they are, and of their minorities (Config.Minorities), sorted.
 func (p *Plan) Views() []types.NamespacedName {
-	return slices.SortedFunc(maps.Keys(p.gateways), compareNames)
+	return slices.SortedFunc(maps.Keys(p.gateways), api.CompareNames)
 }
 
 // Resources are what the Envoys of a view should have, ClusterLoadAssignments
@@ -87,6 +87,21 @@ func (p *Plan) AllTunnels() []types.NamespacedName { return p.inForce }
 func (p *Plan) InForce(tunnel types.NamespacedName) bool {
 	plan := p.tunnels[tunnel]
 	return plan != nil && !plan.refused
+}
+
+// Served is the whole of what Envoys should have, by view: its resources, and of endpoints those of its tunnels.
+func (p *Plan) Served(endpoints map[types.NamespacedName]Endpoints) map[string][]*api.Resource {
+	out := make(map[string][]*api.Resource)
+	for _, view := range p.Views() {
+		resources := slices.Clone(p.Resources(view))
+		for _, tunnel := range p.Tunnels(view) {
+			if resource := endpoints[tunnel].Resource; resource != nil {
+				resources = append(resources, resource)
+			}
+		}
+		out[view.String()] = resources
+	}
+	return out
 }
 
 // Services are those whose Pods the tunnels in force take, and what must be known of the Pods.

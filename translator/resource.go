@@ -2,7 +2,6 @@ package translator
 
 import (
 	"slices"
-	"strings"
 	"time"
 
 	clusterv3 "github.com/envoyproxy/go-control-plane/envoy/config/cluster/v3"
@@ -117,11 +116,4 @@ func orDefault[T any](value *T, fallback T) T {
 		return fallback
 	}
 	return *value
-}
-
-func compareNames(a, b types.NamespacedName) int {
-	if order := strings.Compare(a.Namespace, b.Namespace); order != 0 {
-		return order
-	}
-	return strings.Compare(a.Name, b.Name)
 }

@@ -1,13 +1,7 @@
 package translator
 
 import (
-	"crypto/ecdsa"
-	"crypto/rsa"
-	"crypto/tls"
-	"crypto/x509"
-	"encoding/pem"
 	"fmt"
-	"strings"
 	"time"
 
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
@@ -16,13 +10,13 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/podway/podway/api"
+	"github.com/podway/podway/api/pki"
 )
 
 const (
 	kindSecret    = "Secret"
 	kindConfigMap = "ConfigMap"
 	kindHTTPRoute = "HTTPRoute"
-	authorityKey  = "ca.crt"
 )
 
 // pemKey names what is made of a Secret or ConfigMap: a validation context of
@@ -39,10 +33,11 @@ type pemFile struct {
 	object   any
 	resource *api.Resource
 	fault    *fault
-	// notBefore is the latest, notAfter the earliest of its certificates' dates.
-	notBefore, notAfter time.Time
+	dates    pki.Dates
 	// authorities is the PEM of the certificates alone.
 	authorities string
+	// ofServer is what is wrong with a certificate for a server, though a client may show it.
+	ofServer *fault
 }
 
 // fault is a Problem that has no place yet.
@@ -77,14 +72,14 @@ func (f *pemFile) use(owner api.ObjectRef, field string, now time.Time) (*api.Re
 func (f *pemFile) outdated(now time.Time) *fault {
 	const date = "2006-01-02 15:04 MST"
 	switch {
-	case !now.Before(f.notAfter):
+	case !now.Before(f.dates.NotAfter):
 		return &fault{
-			codeCertificateExpired, fmt.Sprintf("a certificate in %s expired on %s", f.resource.Owners[0].ObjectRef, f.notAfter.UTC().Format(date)),
+			codeCertificateExpired, fmt.Sprintf("a certificate in %s expired on %s", f.resource.Owners[0].ObjectRef, f.dates.NotAfter.UTC().Format(date)),
 			"renew the certificate",
 		}
-	case now.Before(f.notBefore):
+	case now.Before(f.dates.NotBefore):
 		return &fault{
-			codeCertificateNotYetValid, fmt.Sprintf("a certificate in %s is not valid before %s", f.resource.Owners[0].ObjectRef, f.notBefore.UTC().Format(date)),
+			codeCertificateNotYetValid, fmt.Sprintf("a certificate in %s is not valid before %s", f.resource.Owners[0].ObjectRef, f.dates.NotBefore.UTC().Format(date)),
 			"use a certificate that is valid now, or correct the clock",
 		}
 	}
@@ -149,16 +144,15 @@ func (in *input) parsePEM(key pemKey) *pemFile {
 		Sources: []api.Source{{Part: api.Part{ObjectRef: owner.ObjectRef}, Form: file.object}},
 	}
 	secret := &tlsv3.Secret{}
+	var wrong *pki.Fault
 	if key.authority {
-		file.fault = file.parseAuthorities(what)
 		resource.Name = "ca/" + key.kind + "/" + key.name.String()
-		secret.Type = validationContext(file.authorities)
+		wrong = file.readAuthorities(secret)
 	} else {
-		var pair *tlsv3.TlsCertificate
-		pair, file.fault = file.parsePair(what)
 		resource.Name = "secret/" + key.name.String()
-		secret.Type = &tlsv3.Secret_TlsCertificate{TlsCertificate: pair}
+		wrong = file.readPair(secret, what)
 	}
+	file.fault = faultOf(what, wrong)
 	if file.fault == nil {
 		secret.Name, resource.Message = resource.Name, secret
 		file.resource = resource
@@ -174,118 +168,31 @@ func inlineString(text string) *corev3.DataSource {
 	return &corev3.DataSource{Specifier: &corev3.DataSource_InlineString{InlineString: text}}
 }
 
-// parseAuthorities reads ca.crt. Only the certificates in it are passed on: a key that lies beside them is not for Envoys.
-func (f *pemFile) parseAuthorities(what string) *fault {
-	var text string
-	var found bool
-	switch object := f.object.(type) {
-	case *corev1.Secret:
-		var data []byte
-		data, found = object.Data[authorityKey]
-		text = string(data)
-	case *corev1.ConfigMap:
-		text, found = object.Data[authorityKey]
+// faultOf names the object that a fault is of.
+func faultOf(what string, wrong *pki.Fault) *fault {
+	if wrong == nil {
+		return nil
 	}
-	if !found {
-		return &fault{codeMissingKey, what + " has no key " + authorityKey, "put the authorities' certificates there, as PEM"}
-	}
-	var err error
-	if f.authorities, err = f.certificates([]byte(text)); err != nil {
-		return &fault{codeInvalidCertificate, fmt.Sprintf("%s, key %s: %v", what, authorityKey, err), "put one or more certificates there, as PEM"}
-	}
-	return nil
+	return &fault{wrong.Code, what + wrong.Message, wrong.Remedy}
 }
 
-// certificates are all certificates of a PEM file, and their dates. There must be one.
-func (f *pemFile) certificates(data []byte) (string, error) {
-	var out strings.Builder
-	for count := 1; ; {
-		var block *pem.Block
-		if block, data = pem.Decode(data); block == nil {
-			break
-		}
-		if block.Type != "CERTIFICATE" {
-			continue
-		}
-		certificate, err := x509.ParseCertificate(block.Bytes)
-		if err != nil {
-			return "", fmt.Errorf("certificate %d is not one: %w", count, err)
-		}
-		f.narrow(certificate)
-		count++
-		out.Write(pem.EncodeToMemory(&pem.Block{Type: block.Type, Bytes: block.Bytes}))
+func (f *pemFile) readAuthorities(secret *tlsv3.Secret) *pki.Fault {
+	read, wrong := pki.ReadAuthorities(f.object)
+	if wrong == nil {
+		f.authorities, f.dates = read.PEM, read.Dates
+		secret.Type = validationContext(f.authorities)
 	}
-	if out.Len() == 0 {
-		return "", errNoCertificate
-	}
-	return out.String(), nil
+	return wrong
 }
 
-var errNoCertificate = fmt.Errorf("no PEM block of type CERTIFICATE")
-
-func (f *pemFile) narrow(certificate *x509.Certificate) {
-	if f.notBefore.Before(certificate.NotBefore) {
-		f.notBefore = certificate.NotBefore
+func (f *pemFile) readPair(secret *tlsv3.Secret, what string) *pki.Fault {
+	pair, wrong := pki.ReadPair(f.object.(*corev1.Secret))
+	if wrong == nil {
+		f.dates, f.ofServer = pair.Dates, faultOf(what, pair.OfServer)
+		secret.Type = &tlsv3.Secret_TlsCertificate{TlsCertificate: &tlsv3.TlsCertificate{
+			CertificateChain: inlineString(pair.Chain),
+			PrivateKey:       &corev3.DataSource{Specifier: &corev3.DataSource_InlineBytes{InlineBytes: pair.Key}},
+		}}
 	}
-	if f.notAfter.IsZero() || certificate.NotAfter.Before(f.notAfter) {
-		f.notAfter = certificate.NotAfter
-	}
-}
-
-// parsePair reads tls.crt and tls.key of a Secret, and asks of them what Envoy will.
-func (f *pemFile) parsePair(what string) (*tlsv3.TlsCertificate, *fault) {
-	secret := f.object.(*corev1.Secret)
-	if secret.Type != corev1.SecretTypeTLS {
-		return nil, &fault{
-			codeInvalidSecretType, fmt.Sprintf("%s is of type %q", what, secret.Type),
-			"use a Secret of type " + string(corev1.SecretTypeTLS) + ", as `kubectl create secret tls` makes it",
-		}
-	}
-	for _, key := range []string{corev1.TLSCertKey, corev1.TLSPrivateKeyKey} {
-		if len(secret.Data[key]) == 0 {
-			return nil, &fault{codeMissingKey, what + " has no key " + key, "put the certificate chain in tls.crt and its key in tls.key, as PEM"}
-		}
-	}
-	chain, err := f.certificates(secret.Data[corev1.TLSCertKey])
-	if err != nil {
-		return nil, &fault{codeInvalidCertificate, fmt.Sprintf("%s, key %s: %v", what, corev1.TLSCertKey, err), "put the certificate chain there, as PEM"}
-	}
-	pair, err := tls.X509KeyPair([]byte(chain), secret.Data[corev1.TLSPrivateKeyKey])
-	if err != nil {
-		return nil, pairFault(what, err)
-	}
-	if unsupported := unsupportedKey(pair.Leaf); unsupported != "" {
-		return nil, &fault{
-			codeUnsupportedKey, fmt.Sprintf("%s holds %s, which Envoy refuses", what, unsupported),
-			"use RSA with 2048 bits or more, or ECDSA with P-256, P-384 or P-521",
-		}
-	}
-	return &tlsv3.TlsCertificate{
-		CertificateChain: inlineString(chain),
-		PrivateKey:       &corev3.DataSource{Specifier: &corev3.DataSource_InlineBytes{InlineBytes: secret.Data[corev1.TLSPrivateKeyKey]}},
-	}, nil
-}
-
-// pairFault tells a key that is not one from one of another certificate. The errors of crypto/tls hold no part of the key.
-func pairFault(what string, err error) *fault {
-	if strings.Contains(err.Error(), "does not match") {
-		return &fault{codeMismatchedKeyPair, fmt.Sprintf("%s: the key in tls.key is not that of the first certificate in tls.crt", what), "put the certificate and the key that belong together there, the server's own certificate first"}
-	}
-	return &fault{codeInvalidKey, fmt.Sprintf("%s, key %s: %v", what, corev1.TLSPrivateKeyKey, err), "put the private key there, as PEM and not encrypted"}
-}
-
-func unsupportedKey(leaf *x509.Certificate) string {
-	switch key := leaf.PublicKey.(type) {
-	case *rsa.PublicKey:
-		if bits := key.N.BitLen(); bits < 2048 {
-			return fmt.Sprintf("an RSA key of %d bits", bits)
-		}
-	case *ecdsa.PublicKey:
-		if bits := key.Curve.Params().BitSize; bits < 256 {
-			return "an ECDSA key on " + key.Curve.Params().Name
-		}
-	default:
-		return "a key of type " + leaf.PublicKeyAlgorithm.String()
-	}
-	return ""
+	return wrong
 }

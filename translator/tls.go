@@ -210,7 +210,7 @@ func (p *tunnelPlanner) reference(ref *v1alpha1.ObjectReference, usual, field st
 // tunnel. The judgement of its dates holds until the next of them.
 func (p *tunnelPlanner) useSecret(file *pemFile, problem *api.Problem) {
 	if file.resource != nil {
-		p.read.dates(p.in.cfg.Now, file.notBefore, file.notAfter)
+		p.read.dates(p.in.cfg.Now, file.dates.NotBefore, file.dates.NotAfter)
 	}
 	switch {
 	case problem == nil:

@@ -43,7 +43,7 @@ func minoritiesOf(wanted map[string]struct{}) map[types.NamespacedName][]types.N
 		views[gatewayOf(view)] = append(views[gatewayOf(view)], view)
 	}
 	for _, some := range views {
-		slices.SortFunc(some, compareNames) // which is by length too, for one begins with the other
+		slices.SortFunc(some, api.CompareNames) // which is by length too, for one begins with the other
 	}
 	return views
 }
