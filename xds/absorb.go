@@ -135,7 +135,7 @@ func (s *stream) begin(st *typeState, name string, r *record) {
 		if version == r.version {
 			e.has = &former{version: version, record: r}
 		}
-		if len(st.initial) > 0 {
+		if len(st.initial) > 0 && !s.shared.Load() {
 			if versions := s.server.refusals.versions(s.node, r.key); len(versions) > 0 {
 				st.edit(e).refused = versions
 				s.lookForRefused(e, r)

@@ -140,9 +140,7 @@ func (a *Access) loadBundle(contents [][]byte) error {
 		}
 	}
 	a.expiry.WithLabelValues("client_ca").Set(float64(first.Unix()))
-	for _, conn := range a.open() {
-		conn.recheck(a.credentials.Load())
-	}
+	a.recheckAll()
 	return nil
 }
 

@@ -105,6 +105,15 @@ func TestClientsWithoutAGoodCertificateAreNotConnected(t *testing.T) {
 		})
 	}
 	require.Equal(t, 2, log.count("claims="+gatewayIdentity), "of those whose certificate says it")
+	t.Run("that does not know podway's authority", func(t *testing.T) {
+		_, err := tls.Dial("tcp", s.address, &tls.Config{RootCAs: x509.NewCertPool(), ServerName: "localhost", NextProtos: []string{"h2"}})
+		require.Error(t, err)
+		eventually(t, func() bool {
+			return log.count(`reason=certificate_refused claims="" error="the client refuses podway's certificate (remote error: tls: bad certificate); `+
+				`its --xds-ca must hold the authority of --xds-cert, and that certificate be good for its --xds-server-name"`) == 1
+		}, "it is told whose fault it is")
+		require.Equal(t, 1.0, s.count("podway_xds_refused_connections_total", string(reasonRefusesUs)))
+	})
 	t.Run("no TLS", func(t *testing.T) {
 		stream, err := s.dial().DeltaAggregatedResources(t.Context())
 		if err == nil {

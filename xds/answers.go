@@ -61,7 +61,8 @@ func (t *tally) finish() api.Answers {
 		t.Message = mostOf(t.messages, func(message string) string { return message })
 	}
 	if len(t.had) > 0 {
-		t.Had = mostOf(t.had, func(r *record) string { return r.version }).source
+		// What cannot be decoded was never made here: it is as good as not known.
+		t.Had, _ = mostOf(t.had, func(r *record) string { return r.version }).source.Decoded()
 	}
 	return t.Answers
 }

@@ -17,12 +17,13 @@ type Behind struct {
 }
 
 // Behind returns what is not acknowledged for longer than the given time, by gateway, node and type. Gateways that are not served are
-// owed nothing. Its work is in proportion to the streams and to what they have not acknowledged, not to what they have.
+// owed nothing, nor is an Envoy on a stream that is silent since it opened another one, until pings tell whether there still is one. Its work is in proportion to the streams and to what they have not acknowledged, not to what they have.
 func (s *Server) Behind(longer time.Duration) []Behind {
 	var all []Behind
+	replaced := s.replaced(time.Now())
 	for _, st := range s.sorted(func(*stream) bool { return true }) {
 		st.look(func(p *pass) {
-			if !p.view.isThere() {
+			if at, is := replaced[st]; !p.view.isThere() || is && !st.heardSince(at) {
 				return
 			}
 			before := p.now.Add(-longer)

@@ -21,6 +21,7 @@ type delta struct {
 }
 
 func (d *delta) name() string         { return "delta" }
+func (d *delta) single() string       { return d.only }
 func (d *delta) complete(string) bool { return false }
 func (d *delta) removes(string) bool  { return true }
 
@@ -78,6 +79,9 @@ func (d *delta) begin(st *typeState, r request, sets *nameSets) {
 	st.initial = r.initial
 	for name, version := range r.initial {
 		st.claimed += len(name) + len(version)
+		if version == "" { // as from a server that gave none: the client has it all the same
+			r.initial[name] = unknownVersion
+		}
 	}
 	st.subscribe(r.subscribe, sets)
 	// A client that has nothing yet waits for an answer, even an empty one.

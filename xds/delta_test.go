@@ -169,6 +169,16 @@ func TestDeltaReconnectIsSentOnlyWhatDiffers(t *testing.T) {
 	c.quiet()
 }
 
+func TestDeltaReconnectWithoutVersionsIsSentAllThatIsThereAndToldWhatIsNot(t *testing.T) {
+	w := newWorld(t, quick(), cluster("a", 1), cluster("b", 1), endpoints("a", 1))
+	c := w.delta()
+	// Of a server that gave no versions.
+	c.reconnect(clusterType, map[string]string{"a": "", "gone": ""})
+	c.want(clusterType, "a", "b")
+	c.want(clusterType, "-gone")
+	c.quiet()
+}
+
 func TestDeltaInitialVersionsDoNotSubscribe(t *testing.T) {
 	w := newWorld(t, quick(), endpoints("a", 1), endpoints("b", 1))
 	c := w.delta()

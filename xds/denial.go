@@ -2,6 +2,9 @@ package xds
 
 import (
 	"context"
+	"errors"
+	"io"
+	"strings"
 	"sync"
 	"time"
 
@@ -28,6 +31,7 @@ const (
 	reasonChangedGateway    reason = "changed_gateway"
 	reasonNoOperator        reason = "no_operator"
 	reasonBadNode           reason = "bad_node"
+	reasonBadRequest        reason = "bad_request"
 )
 
 // The reasons for which connections are refused, or closed.
@@ -37,9 +41,14 @@ const (
 	reasonUnknownAuthority reason = "unknown_authority"
 	reasonBadCertificate   reason = "bad_certificate"
 	reasonNoTLS            reason = "no_tls"
+	reasonNoHTTP2          reason = "no_http2"
+	reasonRefusesUs        reason = "certificate_refused"
 	reasonHandshake        reason = "handshake"
 	reasonRequestBytes     reason = "request_bytes_per_peer"
 	reasonSlowRequest      reason = "slow_request"
+
+	reasonMaxConnections        reason = "max_connections"
+	reasonMaxConnectionsPerPeer reason = "max_connections_per_peer"
 )
 
 // denial is what is said to a client that may not have what it asks for.
@@ -51,6 +60,9 @@ type denial struct {
 // Error is what the client is told.
 func (d *denial) Error() string { return d.err.Error() }
 
+// GRPCStatus is what the client is told, for gRPC.
+func (d *denial) GRPCStatus() *status.Status { return status.Convert(d.err) }
+
 func deny(why reason, code codes.Code, format string, args ...any) *denial {
 	return &denial{reason: why, err: status.Errorf(code, format, args...)}
 }
@@ -58,11 +70,45 @@ func deny(why reason, code codes.Code, format string, args ...any) *denial {
 // deny counts a denial, tells of it, and returns what the client is told.
 func (s *Server) deny(ctx context.Context, r *denial) error {
 	s.metrics.refused.WithLabelValues(string(r.reason)).Inc()
-	address := peerAddress(ctx)
-	if s.notices.first(string(r.reason)+" "+address, time.Now()) {
-		s.log.Warn("A stream was refused", "peer", address, "reason", r.reason, "message", status.Convert(r.err).Message())
+	s.notice("A stream was refused", peerAddress(ctx), r.reason, "message", status.Convert(r.err).Message())
+	return r
+}
+
+// notice tells of what becomes of a peer, and why, unless that has been said a while ago.
+func (s *Server) notice(what, peer string, why reason, details ...any) {
+	if s.notices.first(string(why)+" "+peer, time.Now()) {
+		s.log.Warn(what, append([]any{"peer", peer, "reason", why}, details...)...)
 	}
-	return r.err
+}
+
+// refuseConnection counts a connection that is refused, and tells of it.
+func (s *Server) refuseConnection(peer string, why reason, details ...any) {
+	s.metrics.refusedConnections.WithLabelValues(string(why)).Inc()
+	s.notice("A connection was refused", peer, why, details...)
+}
+
+// closeConnection is the same for one that is closed.
+func (s *Server) closeConnection(peer string, why reason, details ...any) {
+	s.metrics.endedConnections.WithLabelValues(string(why)).Inc()
+	s.notice("A connection was closed", peer, why, details...)
+}
+
+// denyRequest counts and tells of a request that ended its stream: it is malformed, or over a limit. Other ends, such as that the client has gone, are none of
+// that, and what was denied already has been told.
+func (s *Server) denyRequest(ctx context.Context, err error) error {
+	if known := (*denial)(nil); errors.As(err, &known) {
+		return err
+	}
+	switch status.Code(err) {
+	case codes.Internal: // gRPC's word on what it cannot decode, and on what breaks off because the client goes
+		if strings.Contains(err.Error(), io.ErrUnexpectedEOF.Error()) {
+			return err
+		}
+	case codes.InvalidArgument, codes.ResourceExhausted:
+	default:
+		return err
+	}
+	return s.deny(ctx, &denial{reason: reasonBadRequest, err: err})
 }
 
 // client is who is at the other end of a stream.

@@ -20,9 +20,11 @@ type doorman struct {
 	limits Limits
 	bucket *rate.Limiter
 
-	mu      sync.Mutex
-	total   int
-	callers map[callerKey]*caller
+	mu    sync.Mutex
+	total int
+	// connections counts them, whether there are streams on them or not.
+	connections int
+	callers     map[callerKey]*caller
 	// sweepAt is the number of callers at which those that have gone are forgotten.
 	sweepAt int
 }
@@ -32,7 +34,9 @@ type callerKey struct{ kind, name string }
 
 type caller struct {
 	streams int
-	bucket  *rate.Limiter
+	// connections are counted by address alone.
+	connections int
+	bucket      *rate.Limiter
 	// nameBytes is what the names of its streams cost, see tab; sets are those that count among them.
 	nameBytes int
 	sets      map[*nameSet]heldSet
@@ -110,7 +114,7 @@ func (d *doorman) sweep() {
 		return
 	}
 	for key, c := range d.callers {
-		idle := c.streams == 0 && c.bucket.Tokens() >= float64(d.limits.StreamBurstPerPeer) &&
+		idle := c.streams == 0 && c.connections == 0 && c.bucket.Tokens() >= float64(d.limits.StreamBurstPerPeer) &&
 			c.requests.Tokens() >= float64(d.limits.RequestBurstPerPeer)
 		if idle && c.intake.TryAcquire(int64(d.limits.MaxIntakeBytesPerPeer)) {
 			delete(d.callers, key)
@@ -151,11 +155,20 @@ func (d *doorman) left(keys []callerKey) {
 
 // peerAddress is the client's address without its port.
 func peerAddress(ctx context.Context) string {
-	p, ok := peer.FromContext(ctx)
-	if !ok || p.Addr == nil {
+	address := peerOf(ctx)
+	if address == nil {
 		return "unknown"
 	}
-	return hostOf(p.Addr)
+	return hostOf(address)
+}
+
+// peerOf is the other end of a stream's connection, nil where there is none.
+func peerOf(ctx context.Context) net.Addr {
+	p, ok := peer.FromContext(ctx)
+	if !ok {
+		return nil
+	}
+	return p.Addr
 }
 
 func hostOf(address net.Addr) string {

@@ -48,7 +48,7 @@ func newStranger(t *testing.T, script []byte) *stranger {
 	if s.sotw {
 		v = &stateOfTheWorld{}
 	}
-	st, err := s.server.open(request{node: node("stranger")}, v)
+	st, err := s.server.open(request{node: node("stranger")}, v, nil)
 	require.NoError(t, err)
 	s.stream = st
 	return s
@@ -272,7 +272,7 @@ func play(t *testing.T, script []byte) {
 	}
 	s.settle()
 	s.check()
-	s.server.close(s.stream)
+	s.server.close(s.stream, "")
 }
 
 func FuzzRequests(f *testing.F) {

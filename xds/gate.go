@@ -162,7 +162,7 @@ func (p *pass) endpointsWithheld(r *record, e *entry) bool {
 	}
 	endpoints := p.stream.find(endpointType)
 	if endpoints == nil || !endpoints.synced {
-		refused := p.stream.server.refusals.of(p.stream.node, assignment.key, assignment.version).version != ""
+		refused := !p.stream.shared.Load() && p.stream.server.refusals.of(p.stream.node, assignment.key, assignment.version).version != ""
 		return (assignment.partial || refused) && p.connecting()
 	}
 	held := endpoints.entries.get(r.assignment)

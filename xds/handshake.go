@@ -4,11 +4,10 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
+	"fmt"
 	"io"
-	"log/slog"
 	"net"
 	"strings"
-	"sync"
 	"time"
 
 	"google.golang.org/grpc/credentials"
@@ -44,16 +43,19 @@ func newServerCredentials(pair *tls.Certificate, authorities []*x509.Certificate
 	return c
 }
 
-// trust verifies a client's chain as the handshake does.
-func (c *serverCredentials) trust(chain []*x509.Certificate) error {
+// trust verifies a client's chain as the handshake does, and returns when that ends.
+func (c *serverCredentials) trust(chain []*x509.Certificate) (until time.Time, err error) {
 	options := x509.VerifyOptions{
 		Roots: c.pool, Intermediates: x509.NewCertPool(), KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth},
 	}
 	for _, intermediate := range chain[1:] {
 		options.Intermediates.AddCert(intermediate)
 	}
-	_, err := chain[0].Verify(options)
-	return err
+	chains, err := chain[0].Verify(options)
+	if err != nil {
+		return time.Time{}, err
+	}
+	return validUntil(chains), nil
 }
 
 // clientInfo is what a stream is told of its connection.
@@ -68,11 +70,8 @@ type clientInfo struct {
 // handshaker makes TLS of connections, and watches over them.
 type handshaker struct {
 	credentials.TransportCredentials
-	access  *Access
-	metrics *metrics
-	notices *notices
-	log     *slog.Logger
-	server  *Server
+	access *Access
+	server *Server
 }
 
 func newHandshaker(s *Server) *handshaker {
@@ -83,9 +82,7 @@ func newHandshaker(s *Server) *handshaker {
 		}
 		return nil, errors.New("no certificate has been loaded yet")
 	}}
-	return &handshaker{
-		TransportCredentials: credentials.NewTLS(config), access: access, metrics: s.metrics, notices: &s.notices, log: s.log, server: s,
-	}
+	return &handshaker{TransportCredentials: credentials.NewTLS(config), access: access, server: s}
 }
 
 // Clone is for grpc.
@@ -96,13 +93,26 @@ func (h *handshaker) Clone() credentials.TransportCredentials {
 }
 
 // ServerHandshake is for grpc.
-func (h *handshaker) ServerHandshake(raw net.Conn) (net.Conn, credentials.AuthInfo, error) {
+func (h *handshaker) ServerHandshake(raw net.Conn) (_ net.Conn, _ credentials.AuthInfo, err error) {
+	exit, err := h.server.enter(raw.RemoteAddr())
+	if err != nil {
+		return nil, nil, err
+	}
+	defer func() {
+		if err != nil {
+			exit()
+		}
+	}()
 	before := h.access.credentials.Load()
 	slow := &lingerer{Conn: raw}
 	conn, auth, err := h.TransportCredentials.ServerHandshake(slow)
 	slow.shaken = err == nil
 	if err != nil {
-		h.refused(raw.RemoteAddr(), handshakeReason(err), err)
+		why := handshakeReason(err) // all that a person learns: of it, in TLS 1.3, Envoy itself logs no more than that the connection ended
+		if why == reasonRefusesUs {
+			err = fmt.Errorf("the client refuses podway's certificate (%w); its --xds-ca must hold the authority of --xds-cert, and that certificate be good for its --xds-server-name", err)
+		}
+		h.server.refuseConnection(hostOf(raw.RemoteAddr()), why, "claims", claimed(err), "error", err)
 		return nil, nil, err
 	}
 	info, ok := auth.(credentials.TLSInfo)
@@ -111,31 +121,19 @@ func (h *handshaker) ServerHandshake(raw net.Conn) (net.Conn, credentials.AuthIn
 		return nil, nil, errors.New("the connection is no TLS")
 	}
 	watched := &clientConn{Conn: conn, handshaker: h, chain: info.State.PeerCertificates}
-	watched.watch(validUntil(info.State.VerifiedChains))
-	if now := h.access.credentials.Load(); now != before {
-		watched.recheck(now)
-	}
 	out := clientInfo{TLSInfo: info}
 	out.identity, out.denial = h.access.identities.of(watched.chain[0])
 	who := client{address: hostOf(raw.RemoteAddr())}
 	if out.denial == nil {
 		who.identity = &out.identity
 	}
-	out.intake = h.server.newIntake(watched, who)
-	return out.intake, out, nil
-}
-
-func (h *handshaker) refused(address net.Addr, why reason, err error) {
-	h.metrics.refusedConnections.WithLabelValues(string(why)).Inc()
-	h.say("A connection was refused", address, why, err)
-}
-
-// say is all that a person learns: of a refused handshake in TLS 1.3, Envoy itself logs no more than that the connection ended.
-func (h *handshaker) say(what string, address net.Addr, why reason, err error) {
-	host := hostOf(address)
-	if h.notices.first(string(why)+" "+host, time.Now()) {
-		h.log.Warn(what, "peer", host, "reason", why, "claims", claimed(err), "error", err)
+	out.intake = h.server.newIntake(watched, who, exit)
+	watched.intake = out.intake
+	watched.watch(validUntil(info.State.VerifiedChains))
+	if now := h.access.credentials.Load(); now != before {
+		watched.recheck(now)
 	}
+	return out.intake, out, nil
 }
 
 // claimed is what a certificate that could not be verified says of its owner.
@@ -156,8 +154,16 @@ func handshakeReason(err error) reason {
 		return reasonNoCertificate
 	case errors.As(err, new(*tls.CertificateVerificationError)):
 		return verificationReason(err)
+	case isRefusal(err):
+		return reasonRefusesUs
 	}
 	return reasonHandshake
+}
+
+// isRefusal says whether the client has ended the handshake because of podway's certificate. Its alerts have no type that is exported.
+func isRefusal(err error) bool {
+	var alert *net.OpError
+	return errors.As(err, &alert) && alert.Op == "remote error" && strings.Contains(alert.Err.Error(), "certificate")
 }
 
 func verificationReason(err error) reason {
@@ -209,49 +215,4 @@ func (l *lingerer) Close() error {
 		}
 	}
 	return l.Conn.Close()
-}
-
-// clientConn is a connection that ends with what its client's certificate allows.
-type clientConn struct {
-	net.Conn
-	handshaker *handshaker
-	chain      []*x509.Certificate
-	timer      *time.Timer
-	once       sync.Once
-}
-
-// watch closes the connection when its client's certificate has expired.
-func (c *clientConn) watch(until time.Time) {
-	a := c.handshaker.access
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	a.conns[c] = struct{}{}
-	c.timer = time.AfterFunc(time.Until(until), func() {
-		c.end(reasonExpired, errors.New("the client's certificate has expired; its client must connect with a new one"))
-	})
-}
-
-// recheck closes the connection where its client is no longer trusted.
-func (c *clientConn) recheck(now *serverCredentials) {
-	if err := now.trust(c.chain); err != nil {
-		c.end(verificationReason(err), err)
-	}
-}
-
-func (c *clientConn) end(why reason, err error) {
-	c.handshaker.metrics.endedConnections.WithLabelValues(string(why)).Inc()
-	c.handshaker.say("A connection was closed", c.RemoteAddr(), why, &tls.CertificateVerificationError{UnverifiedCertificates: c.chain, Err: err})
-	_ = c.Close()
-}
-
-// Close ends the connection.
-func (c *clientConn) Close() error {
-	c.once.Do(func() {
-		a := c.handshaker.access
-		a.mu.Lock()
-		defer a.mu.Unlock()
-		delete(a.conns, c)
-		c.timer.Stop()
-	})
-	return c.Conn.Close()
 }

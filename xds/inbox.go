@@ -19,13 +19,16 @@ type inbox struct {
 	first  chan request
 	failed chan error
 	stream chan *stream
+	// done is closed once nothing more is received.
+	done   chan struct{}
 	intake *intake
 }
 
 // newInbox starts to receive.
 func newInbox(ctx context.Context, v variant, from reader, intake *intake) *inbox {
 	in := &inbox{
-		reader: from, first: make(chan request, 1), stream: make(chan *stream, 1), failed: make(chan error, 1), intake: intake,
+		reader: from, first: make(chan request, 1), stream: make(chan *stream, 1), failed: make(chan error, 1), done: make(chan struct{}),
+		intake: intake,
 	}
 	go in.receive(ctx, v)
 	return in
@@ -33,6 +36,7 @@ func newInbox(ctx context.Context, v variant, from reader, intake *intake) *inbo
 
 // receive takes in what comes until the stream ends.
 func (in *inbox) receive(ctx context.Context, v variant) {
+	defer close(in.done)
 	first, err := v.receive()
 	if err != nil {
 		in.failed <- err
@@ -69,7 +73,13 @@ func (in *inbox) wait(ctx context.Context, down <-chan struct{}) (request, error
 	case <-down:
 		return request{}, errShutdown
 	case <-ctx.Done():
-		return request{}, ctx.Err()
+		// gRPC ends a stream before it says what was wrong with the request.
+		select {
+		case <-in.first:
+			return request{}, ctx.Err()
+		case err := <-in.failed:
+			return request{}, err
+		}
 	case <-timer.C:
 		return request{}, status.Errorf(codes.DeadlineExceeded, "no request came within %s of opening the stream", firstRequestBound)
 	}

@@ -32,6 +32,8 @@ type intake struct {
 	net.Conn
 	server *Server
 	peer   client
+	// exit is called when it ends.
+	exit   func()
 	ctx    context.Context
 	cancel context.CancelFunc
 	// One goroutine of gRPC reads.
@@ -45,6 +47,8 @@ type intake struct {
 	// budgets are those of the peer, once they are needed.
 	budgets []*semaphore.Weighted
 	failed  error
+	// lost is why nothing more is read, nil while something may be.
+	lost error
 }
 
 // arrival is what arrives on a stream.
@@ -62,10 +66,10 @@ type arrival struct {
 	gone  bool
 }
 
-// newIntake watches over a connection.
-func (s *Server) newIntake(conn net.Conn, who client) *intake {
+// newIntake watches over a connection that was let in, until it ends.
+func (s *Server) newIntake(conn net.Conn, who client, exit func()) *intake {
 	in := &intake{
-		Conn: conn, server: s, peer: who, streams: map[uint32]*arrival{},
+		Conn: conn, server: s, peer: who, exit: exit, streams: map[uint32]*arrival{},
 		received: frames{skip: len(http2.ClientPreface)},
 	}
 	in.ctx, in.cancel = context.WithCancel(context.Background())
@@ -75,6 +79,9 @@ func (s *Server) newIntake(conn net.Conn, who client) *intake {
 // Read reads what the client sends.
 func (in *intake) Read(p []byte) (int, error) {
 	n, err := in.Conn.Read(p)
+	if err != nil {
+		in.end(err)
+	}
 	if failed := in.follow(p[:n]); failed != nil {
 		return 0, failed
 	}
@@ -85,6 +92,9 @@ func (in *intake) Read(p []byte) (int, error) {
 func (in *intake) follow(p []byte) error {
 	in.mu.Lock()
 	defer in.mu.Unlock()
+	if in.received.skip == len(http2.ClientPreface) && len(p) > 0 {
+		in.greeted(p)
+	}
 	in.received.take(p, in.opened, in.arrived)
 	return in.failed
 }
@@ -92,11 +102,13 @@ func (in *intake) follow(p []byte) error {
 // Close ends the connection, and gives back all that it has.
 func (in *intake) Close() error {
 	in.cancel()
+	in.end(net.ErrClosed)
 	in.mu.Lock()
 	for id := range in.streams {
 		in.forget(id)
 	}
 	in.mu.Unlock()
+	defer in.exit()
 	return in.Conn.Close()
 }
 
@@ -208,11 +220,7 @@ func (in *intake) fail(why reason, err error) {
 		return // it ends already
 	}
 	in.failed = err
-	s := in.server
-	s.metrics.endedConnections.WithLabelValues(string(why)).Inc()
-	if s.notices.first(string(why)+" "+in.peer.address, time.Now()) {
-		s.log.Warn("A connection was closed", "peer", in.peer.address, "reason", why, "error", err)
-	}
+	in.server.closeConnection(in.peer.address, why, "error", err)
 }
 
 // took gives back what a request of a size had that has been taken in. A nil intake is allowed.

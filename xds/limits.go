@@ -19,9 +19,10 @@ const (
 
 // Limits bound what clients can cost. The zero value of each stands for its default.
 type Limits struct {
-	// MaxStreams is how many streams are open at a time: 10,000. An Envoy needs one.
+	// MaxStreams is how many streams are open at a time: 10,000. An Envoy needs one. There may be twice as many connections.
 	MaxStreams int
-	// MaxStreamsPerPeer is the same for one client address, and for one identity, which all Envoys of a Gateway share: 2,000.
+	// MaxStreamsPerPeer is the same for one client address, and for one identity, which all Envoys of a Gateway share: 2,000. An address may have twice as
+	// many connections.
 	MaxStreamsPerPeer int
 	// StreamRate is how many streams may be opened in a second, after a burst of StreamBurst: 500, and 4 seconds' worth.
 	StreamRate  float64

@@ -24,7 +24,8 @@ func TestStreamMayNotAskForAnyNumberOfTypes(t *testing.T) {
 }
 
 func TestOversizedRequestsAreRefused(t *testing.T) {
-	config := quick()
+	config, registry := quick(), prometheus.NewRegistry()
+	config.Registerer = registry
 	config.Limits = Limits{MaxRequestBytes: 10_000, MaxNames: 20, MaxNameBytes: 100}
 	many := make([]string, 21)
 	for i := range many {
@@ -55,6 +56,15 @@ func TestOversizedRequestsAreRefused(t *testing.T) {
 	c.next()
 	c.subscribe(endpointType, "a", "b", "c", "d", "e", "f")
 	require.ErrorContains(t, c.ends(), "a subscription to 21 names of one type; at most 20 are allowed")
+	c = w.delta()
+	c.subscribe(endpointType, "a")
+	c.next()
+	c.subscribe(endpointType, huge)
+	require.Equal(t, codes.ResourceExhausted, status.Code(c.ends()))
+	// It is for whoever looks after podway too: an Envoy says nothing of it for 30 s.
+	eventually(t, func() bool {
+		return gathered(t, registry)["podway_xds_refused_streams_total"][string(reasonBadRequest)] == 5
+	}, "each is counted")
 }
 
 func TestStreamsAreLimited(t *testing.T) {

@@ -15,9 +15,12 @@ func (s *Server) SetMinorities(byView map[string]map[api.Member]struct{}) {
 	}
 }
 
-// viewOf is the view for an Envoy. s.mu is held.
-func (s *Server) viewOf(node nodeInfo) *view {
-	v := s.view(node.gateway)
+// viewOf is the view for an Envoy. Where several have its node, one that has rejected nothing belongs to no minority. s.mu is held.
+func (s *Server) viewOf(st *stream) *view {
+	v, node := s.view(st.node.gateway), st.node
+	if len(s.minorities) == 0 || st.shared.Load() && !s.nodes.rejects(st) {
+		return v
+	}
 	for {
 		name := api.Minority(v.name)
 		few := s.views[name]
@@ -31,10 +34,32 @@ func (s *Server) viewOf(node nodeInfo) *view {
 // regroup has each stream follow the view that is for its Envoy. s.mu is held.
 func (s *Server) regroup() {
 	for st := range s.streams {
-		if v := s.viewOf(st.node); v != st.view {
+		if v := s.viewOf(st); v != st.view {
 			st.follow(v)
 		}
 	}
+}
+
+// regroupNode is regroup for the streams of a node. s.mu is held.
+func (s *Server) regroupNode(key nodeKey) {
+	if len(s.minorities) == 0 {
+		return
+	}
+	for _, st := range s.nodes[key] {
+		if v := s.viewOf(st); v != st.view {
+			st.follow(v)
+		}
+	}
+}
+
+// rejectsNow notes that an Envoy rejects something. Only now it is known that it is a member of a minority, where several have its node. No lock is held.
+func (s *Server) rejectsNow(st *stream) {
+	if st.rejecting.Swap(true) {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.regroupNode(st.nodeKey())
 }
 
 // follow has the stream follow another view. What differs between the two is as if it had changed. The server's mu is held.

@@ -35,7 +35,11 @@ func (p plain) Clone() credentials.TransportCredentials { return p }
 
 // ServerHandshake is for grpc.
 func (p plain) ServerHandshake(raw net.Conn) (net.Conn, credentials.AuthInfo, error) {
-	in := p.server.newIntake(raw, client{address: hostOf(raw.RemoteAddr())})
+	exit, err := p.server.enter(raw.RemoteAddr())
+	if err != nil {
+		return nil, nil, err
+	}
+	in := p.server.newIntake(raw, client{address: hostOf(raw.RemoteAddr())}, exit)
 	return asReady(in), plainInfo{CommonAuthInfo: credentials.CommonAuthInfo{SecurityLevel: credentials.NoSecurity}, intake: in}, nil
 }
 

@@ -270,7 +270,9 @@ func (s *Server) setEndpoints(source *api.Resource, seen Seen, now time.Time, wo
 	if err != nil {
 		return err
 	}
-	r.seen = seen
+	if seen != (Seen{}) {
+		r.seen = &seen
+	}
 	for i, u := range users {
 		delete(p.sources, u.record.source)
 		u.view.putLater(r, now)

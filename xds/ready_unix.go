@@ -53,7 +53,9 @@ func (r *readyIntake) ReadOnReady(size int, pool mem.BufferPool) (buffer *[]byte
 	if err == nil && count == 0 {
 		err = io.EOF
 	}
-	if err == nil {
+	if err != nil {
+		r.end(err)
+	} else {
 		err = r.follow((*buffer)[:count])
 	}
 	if err != nil {

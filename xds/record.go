@@ -39,8 +39,9 @@ type record struct {
 	// assignment is the name of the ClusterLoadAssignment that a Cluster takes its endpoints from; empty for other
 	// types and clusters.
 	assignment string
-	// seen says when what led to this version was first seen.
-	seen Seen
+	// seen says when what led to this version was first seen; nil where that is not known. A view's log remembers it longer than the record, so it is no
+	// part of that.
+	seen *Seen
 	// ready is true for a Cluster that can take traffic as soon as its ClusterLoadAssignment is accepted: it waits for
 	// no health check and no secret.
 	ready bool

@@ -1,8 +1,11 @@
 package xds
 
 import (
+	"runtime"
+	"slices"
 	"testing"
 	"time"
+	"weak"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/stretchr/testify/require"
@@ -31,6 +34,22 @@ func TestTheOldestChangeThatAnEnvoyLacksIsMeasured(t *testing.T) {
 	eventually(t, func() bool { return histogram(t, registry, "podway_endpoints_trigger_to_ack_seconds").count == 1 }, "the acknowledgement is counted")
 	require.Greater(t, histogram(t, registry, "podway_endpoints_trigger_to_ack_seconds").sum, time.Hour.Seconds())
 	require.Equal(t, 1, histogram(t, registry, "podway_endpoints_event_to_ack_seconds").count)
+}
+
+// TestEndpointsThatWereReplacedAreLetGo: the log remembers thousands of changes and when they were seen, but of endpoints no more than the version.
+func TestEndpointsThatWereReplacedAreLetGo(t *testing.T) {
+	w := newWorld(t, quick(), endpoints("a", 1))
+	var replaced []weak.Pointer[api.Resource]
+	for port := range 100 {
+		next := endpoints("a", port+2)
+		replaced = append(replaced, weak.Make(next))
+		w.server.SetEndpoints([]*api.Resource{next}, map[string]Seen{"a": {Triggered: time.Now(), Read: time.Now()}})
+	}
+	w.server.SetEndpoints([]*api.Resource{endpoints("a", 1)}, nil)
+	eventually(t, func() bool {
+		runtime.GC()
+		return !slices.ContainsFunc(replaced, func(p weak.Pointer[api.Resource]) bool { return p.Value() != nil })
+	}, "none is kept")
 }
 
 type counted struct {

@@ -30,8 +30,9 @@ import (
 const (
 	// handshakeBound is how long a connection may take to become one of TLS and HTTP/2.
 	handshakeBound = 10 * time.Second
-	// minPing is how often a client may ping: podway's bootstrap does so every 15 s.
-	minPing = 5 * time.Second
+	// minPing is how often a client may ping: podway's bootstrap does so every 15 s, and others every second. Whoever does more often is cut off, and
+	// neither side says why: Envoy tells that the connection ended.
+	minPing = 500 * time.Millisecond
 	// maxIdle is how long a connection without a stream stays open.
 	maxIdle = 5 * time.Minute
 	// receiveWindow is how many bytes a client may send on a stream before they are read, the least that gRPC allows; of a larger request, it is
@@ -67,6 +68,7 @@ type Server struct {
 	mu      sync.Mutex
 	views   map[string]*view
 	streams map[*stream]struct{}
+	nodes   nodes
 	// minorities are the Envoys of each, by view.
 	minorities map[string]map[api.Member]struct{}
 	ready      bool
@@ -88,6 +90,7 @@ func New(config Config) *Server {
 		down:    make(chan struct{}),
 		views:   map[string]*view{},
 		streams: map[*stream]struct{}{},
+		nodes:   nodes{},
 	}
 }
 
@@ -191,7 +194,7 @@ func (s *Server) serve(ctx context.Context, v variant) error {
 	in := newInbox(ctx, v, newReader(s.config.Limits, s.doorman.requestsOf(who.keys())), intakeOf(ctx))
 	first, err := in.wait(ctx, s.down)
 	if err != nil {
-		return s.ended(err, nil)
+		return s.ended(s.denyRequest(ctx, err), nil)
 	}
 	if refused := who.mayBe(first.node); refused != nil {
 		return s.deny(ctx, refused)
@@ -199,14 +202,14 @@ func (s *Server) serve(ctx context.Context, v variant) error {
 	if refused := s.config.Limits.checkNode(first.node); refused != nil {
 		return s.deny(ctx, refused)
 	}
-	st, err := s.open(first, v)
+	st, err := s.open(first, v, peerOf(ctx))
 	if err != nil {
 		return err
 	}
-	defer s.close(st)
+	defer func() { s.close(st, whyEnded(err, in.intake)) }()
 	st.tab = &tab{doorman: s.doorman, keys: who.keys()}
 	err = st.run(ctx, first, in)
-	return s.ended(err, st)
+	return s.ended(s.denyRequest(ctx, err), st)
 }
 
 // ended is how a stream ends for its client. One that says that it has nothing more to ask ends it well: what it was owed by then was sent. It is
@@ -229,10 +232,10 @@ func (s *Server) ended(err error, st *stream) error {
 }
 
 // open makes a stream of its first request, whose node has been checked.
-func (s *Server) open(first request, v variant) (*stream, error) {
+func (s *Server) open(first request, v variant, peer net.Addr) (*stream, error) {
 	node := first.node
 	st := &stream{
-		server: s, variant: v, since: time.Now(),
+		server: s, variant: v, since: time.Now(), peer: peer,
 		node: nodeInfo{id: node.GetId(), gateway: node.GetCluster(), build: buildVersion(node)}, described: describeNode(node),
 		wakeup: make(chan struct{}, 1),
 	}
@@ -242,26 +245,30 @@ func (s *Server) open(first request, v variant) (*stream, error) {
 	if s.closing {
 		return nil, errShutdown
 	}
-	st.view = s.viewOf(st.node)
+	s.nodes.add(st)
+	st.view = s.viewOf(st)
 	st.view.lock()
 	st.view.listening.add(st)
 	st.cursor = st.view.head
 	s.warnUnknown(st.view, st)
 	st.view.mu.Unlock()
 	s.streams[st] = struct{}{}
+	s.regroupNode(st.nodeKey()) // another Envoy of this name may be another one now
 	s.metrics.streams.Inc()
 	if st.warned {
 		s.countUnknown()
 	}
-	st.log.Info("Envoy connected", "version", st.node.build, "variant", v.name())
+	st.log.Info("Envoy connected", "version", st.node.build, "variant", v.name(), "address", st.address())
 	return st, nil
 }
 
-func (s *Server) close(st *stream) {
+// close forgets a stream, and says why it has ended.
+func (s *Server) close(st *stream, why string) {
 	st.release()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.streams, st)
+	s.nodes.remove(st)
 	st.view.lock()
 	st.view.listening.remove(st)
 	if st.view.listening.count() == 0 && !st.view.isThere() {
@@ -272,7 +279,7 @@ func (s *Server) close(st *stream) {
 	if st.warned {
 		s.countUnknown()
 	}
-	st.log.Info("Envoy disconnected")
+	st.log.Info("Envoy disconnected", "reason", why, "after", time.Since(st.since).Round(time.Millisecond))
 }
 
 // view returns the view of a Gateway, making an unknown one where there is none. s.mu is held.

@@ -212,6 +212,7 @@ func TestStatusSaysWhoHasWhat(t *testing.T) {
 	require.Equal(t, gateway, status.Gateway)
 	require.Equal(t, "1.40.2", status.Version)
 	require.Equal(t, "delta", status.Variant)
+	require.Regexp(t, `^127\.0\.0\.1:\d+$`, status.Address)
 	require.True(t, status.Known)
 	require.WithinDuration(t, time.Now(), status.Connected, time.Minute)
 	require.Equal(t, clusterType, status.Types[0].Type)

@@ -105,6 +105,7 @@ func TestDeltaEachTypeHasAServiceOfItsOwn(t *testing.T) {
 				require.Equal(t, versionOfResource(t, of.make("a", seed)), r.GetResources()[0].GetVersion())
 				require.NoError(t, stream.Send(&discoveryv3.DeltaDiscoveryRequest{TypeUrl: of.url, ResponseNonce: r.GetNonce()}))
 				w.wantBehind(0)
+				require.Equal(t, of.url, w.server.Streams()[0].Only)
 				w.set(oneOfEach(seed + 1)...)
 			}
 		})
@@ -127,6 +128,7 @@ func TestSotWEachTypeHasAServiceOfItsOwn(t *testing.T) {
 					ResourceNames: []string{"a"}, ResponseNonce: r.GetNonce(), VersionInfo: r.GetVersionInfo(),
 				}))
 				w.wantBehind(0)
+				require.Equal(t, of.url, w.server.Streams()[0].Only)
 				w.set(oneOfEach(seed + 1)...)
 			}
 		})

@@ -53,7 +53,7 @@ func (m *model) connect() {
 	if m.sotw {
 		v = &stateOfTheWorld{}
 	}
-	st, err := m.server.open(request{node: node("envoy")}, v)
+	st, err := m.server.open(request{node: node("envoy")}, v, nil)
 	require.NoError(m, err)
 	m.stream = st
 	for _, typeURL := range simulated {
@@ -365,7 +365,7 @@ func simulate(t *testing.T, sotw bool, seed uint64) {
 			m.publish(i + 1)
 		case 2:
 			if m.rand.IntN(4) == 0 && !sotw {
-				m.server.close(m.stream)
+				m.server.close(m.stream, "")
 				m.connect()
 			}
 		case 3, 4:
@@ -382,5 +382,5 @@ func simulate(t *testing.T, sotw bool, seed uint64) {
 	m.publish(1000)
 	m.settle()
 	m.current()
-	m.server.close(m.stream)
+	m.server.close(m.stream, "")
 }

@@ -8,11 +8,13 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unsafe"
 
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	tlsv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/transport_sockets/tls/v3"
 	discoveryv3 "github.com/envoyproxy/go-control-plane/envoy/service/discovery/v3"
 	"github.com/stretchr/testify/require"
+	"google.golang.org/protobuf/proto"
 
 	"github.com/podway/podway/api"
 )
@@ -212,6 +214,48 @@ func TestSotWWindowIsInBytesToo(t *testing.T) {
 	c.quiet()
 }
 
+// TestLogOfChangesRemembersBytesAlone: as messages, what it may hold would take ten times the memory.
+func TestLogOfChangesRemembersBytesAlone(t *testing.T) {
+	v := newView("v")
+	first := routes("a", "b", "c")
+	first.Sources = []api.Source{{Part: api.Part{Listener: "http"}}}
+	for _, source := range []*api.Resource{first, routes("a")} {
+		r, err := newRecord(source)
+		require.NoError(t, err)
+		v.put(r.key, r, time.Now())
+	}
+	had := v.log[1].prev
+	require.Same(t, had, had.record.former)
+	require.Nil(t, had.record.source.Message)
+	require.Equal(t, first.Sources, had.record.source.Sources)
+	require.True(t, had.record.needsAny(first.Needs[1]))
+	decoded, err := had.record.source.Decoded()
+	require.NoError(t, err)
+	require.True(t, proto.Equal(first.Message, decoded.Message))
+}
+
+// TestLogOfChangesCountsWhatItHolds: a RouteConfiguration may be made from thousands of objects, each of which takes more than what is made of it.
+func TestLogOfChangesCountsWhatItHolds(t *testing.T) {
+	v := newView("v")
+	const sources = 4000
+	for i := range 100 {
+		source := routes("a", strconv.Itoa(i))
+		source.Sources, source.Owners = make([]api.Source, sources), make([]api.Owner, sources)
+		r, err := newRecord(source)
+		require.NoError(t, err)
+		v.put(r.key, r, time.Now())
+	}
+	kept := 0
+	for _, c := range v.log {
+		if r := c.prev.record; r != nil {
+			kept += cap(r.source.Sources) * int(unsafe.Sizeof(api.Source{}))
+			kept += cap(r.owners) * int(unsafe.Sizeof(api.Owner{}))
+		}
+	}
+	require.Positive(t, kept)
+	require.LessOrEqual(t, kept, maxLogBytes)
+}
+
 func TestLogOfChangesIsBoundedInBytes(t *testing.T) {
 	v := newView("v")
 	size := 0
@@ -233,7 +277,7 @@ func TestLogOfChangesIsBoundedInBytes(t *testing.T) {
 	total := 0
 	for _, c := range v.log {
 		require.NotEmpty(t, c.prev.version)
-		total += c.prev.record.size
+		total += c.prev.bytes()
 	}
 	require.Equal(t, total, v.logBytes)
 }

@@ -20,6 +20,7 @@ type stateOfTheWorld struct {
 }
 
 func (w *stateOfTheWorld) name() string                 { return "sotw" }
+func (w *stateOfTheWorld) single() string               { return w.only }
 func (w *stateOfTheWorld) complete(typeURL string) bool { return isComplete(typeURL) }
 func (w *stateOfTheWorld) removes(typeURL string) bool  { return isComplete(typeURL) }
 

@@ -18,11 +18,15 @@ type StreamStatus struct {
 	Node    string `json:"node"`
 	Gateway string `json:"gateway"`
 	Known   bool   `json:"known"`
+	// Address is the other end of its connection, HOST:PORT: of the Envoy itself, or of the last proxy before podway.
+	Address string `json:"address,omitempty"`
 	// View is what the Envoy is served: that of its Gateway, or of a minority (api.Minority).
 	View string `json:"-"`
 	// Version is the Envoy's own; Variant is delta or sotw.
-	Version   string       `json:"version,omitempty"`
-	Variant   string       `json:"variant"`
+	Version string `json:"version,omitempty"`
+	Variant string `json:"variant"`
+	// Only is the type of a stream for one alone: its Envoy may have others beside it. Empty for all types, as nearly always.
+	Only      string       `json:"only,omitempty"`
 	Connected time.Time    `json:"connected"`
 	Types     []TypeStatus `json:"types,omitempty"`
 }
@@ -136,7 +140,7 @@ func (s *stream) look(do func(*pass)) {
 }
 
 func (s *stream) status(rejections int, count counter) StreamStatus {
-	status := StreamStatus{Node: s.node.id, Gateway: s.node.gateway, Version: s.node.build, Variant: s.variant.name(), Connected: s.since}
+	status := StreamStatus{Node: s.node.id, Gateway: s.node.gateway, Version: s.node.build, Variant: s.variant.name(), Only: s.variant.single(), Connected: s.since, Address: s.address()}
 	s.look(func(p *pass) {
 		status.Known, status.View = p.view.isThere(), p.view.name
 		for _, st := range s.types {

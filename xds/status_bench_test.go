@@ -33,7 +33,7 @@ func crowd(b *testing.B, envoys, clusters int) (*Server, []*stream) {
 	streams := make([]*stream, 0, envoys)
 	for i := range envoys {
 		first := request{typeURL: clusterType, node: &corev3.Node{Id: fmt.Sprintf("envoy-%04d", i), Cluster: gateway}}
-		st, err := s.open(first, &standIn{})
+		st, err := s.open(first, &standIn{}, nil)
 		require.NoError(b, err)
 		_, _, err = st.accept(first)
 		require.NoError(b, err)

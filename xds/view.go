@@ -3,6 +3,7 @@ package xds
 import (
 	"sync"
 	"time"
+	"unsafe"
 
 	"github.com/podway/podway/api"
 )
@@ -10,8 +11,7 @@ import (
 // logLength is how many changes of a view are remembered. A stream that is further behind looks at all names once.
 const logLength = 4096
 
-// maxLogBytes is how much the records that a view's log remembers may have in all, in bytes on the wire. Of an older
-// change it remembers the versions only.
+// maxLogBytes is how much memory the records that a view's log remembers may take in all. Of an older change it remembers the versions only.
 const maxLogBytes = 4 << 20
 
 // change is one entry of a view's log: what a name was before.
@@ -74,11 +74,26 @@ func (f *former) withoutRecord() *former { return &former{version: f.version, pa
 // span says when a name came into a view, and when it last changed or left.
 type span struct{ added, changed uint64 }
 
+// asBytes is the same without the message, which takes ten times the memory of its bytes: who needs it decodes them.
+func (f *former) asBytes() *former {
+	if f.record == nil || f.record.source.Message == nil {
+		return f
+	}
+	source, r := *f.record.source, *f.record
+	source.Message, source.Wire = nil, r.value
+	r.source = &source
+	r.former = &former{version: f.version, partial: f.partial, record: &r}
+	return r.former
+}
+
+// bytes is about what the record takes: it itself, and what it was made from, which may be several times as much.
 func (f *former) bytes() int {
-	if f.record == nil {
+	r := f.record
+	if r == nil {
 		return 0
 	}
-	return f.record.size
+	const need, owner, source = int(unsafe.Sizeof(api.ResourceKey{})), int(unsafe.Sizeof(api.Owner{})), int(unsafe.Sizeof(api.Source{}))
+	return r.size + need*len(r.needs) + owner*len(r.owners) + source*len(r.source.Sources)
 }
 
 // collection is the records of one type in a view.
@@ -106,7 +121,7 @@ type view struct {
 	// head is the number of changes so far; change n is log[n % logLength].
 	head uint64
 	log  []change
-	// logBytes is the size of the records in the log; changes before logFrom have none any more.
+	// logBytes is what the records in the log take; changes before logFrom have none any more.
 	logBytes int
 	logFrom  uint64
 	// pruned is the last change of any name that was forgotten after its removal.
@@ -167,9 +182,9 @@ func (v *view) put(key api.ResourceKey, next *record, at time.Time) bool {
 	}
 	s.changed = v.head
 	c.spans[key.Name] = s
-	entry := change{key: key, prev: formerly(prev), origin: &origin{at: at}}
-	if next != nil && next.seen != (Seen{}) {
-		entry.origin.seen = &next.seen
+	entry := change{key: key, prev: formerly(prev).asBytes(), origin: &origin{at: at}}
+	if next != nil {
+		entry.origin.seen = next.seen
 	}
 	v.append(entry)
 	return true
