@@ -10,6 +10,7 @@ import (
 
 	"k8s.io/apimachinery/pkg/types"
 
+	"github.com/podway/podway/api"
 	"github.com/podway/podway/api/pods"
 	"github.com/podway/podway/watcher/memory"
 )
@@ -20,7 +21,8 @@ type holdOf struct {
 	cluster string
 }
 
-// Keep saves the holds whenever they changed, at most once a second, until the context ends, and then once more. It returns nil.
+// Keep saves the holds whenever they changed, at most once a second, where that takes long at most every 10 s, until the context ends, and then once more. It
+// returns nil.
 func (b *Brake) Keep(ctx context.Context, save func([]memory.Hold) error, log *slog.Logger) error {
 	return memory.Kept[memory.Hold]{What: "holds", Changed: b.heldChanged, Now: b.Kept, Save: save, Logger: log}.Run(ctx)
 }
@@ -62,7 +64,7 @@ func (b *Brake) Kept() []memory.Hold {
 		}
 	}
 	slices.SortFunc(kept, func(a, b memory.Hold) int {
-		return cmp.Or(strings.Compare(a.Cluster, b.Cluster), strings.Compare(a.Tunnel.Namespace, b.Tunnel.Namespace), strings.Compare(a.Tunnel.Name, b.Tunnel.Name),
+		return cmp.Or(strings.Compare(a.Cluster, b.Cluster), api.CompareNames(a.Tunnel, b.Tunnel),
 			a.Since.Compare(b.Since))
 	})
 	return kept

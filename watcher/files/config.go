@@ -33,6 +33,8 @@ type Options struct {
 	MaxFiles int
 	// MaxObjects is how many objects are held at most, of the configuration and of each member cluster; default 1000000.
 	MaxObjects int
+	// Memory takes what is worth keeping for the next process, and has what an earlier one left; nil for neither.
+	Memory *Memory
 	// Now is the clock for snapshot.Config.Now; default time.Now.
 	Now func() time.Time
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"fmt"
+	"slices"
 	"unicode/utf8"
 
 	"github.com/podway/podway/api"
@@ -21,6 +22,8 @@ type content struct {
 	problems []api.Problem
 	// directories of objects that its MemberClusters name, refused ones too.
 	directories []string
+	// packed is the text of when the file was whole, nil where it is not to be remembered.
+	packed []byte
 
 	documents map[digest]*document
 }
@@ -69,6 +72,7 @@ func parse(path string, text []byte, old *content) *content {
 
 // place puts an object in force, or the last good form of a refused one.
 func (c *content) place(o *object, shift int, last *placed) {
+	o = o.comparedWith(last)
 	origin := placeAt(c.path, o, shift, last)
 	for _, p := range o.problems {
 		p.File, p.Line = c.path, p.Line+shift
@@ -91,6 +95,23 @@ func (c *content) place(o *object, shift int, last *placed) {
 		o = &kept
 	}
 	c.objects = append(c.objects, &placed{object: o, origin: origin, of: of})
+}
+
+// comparedWith is the object, refused where it is worse than the form that is in force.
+func (o *object) comparedWith(last *placed) *object {
+	if o.value == nil || last == nil || o.kind.worse == nil || last.content == o.content {
+		return o
+	}
+	problems := o.kind.worse(last.value, o.value)
+	if len(problems) == 0 {
+		return o
+	}
+	for i := range problems {
+		problems[i].Line = o.line + o.lines.Of(problems[i].Field)
+	}
+	refused := *o
+	refused.value, refused.problems = nil, append(slices.Clone(o.problems), problems...)
+	return refused.finished(nil, nil)
 }
 
 func placeAt(path string, o *object, shift int, last *placed) *snapshot.Origin {

@@ -4,6 +4,7 @@ import (
 	"maps"
 	"reflect"
 	"slices"
+	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -11,6 +12,7 @@ import (
 	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
 
 	"github.com/podway/podway/api"
+	"github.com/podway/podway/api/pki"
 	"github.com/podway/podway/api/snapshot"
 	"github.com/podway/podway/api/v1alpha1"
 )
@@ -29,6 +31,8 @@ type kind struct {
 	typ    reflect.Type
 	// finish sets defaults and says what is wrong; nil where there is neither.
 	finish func(metav1.Object) []api.Problem
+	// worse says what is wrong with an object that was good before; nil where nothing is that finish does not say.
+	worse func(before, after metav1.Object) []api.Problem
 	// objects are where a picture has them.
 	objects collection
 }
@@ -116,11 +120,11 @@ var kinds = []*kind{
 	},
 	{
 		versions: coreVersions, name: "Secret", namespaced: true, secret: true, typ: reflect.TypeFor[corev1.Secret](),
-		finish: finishSecret, objects: byNamespaceAndName(func(c *snapshot.Config) *map[types.NamespacedName]*corev1.Secret { return &c.Secrets }),
+		finish: finishSecret, worse: worse, objects: byNamespaceAndName(func(c *snapshot.Config) *map[types.NamespacedName]*corev1.Secret { return &c.Secrets }),
 	},
 	{
 		versions: coreVersions, name: "ConfigMap", namespaced: true, typ: reflect.TypeFor[corev1.ConfigMap](),
-		objects: byNamespaceAndName(func(c *snapshot.Config) *map[types.NamespacedName]*corev1.ConfigMap { return &c.ConfigMaps }),
+		worse: worse, objects: byNamespaceAndName(func(c *snapshot.Config) *map[types.NamespacedName]*corev1.ConfigMap { return &c.ConfigMaps }),
 	},
 }
 
@@ -183,4 +187,22 @@ func finishSecret(o metav1.Object) []api.Problem {
 		secret.Type = corev1.SecretTypeOpaque
 	}
 	return nil
+}
+
+// worse is for certificates and keys. What is wrong with those that never were good is for the translator to tell, where something refers to them:
+// it may be for others.
+func worse(before, after metav1.Object) []api.Problem {
+	fault := pki.Worse(before, after)
+	if fault == nil {
+		return nil
+	}
+	field := ""
+	if fault.Key != "" {
+		field = "data[" + fault.Key + "]"
+	}
+	message := strings.TrimLeft(fault.Message, ":, ")
+	if strings.HasPrefix(fault.Message, " ") {
+		message = "it " + message
+	}
+	return []api.Problem{{Code: fault.Code, Severity: api.Error, Field: field, Message: message, Remedy: fault.Remedy}}
 }

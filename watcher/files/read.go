@@ -6,6 +6,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"time"
 
 	"github.com/podway/podway/api"
 )
@@ -20,14 +21,24 @@ type text struct {
 // read reads a file, of which known is the version that is in force. ok is
 // false where the file is being written: what is in force stays, and the reader looks again shortly.
 func (r *reader) read(f found, known *stamp, limit int64) (out text, ok bool) {
-	// While there is nothing to keep, a file that will not be still is taken as it is, and read again.
-	const tries = 3
-	for range tries {
-		if out, ok = r.readOnce(f, known, limit); ok || r.begun {
-			return out, ok
+	for {
+		// While there is nothing to keep, a file that will not be still in time is taken as it is, and read again.
+		if out, ok = r.readOnce(f, known, limit); ok || r.begun || !r.waits() {
+			return out, ok || !r.begun
 		}
 	}
-	return out, true
+}
+
+// waits waits a moment for who writes while there is nothing to keep, and says whether there was time for that: of half a file, all routes may be missing, or
+// one may have lost its hostnames.
+func (r *reader) waits() bool {
+	if r.waited >= writtenAtFirstFor {
+		return false
+	}
+	const moment = 5 * time.Millisecond
+	<-time.After(moment)
+	r.waited += moment
+	return true
 }
 
 func (r *reader) readOnce(f found, known *stamp, limit int64) (out text, ok bool) {
@@ -61,10 +72,7 @@ func (r *reader) readOnce(f found, known *stamp, limit int64) (out text, ok bool
 		return fail(err)
 	}
 	// Who writes is asked before the second look at the file: what is written in between shows in it.
-	writing, sure := false, true
-	if r.begun {
-		writing, sure = r.writing(file)
-	}
+	writing, sure := r.writing(file)
 	after, err := file.Stat()
 	if err != nil {
 		return fail(err)
@@ -75,7 +83,7 @@ func (r *reader) readOnce(f found, known *stamp, limit int64) (out text, ok bool
 		return out, true
 	}
 	still := out.stamp.equal(stampOf(before)) && int64(len(bytes)) == after.Size()
-	if !still {
+	if !still || writing && !r.begun {
 		r.unsettled(f.path, out.stamp)
 		return out, false
 	}

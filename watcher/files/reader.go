@@ -1,6 +1,7 @@
 package files
 
 import (
+	"compress/flate"
 	"fmt"
 	"maps"
 	"os"
@@ -28,8 +29,14 @@ type reader struct {
 	clustersRead bool
 	// begun is true once there is a State.
 	begun bool
+	// waited is how long it has waited for who was writing before that.
+	waited time.Duration
 	// torn is true where a file of the configuration was gone when it was to be read. If all of them were replaced, what was read is of two versions.
 	torn bool
+
+	// remembers is true where what is worth keeping may have changed; packer is made once.
+	remembers bool
+	packer    *flate.Writer
 
 	// retry says when to look again, 0 for not; again are the files to read then, whatever they look like.
 	retry    time.Duration
@@ -69,6 +76,7 @@ func (r *reader) refresh(all bool, forced map[string]bool) (changed bool, err er
 	if configured {
 		r.reassemble()
 	}
+	r.remember()
 	clustered := r.refreshClusters(all, forced)
 	maps.DeleteFunc(r.settling, func(path string, _ *settling) bool { return !r.again[path] })
 	return r.publish(configured, clustered), nil

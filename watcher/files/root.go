@@ -116,13 +116,17 @@ func (r *root) read(reader *reader, files []found, forced map[string]bool) (chan
 			continue
 		}
 		next := &tracked[content]{found: found{path: f.path, resolved: f.resolved, home: f.home, stamp: text.stamp}, content: known.contentOrNil()}
-		if isEmptied(known, text.bytes, text.stamp) && next.content.size() > 0 {
+		last := next.content
+		if known == nil && (text.problem != nil || len(text.bytes) == 0) {
+			last = reader.recall(f.path)
+		}
+		if (known == nil && len(text.bytes) == 0 || isEmptied(known, text.bytes, text.stamp)) && text.problem == nil && last.size() > 0 {
 			text.problem = emptied()
 		}
 		if text.problem != nil {
-			next.content = next.content.frozen(f.path, *text.problem)
+			next.content = last.frozen(f.path, *text.problem)
 		} else if bytes.Contains(text.bytes, []byte(v1alpha1.KindMemberCluster)) {
-			next.content = parse(f.path, text.bytes, next.content)
+			next.content = reader.parse(f.path, text.bytes, next.content)
 		} else {
 			later[f.path] = text.bytes
 		}
@@ -134,7 +138,7 @@ func (r *root) read(reader *reader, files []found, forced map[string]bool) (chan
 	}
 	for path, text := range later {
 		if !r.isExcluded(path) {
-			r.put(&tracked[content]{found: r.files[path].found, content: parse(path, text, r.files[path].content)}, reader.MaxObjects)
+			r.put(&tracked[content]{found: r.files[path].found, content: reader.parse(path, text, r.files[path].content)}, reader.MaxObjects)
 		}
 	}
 	if changed {
@@ -158,7 +162,7 @@ func (r *root) remove(reader *reader, files []found, moved bool) (changed bool) 
 			r.size -= file.content.size()
 			r.edits = append(r.edits, edit{before: file.content})
 			delete(r.files, path)
-			changed = true
+			changed, reader.remembers = true, reader.Memory != nil
 		}
 	}
 	if changed {

@@ -15,6 +15,8 @@ const (
 	stillFor = 20 * time.Millisecond
 	// writtenFor is how long a file that is still may be open for writing before it is read nevertheless: some are for ever.
 	writtenFor = 5 * time.Second
+	// writtenAtFirstFor is how long a reader waits in all for files that are being written when it reads for the first time.
+	writtenAtFirstFor = time.Second
 	// emptyFor is how long a file that had content must be empty before that is told: it is not believed where the file was there before.
 	emptyFor = 250 * time.Millisecond
 	// vanishedFor is how long a file must be missing before that is believed: editors rename a file before they write it anew, and a symbolic link is

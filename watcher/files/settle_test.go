@@ -51,6 +51,34 @@ func TestWithoutKnowingWhoWrites(t *testing.T) {
 	require.EqualValues(t, -1, weight(), "a new file that is empty is meant to be")
 }
 
+// TestTheFirstReadWaitsForWhoWrites: podway may be started anew while somebody writes in place.
+func TestTheFirstReadWaitsForWhoWrites(t *testing.T) {
+	half := strings.TrimSuffix(tunnel("a", "10"), "0\n")
+	for name, ends := range map[string]bool{"who ends": true, "who does not": false} {
+		t.Run(name, func(t *testing.T) {
+			dir := directory(t, map[string]string{"a.yaml": half})
+			r := newReader([]string{dir}, Options{}, nil)
+			tries := 0
+			r.writing = func(*os.File) (bool, bool) {
+				if tries++; ends && tries == 3 {
+					write(t, filepath.Join(dir, "a.yaml"), tunnel("a", "10"))
+				}
+				return !ends || tries <= 3, true
+			}
+			begun := time.Now()
+			_, err := r.refresh(true, map[string]bool{})
+			require.NoError(t, err)
+			if ends {
+				require.EqualValues(t, 10, weightOf(r.state, "a"))
+				return
+			}
+			require.EqualValues(t, 1, weightOf(r.state, "a"), "there is nothing else")
+			require.GreaterOrEqual(t, time.Since(begun), writtenAtFirstFor)
+			require.Positive(t, r.retry, "it is looked at again")
+		})
+	}
+}
+
 func TestFileThatVanishesMayComeBack(t *testing.T) {
 	dir := directory(t, map[string]string{"a.yaml": tunnel("a", "10"), "real/b.yaml": tunnel("b", "10"), "c.yaml": tunnel("c", "10")})
 	require.NoError(t, os.Symlink("real", filepath.Join(dir, "link")))

@@ -79,6 +79,11 @@ func (a *attempt) had(c *credential.Credential) bool {
 	return c.Equal(a.target.credential) || slices.ContainsFunc(*a.credentials.Load(), c.Equal)
 }
 
+// leadsElsewhere says whether a target is, or may be, another cluster than the attempt's.
+func (a *attempt) leadsElsewhere(to target) bool {
+	return a.target.uid != to.uid || a.target.credential.Fingerprint() != to.credential.Fingerprint()
+}
+
 // credential is the one in use.
 func (a *attempt) credential() *credential.Credential {
 	all := *a.credentials.Load()

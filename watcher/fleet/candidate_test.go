@@ -1,7 +1,6 @@
 package fleet
 
 import (
-	"bytes"
 	"encoding/json"
 	"log/slog"
 	"net/http"
@@ -10,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -17,14 +17,17 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/podway/podway/api"
+	"github.com/podway/podway/api/snapshot"
+	"github.com/podway/podway/test/locked"
 	"github.com/podway/podway/watcher"
 	"github.com/podway/podway/watcher/credential"
 )
 
-// emptyCluster is an API server with nothing in it. It answers one token only once it is let.
+// emptyCluster is an API server with nothing in it. It answers one token only once it is let, and gives it no watch where it may only list.
 type emptyCluster struct {
 	*httptest.Server
 	withheld string
+	lists    atomic.Bool
 	let      chan struct{}
 	asked    chan struct{}
 	once     sync.Once
@@ -54,6 +57,8 @@ func (c *emptyCluster) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	query, version := r.URL.Query(), map[string]any{"resourceVersion": "7"}
 	switch {
+	case query.Get("watch") != "" && c.lists.Load() && strings.HasSuffix(r.Header.Get("Authorization"), c.withheld):
+		answer(http.StatusForbidden, map[string]any{"apiVersion": "v1", "kind": "Status", "status": "Failure", "reason": "Forbidden", "code": 403})
 	case strings.HasSuffix(r.URL.Path, "kube-system"):
 		answer(http.StatusOK, map[string]any{"apiVersion": "v1", "kind": "Namespace", "metadata": map[string]any{"name": "kube-system", "uid": "here"}})
 	case query.Get("sendInitialEvents") != "":
@@ -69,22 +74,12 @@ func (c *emptyCluster) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// lockedBuffer is a log that others write to.
-type lockedBuffer struct {
-	mu sync.Mutex
-	bytes.Buffer
-}
-
-func (b *lockedBuffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.Buffer.Write(p)
-}
-
-func (b *lockedBuffer) text() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.String()
+// awaiting waits for something to be true of the one cluster of a Fleet.
+func awaiting(t *testing.T, f *Fleet) func(what string, is func(Status) bool) {
+	return func(what string, is func(Status) bool) {
+		t.Helper()
+		require.Eventually(t, func() bool { return is(f.Clusters()[0]) }, patience, time.Millisecond, what)
+	}
 }
 
 // TestOnlyWhatIsConfiguredTakesOver: not a credential that has synced after it was taken back, or that cannot be read any more.
@@ -106,7 +101,7 @@ func TestOnlyWhatIsConfiguredTakesOver(t *testing.T) {
 			kubeconfig := func(token string) string {
 				return strings.Replace(kubeconfigOf(token), "https://127.0.0.1:1", server.URL, 1)
 			}
-			log := &lockedBuffer{}
+			log := &locked.Buffer{}
 			f := New(Config{
 				Directory: t.TempDir(), Lanes: watcher.NewLanes(nil), Registerer: prometheus.NewRegistry(), Logger: slog.New(slog.NewTextHandler(log, nil)),
 			})
@@ -123,10 +118,7 @@ func TestOnlyWhatIsConfiguredTakesOver(t *testing.T) {
 			f.Configure(clusters("east"))
 			stop := run(t, f)
 			defer stop()
-			await := func(what string, is func(Status) bool) {
-				t.Helper()
-				require.Eventually(t, func() bool { return is(f.Clusters()[0]) }, patience, time.Millisecond, what)
-			}
+			await := awaiting(t, f)
 			await("live", func(s Status) bool { return s.State == Live })
 			write(kubeconfig(two))
 			<-server.asked
@@ -135,10 +127,10 @@ func TestOnlyWhatIsConfiguredTakesOver(t *testing.T) {
 			close(server.let)
 			const inForce = "The changed credential or scope is in force"
 			if test.takes > 0 {
-				await("the candidate in force", func(Status) bool { return strings.Contains(log.text(), inForce) })
+				await("the candidate in force", func(Status) bool { return strings.Contains(log.String(), inForce) })
 			}
 			await("no candidate", func(s Status) bool { return s.Candidate == "" })
-			require.Equal(t, test.takes, strings.Count(log.text(), inForce))
+			require.Equal(t, test.takes, strings.Count(log.String(), inForce))
 			await("live", func(s Status) bool { return s.State == Live })
 			var codes []string
 			f.mu.Lock()
@@ -149,5 +141,83 @@ func TestOnlyWhatIsConfiguredTakesOver(t *testing.T) {
 			f.mu.Unlock()
 			require.Equal(t, test.problem, strings.Join(codes, " "))
 		})
+	}
+}
+
+// TestACredentialThatMayNotWatchDoesNotTakeOver: it may list all that there is, and would not learn of what happens to it.
+func TestACredentialThatMayNotWatchDoesNotTakeOver(t *testing.T) {
+	one, two := token(time.Hour, time.Now()), token(2*time.Hour, time.Now())
+	server := newEmptyCluster(t, two)
+	server.lists.Store(true)
+	close(server.let)
+	f := ofServer(t, server.Server, one, slog.New(slog.DiscardHandler))
+	stop := run(t, f)
+	defer stop()
+	await := awaiting(t, f)
+	await("live", func(s Status) bool { return s.State == Live })
+	content := strings.Replace(kubeconfigOf(two), "https://127.0.0.1:1", server.URL, 1)
+	require.NoError(t, credential.WriteFile(filepath.Join(f.config.Directory, "east.kubeconfig"), []byte(content)))
+	await("a candidate that has listed all", func(Status) bool {
+		m := f.members["east"]
+		m.mu.Lock()
+		defer m.mu.Unlock()
+		return m.candidate != nil && m.candidate.session.Health().Synced
+	})
+	require.Never(t, func() bool { return f.Clusters()[0].State != Live }, 2*time.Second, 10*time.Millisecond)
+	await("why", func(s Status) bool { return strings.HasPrefix(s.Candidate, "not allowed to watch ") })
+	server.lists.Store(false)
+	await("in force", func(s Status) bool { return s.Candidate == "" && s.State == Live })
+}
+
+// TestWhatIsNotConfiguredAnyMoreIsNotTheFirstInForce: a cluster that has not been seen yet may turn out to be another one than is meant by now.
+func TestWhatIsNotConfiguredAnyMoreIsNotTheFirstInForce(t *testing.T) {
+	one := token(time.Hour, time.Now())
+	server := newEmptyCluster(t, one)
+	f := ofServer(t, server.Server, one, slog.New(slog.DiscardHandler))
+	stop := run(t, f)
+	defer stop()
+	<-server.asked
+	pinned := clusters("east")
+	pinned.MemberClusters["east"].Spec.ClusterUID = "elsewhere"
+	f.Configure(pinned)
+	m := f.members["east"]
+	require.Eventually(t, func() bool {
+		m.mu.Lock()
+		defer m.mu.Unlock()
+		return m.candidate != nil || m.active != nil && m.active.target.uid == "elsewhere"
+	}, patience, time.Millisecond)
+	close(server.let)
+	is := func() Status { return f.Clusters()[0] }
+	require.Eventually(t, func() bool { return is().State == Refused || is().State == Live }, patience, time.Millisecond)
+	require.Equal(t, Refused, is().State)
+	require.Contains(t, is().Reason, "this is another cluster: its kube-system namespace has the UID here, and spec.clusterUID is elsewhere")
+	require.Empty(t, is().Candidate)
+	f.Configure(clusters("east"))
+	require.Eventually(t, func() bool { return is().State == Live }, patience, time.Millisecond, "the pin was the mistake")
+}
+
+// TestACandidateIsToldOfWhereTheChangeIs: the file and line of the Problem are those of the field.
+func TestACandidateIsToldOfWhereTheChangeIs(t *testing.T) {
+	m := newMember(newFleet(t), "east")
+	m.cluster = clusters("east").MemberClusters["east"]
+	parse := func(lifetime time.Duration) *credential.Credential {
+		parsed, problems := credential.Parse([]byte(kubeconfigOf(token(lifetime, time.Now()))), credential.OriginOf(m.cluster))
+		require.Empty(t, problems)
+		return parsed
+	}
+	one, two := parse(time.Hour), parse(2*time.Hour)
+	attempt := func(to target) *attempt {
+		a, err := m.attempt(to)
+		require.NoError(t, err)
+		return a
+	}
+	m.active = attempt(target{credential: one, scope: snapshot.Everything})
+	for want, to := range map[string]target{
+		"spec.source.kubeconfig.file": {credential: two, scope: snapshot.Everything, uid: "another"},
+		"spec.clusterUID":             {credential: one, scope: snapshot.Everything, uid: "another"},
+		"spec.allowedTunnels":         {credential: one, scope: &snapshot.Scope{Namespaces: []string{"shop"}}},
+	} {
+		m.candidate = attempt(to)
+		require.Equal(t, want, m.fieldChanged())
 	}
 }

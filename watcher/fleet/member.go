@@ -39,6 +39,8 @@ type member struct {
 	known  kube.Known
 	origin origin
 	told   Status
+	// ill is since when the cluster has not been Live.
+	ill time.Time
 	// answered is the UID of the cluster that answered last, "" where that is not known.
 	answered string
 	// refusal is why the credential that is configured cannot be used.
@@ -57,9 +59,10 @@ type wanted struct {
 }
 
 func newMember(f *Fleet, name string) *member {
+	now := time.Now()
 	return &member{
 		fleet: f, name: name, log: f.log.With("cluster", name), wake: make(chan struct{}, 1), ended: make(chan struct{}),
-		told: Status{Name: name, State: Unknown, Since: time.Now()},
+		told: Status{Name: name, State: Unknown, Since: now}, ill: now,
 	}
 }
 
@@ -197,6 +200,9 @@ func (m *member) pursue(ctx context.Context, to target) {
 		m.mu.Unlock()
 		return
 	}
+	if m.isOvertaken(to) {
+		m.endActive()
+	}
 	if m.active == nil {
 		m.log.Info("Connecting to a cluster", "server", to.credential.Server)
 		m.forgetForeign(to)
@@ -211,12 +217,21 @@ func (m *member) pursue(ctx context.Context, to target) {
 	next.start(ctx)
 }
 
-// isReady is true once a candidate has synced. Where the active one never saw all of its scope, as much as that one saw is enough.
+// isOvertaken is true where the active attempt has put nothing in force yet and the target is another cluster: there is nothing that the attempt could keep,
+// and once it got through, it would put in force what is not configured any more.
+func (m *member) isOvertaken(to target) bool {
+	return m.active != nil && m.active.leadsElsewhere(to) && m.known.Scope.IsEmpty() && m.active.session.Health().Scope.IsEmpty()
+}
+
+// isReady is true once a candidate has synced, and goes on, as the active one may. Where that one never saw all of its scope, as much as it saw is enough.
 func (m *member) isReady() bool {
 	if m.candidate == nil {
 		return false
 	}
 	next, now := m.candidate.session.Health(), m.active.session.Health()
+	if next.Synced && now.Phase == kube.Live {
+		return next.Watched
+	}
 	return next.Synced || !now.Synced && !next.Scope.IsEmpty() && next.Scope.Contains(now.Scope)
 }
 

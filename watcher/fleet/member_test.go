@@ -6,13 +6,18 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"os"
 	"path/filepath"
+	"strings"
+	"syscall"
 	"testing"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/stretchr/testify/require"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	"github.com/podway/podway/api"
 	"github.com/podway/podway/api/snapshot"
@@ -163,6 +168,57 @@ func TestWhatIsConfiguredIsNoNewsHoweverOftenItWasRenewed(t *testing.T) {
 		a.use(loaded.WithToken(token(time.Hour, time.Now().Add(time.Duration(i)*time.Minute))))
 	}
 	require.True(t, a.isFor(to))
+}
+
+// TestACandidateMayTakeItsTimeToList: a large cluster takes longer than two seconds, and nothing is to be corrected.
+func TestACandidateMayTakeItsTimeToList(t *testing.T) {
+	m := newMember(newFleet(t), "east")
+	m.configure(clusters("east").MemberClusters["east"], nil, nil)
+	loaded, _ := credential.Parse([]byte(kubeconfigOf(token(time.Hour, time.Now()))), credential.OriginOf(m.cluster))
+	attempt := func() *attempt {
+		a, err := m.attempt(target{credential: loaded, scope: snapshot.Everything})
+		require.NoError(t, err)
+		return a
+	}
+	m.setActive(attempt())
+	m.told.State, m.candidate = Live, attempt()
+	m.candidate.begun = time.Now().Add(-toldAfterListing / 2)
+	require.Empty(t, m.problems())
+	m.candidate.begun = time.Now().Add(-2 * toldAfterListing)
+	require.Len(t, m.problems(), 1)
+	require.Equal(t, "the changed credential or scope is not in force: waiting for the first complete list; the one before still is", m.problems()[0].Message)
+}
+
+// TestATokenThatIsNotRenewedIsToldWithWhatHelps: the rights are to blame only where the server says so.
+func TestATokenThatIsNotRenewedIsToldWithWhatHelps(t *testing.T) {
+	refused := apierrors.NewForbidden(schema.GroupResource{Resource: "serviceaccounts/token"}, "podway", errors.New("no"))
+	away := &net.OpError{Op: "dial", Net: "tcp", Source: &net.TCPAddr{IP: net.IPv4(192, 0, 2, 1), Port: 40001}, Err: os.NewSyscallError("connect", syscall.ECONNREFUSED)}
+	for _, test := range []struct {
+		failure      error
+		said, remedy string
+	}{
+		{
+			away, "and could not be renewed: connection refused",
+			"podway tries again every 30s; see that the API server can be reached: podway clusters check east --config DIR",
+		},
+		{
+			fmt.Errorf("renewing the token of ServiceAccount podway/podway: %w", refused),
+			`and could not be renewed: renewing the token of ServiceAccount podway/podway: serviceaccounts/token "podway" is forbidden: no`,
+			"let the ServiceAccount create its own tokens, or make a new credential: podway clusters authorize east --kubeconfig ADMIN",
+		},
+	} {
+		m := newMember(newFleet(t), "east")
+		m.configure(clusters("east").MemberClusters["east"], nil, nil)
+		loaded, _ := credential.Parse([]byte(kubeconfigOf(token(time.Hour, time.Now().Add(-40*time.Minute)))), credential.OriginOf(m.cluster))
+		a, err := m.attempt(target{credential: loaded, scope: snapshot.Everything})
+		require.NoError(t, err)
+		m.setActive(a)
+		m.renewal.failure = test.failure
+		problem := m.problems()[0]
+		require.Equal(t, CodeTokenNotRenewed, problem.Code)
+		require.True(t, strings.HasSuffix(problem.Message, test.said), problem.Message)
+		require.Equal(t, test.remedy, problem.Remedy)
+	}
 }
 
 // TestATokenThatIsNotKeptIsToldUntilWhenTheConfiguredOneLasts in a file and in a Secret.

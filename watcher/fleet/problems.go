@@ -8,6 +8,7 @@ import (
 
 	"github.com/podway/podway/api"
 	"github.com/podway/podway/watcher/credential"
+	"github.com/podway/podway/watcher/kube"
 )
 
 // The codes of Problems of clusters.
@@ -31,6 +32,8 @@ const (
 const (
 	// toldAfter is how long a cluster may be away before it is a Problem.
 	toldAfter = 2 * time.Second
+	// toldAfterListing is how long a changed credential or scope may be at its first lists before it is one.
+	toldAfterListing = 30 * time.Second
 	// expiresSoon is when the end of a credential that podway cannot renew becomes a Problem.
 	expiresSoon = 7 * 24 * time.Hour
 )
@@ -90,14 +93,22 @@ func (m *member) problems() []api.Problem {
 	return append(out, m.credentialProblems()...)
 }
 
+// tellsAfter is how long a candidate may take: longer where nothing is wrong but that there is much to list, for meanwhile the one before serves.
+func tellsAfter(candidate kube.Health) time.Duration {
+	if candidate.Waiting {
+		return toldAfterListing
+	}
+	return toldAfter
+}
+
 // hasEnded says whether a credential says that its time is over: it may be the one that is refused.
 func hasEnded(of *credential.Credential) bool {
 	return !of.Expires.IsZero() && !of.Expires.After(time.Now())
 }
 
-// stateProblems say why the cluster is not Live. m.mu is held.
+// stateProblems say why the cluster is not Live. That it is ill in another way than a moment ago is told at once. m.mu is held.
 func (m *member) stateProblems() []api.Problem {
-	if m.active == nil || time.Since(m.told.Since) < toldAfter {
+	if m.active == nil || time.Since(m.ill) < toldAfter {
 		return nil
 	}
 	check := fmt.Sprintf("see podway clusters check %s --config DIR", m.name)
@@ -111,7 +122,7 @@ func (m *member) stateProblems() []api.Problem {
 			"the cluster has not been seen whole yet: "+m.told.Reason, "see that its API server can be reached: "+check)}
 	case Stale:
 		return []api.Problem{m.problem(CodeClusterStale, api.Warning, "spec.source",
-			fmt.Sprintf("the cluster is away %s: %s; %s", since(m.told.Since), m.told.Reason, m.stays()), "see that its API server can be reached: "+check)}
+			fmt.Sprintf("the cluster is away %s: %s; %s", since(m.ill), m.told.Reason, m.stays()), "see that its API server can be reached: "+check)}
 	case Refused:
 		return []api.Problem{m.problem(CodeClusterRefused, api.Error, "spec.source",
 			fmt.Sprintf("%s; %s", m.told.Reason, m.stays()), "give podway a credential that may do this, for the right cluster: "+check)}
@@ -138,8 +149,8 @@ func (m *member) credentialProblems() []api.Problem {
 		return nil
 	}
 	if m.candidate != nil {
-		if next := m.candidate.session.Health(); next.Reason != "" && time.Since(m.candidate.begun) > toldAfter {
-			out = append(out, m.problem(CodeCandidateNotInForce, api.Error, fieldCredential(m.cluster),
+		if next := m.candidate.session.Health(); next.Reason != "" && time.Since(m.candidate.begun) > tellsAfter(next) {
+			out = append(out, m.problem(CodeCandidateNotInForce, api.Error, m.fieldChanged(),
 				"the changed credential or scope is not in force: "+next.Reason+"; the one before still is",
 				fmt.Sprintf("correct it, or take the change back; see podway clusters check %s --config DIR", m.name)))
 		}
@@ -149,8 +160,7 @@ func (m *member) credentialProblems() []api.Problem {
 	switch {
 	case m.renewal.failure != nil:
 		out = append(out, m.problem(CodeTokenNotRenewed, api.Warning, fieldCredential(m.cluster),
-			fmt.Sprintf("the token ends at %s and could not be renewed: %v", used.Expires.UTC().Format(time.RFC3339), m.renewal.failure),
-			fmt.Sprintf("let the ServiceAccount create its own tokens, or make a new credential: podway clusters authorize %s --kubeconfig ADMIN", m.name)))
+			fmt.Sprintf("the token ends at %s and could not be renewed: %s", used.Expires.UTC().Format(time.RFC3339), kube.Plain(m.renewal.failure)), m.renewRemedy()))
 	case m.renewal.unsaved != nil:
 		out = append(out, m.problem(CodeTokenNotRenewed, api.Warning, fieldCredential(m.cluster),
 			fmt.Sprintf("the token was renewed, but could not be kept: %v; after a restart podway begins with the one that is configured, which ends at %s",
@@ -161,6 +171,25 @@ func (m *member) credentialProblems() []api.Problem {
 			fmt.Sprintf("replace it in time, or use one that is renewed: podway clusters authorize %s --kubeconfig ADMIN", m.name)))
 	}
 	return out
+}
+
+// fieldChanged is what the candidate has other than the active attempt. m.mu is held.
+func (m *member) fieldChanged() string {
+	switch to := m.candidate.target; {
+	case !m.active.had(to.credential):
+		return fieldCredential(m.cluster)
+	case m.active.target.uid != to.uid:
+		return "spec.clusterUID"
+	}
+	return "spec.allowedTunnels"
+}
+
+// renewRemedy says how a token is renewed: no rights help where the server was not there. m.mu is held.
+func (m *member) renewRemedy() string {
+	if !kube.IsAnswer(m.renewal.failure) {
+		return fmt.Sprintf("podway tries again every %s; see that the API server can be reached: podway clusters check %s --config DIR", renewAgain, m.name)
+	}
+	return fmt.Sprintf("let the ServiceAccount create its own tokens, or make a new credential: podway clusters authorize %s --kubeconfig ADMIN", m.name)
 }
 
 // keepRemedy says how a token is kept that podway cannot write. m.mu is held.

@@ -99,8 +99,13 @@ func (m *member) update() {
 	state, reason := m.judge()
 	before := m.told
 	m.told.Reason = reason
+	well := state == Live
 	if state != before.State {
+		well = well || m.active != nil && m.active.session.Health().Waiting
 		m.told.State, m.told.Since = state, time.Now()
+		if before.State == Live {
+			m.ill = m.told.Since
+		}
 	}
 	m.mu.Unlock()
 	if state == before.State {
@@ -111,7 +116,7 @@ func (m *member) update() {
 	if reason != "" {
 		attrs = append(attrs, "reason", reason)
 	}
-	if state == Live {
+	if well {
 		m.log.Info("Cluster changed its state", attrs...)
 	} else {
 		m.log.Warn("Cluster changed its state", attrs...)

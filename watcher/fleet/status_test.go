@@ -15,7 +15,9 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/podway/podway/api"
+	"github.com/podway/podway/api/snapshot"
 	"github.com/podway/podway/watcher"
+	"github.com/podway/podway/watcher/credential"
 )
 
 // lines are those of a log.
@@ -74,10 +76,30 @@ func TestAnotherClusterThatNothingForbidsIsToldOf(t *testing.T) {
 	f := ofServer(t, server, token(time.Hour, time.Now()), slog.New(slog.NewTextHandler(said, nil)))
 	stop := run(t, f)
 	defer stop()
-	require.Eventually(t, func() bool { return f.Clusters()[0].UID == one }, patience, time.Millisecond)
+	m := f.members["east"]
+	require.Eventually(t, func() bool { // that it was asked is known sooner
+		m.mu.Lock()
+		defer m.mu.Unlock()
+		return m.answered == one
+	}, patience, time.Millisecond)
 	uid.Store(&two)
 	server.CloseClientConnections()
 	said.await(t, "level=WARN", "Another cluster answers now", "cluster=east", "uid=uid-2", "before=uid-1", "pin spec.clusterUID")
+}
+
+// TestThatWhatIsRememberedHasYetToBeSeenIsNoWarning: each restart would give one for each cluster, though nothing is wrong.
+func TestThatWhatIsRememberedHasYetToBeSeenIsNoWarning(t *testing.T) {
+	said := make(lines, 10)
+	f := New(Config{Directory: t.TempDir(), Lanes: watcher.NewLanes(nil), Logger: slog.New(slog.NewTextHandler(said, nil))})
+	m := newMember(f, "east")
+	m.configure(clusters("east").MemberClusters["east"], nil, nil)
+	m.known.Scope = snapshot.Everything
+	loaded, _ := credential.Parse([]byte(kubeconfigOf(token(time.Hour, time.Now()))), credential.OriginOf(m.cluster))
+	a, err := m.attempt(target{credential: loaded, scope: snapshot.Everything})
+	require.NoError(t, err)
+	m.setActive(a)
+	m.update()
+	said.await(t, "level=INFO", "Cluster changed its state", "from=Unknown", "to=Stale", "waiting for the first complete list")
 }
 
 // TestATokenThatIsDueAtOnceIsNotRenewedAllTheTime: this machine's clock and the server's are far apart.
@@ -123,6 +145,35 @@ func TestAClusterThatNoTunnelMayUseIsNotSaidToBeAway(t *testing.T) {
 			return
 		case <-time.After(patience):
 			require.Fail(t, "no Problem")
+		}
+	}
+}
+
+// TestAClusterThatIsIllInAnotherWayStaysAProblem: a server that comes back may refuse everything at first. Nobody is to think that it is well meanwhile.
+func TestAClusterThatIsIllInAnotherWayStaysAProblem(t *testing.T) {
+	var status atomic.Int32
+	status.Store(http.StatusInternalServerError)
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(int(status.Load())) }))
+	defer server.Close()
+	found := make(chan []api.Problem, 100)
+	f := ofServer(t, server, token(time.Hour, time.Now()), slog.New(slog.DiscardHandler))
+	f.config.OnProblems = func(all []api.Problem) { found <- all }
+	stop := run(t, f)
+	defer stop()
+	for told := ""; told != CodeClusterRefused; {
+		select {
+		case all := <-found:
+			switch {
+			case len(all) > 0:
+				told = all[0].Code
+			case told != "":
+				require.Fail(t, "the Problem "+told+" was taken back, and none took its place")
+			}
+			if told == CodeClusterUnknown {
+				status.Store(http.StatusForbidden)
+			}
+		case <-time.After(patience):
+			require.Fail(t, "no Problem", "last: %q", told)
 		}
 	}
 }

@@ -24,6 +24,7 @@ func TestAServerThatTakesItsTimeIsThere(t *testing.T) {
 		require.Zero(t, pass(pingAfter+time.Second))
 	}
 	c.hear(now)
+	require.True(t, time.Unix(1_800_000_000, 0).Add(2*time.Second).Equal(c.cameBack()), "but for the first time, it was there")
 	require.Zero(t, pass(pingAfter+2*time.Second))
 	require.NotZero(t, pass(time.Millisecond), "it is missed nevertheless")
 
@@ -40,6 +41,16 @@ func TestAServerThatTakesItsTimeIsThere(t *testing.T) {
 		c.hear(now)
 		pass(away)
 		c.hear(now)
+		require.True(t, now.Equal(c.cameBack()))
 		require.NotZero(t, pass(pingAfter+pingTimeout+time.Millisecond))
 	}
+
+	// It fell silent for a while, and is as quick as ever: the next time it is missed at once.
+	c.hear(now)
+	pass(pingAfter + 4*time.Second)
+	c.hear(now)
+	require.Zero(t, pass(pingAfter+5*time.Second), "it may be slow")
+	c.hear(now)
+	c.answered(time.Millisecond)
+	require.NotZero(t, pass(pingAfter+signWithin+time.Millisecond))
 }

@@ -25,6 +25,13 @@ const (
 	// probeMost is the same for the probe, of which there is one. An API server that has just started refuses everybody until it has read who
 	// may do what.
 	probeMost = 800 * time.Millisecond
+	// faults is how many answers in a row have to be 5xx for a server not to be there: one has lost its store for a moment.
+	faults = 3
+	// leaveEvery is how often a connection may be left because the server does not let podway in over it: whoever answers at once and says no for days is not
+	// to be asked for a new one each time.
+	leaveEvery = 5 * time.Second
+	// leaveBusyEvery is the same for a server that asks for time: others may have less to do.
+	leaveBusyEvery = 15 * time.Second
 	// askAgainAfter is how long nothing may be heard of a cluster's objects until its server is asked whether it is there: the other end of the
 	// connection may be something else, which is well and holds the watches open.
 	askAgainAfter = 5 * time.Second
@@ -45,9 +52,13 @@ type gate struct {
 	failure  error
 	// seen is the UID of the cluster, "" where it may not be read.
 	seen string
+	// left is when connections were left of which nothing good came, or a server asked for time first; it is zero once the server was there.
+	left time.Time
 	// asking is true while askAgain is at it; asked is when the server was last asked.
 	asking bool
 	asked  time.Time
+	// measured is when measure was last called.
+	measured time.Time
 }
 
 // pass returns once the server is there and is the right one, or the context ends. It gives back what to check afterwards with stillOpen.
@@ -79,10 +90,15 @@ func (g *gate) pass(ctx context.Context) (int64, error) {
 
 // attempt probes once, and pauses where that fails. An error says that the context has ended.
 func (g *gate) attempt(ctx context.Context) error {
+	dials, begun := g.client.dials.Load(), time.Now()
 	uid, err := g.probe(ctx)
 	g.mu.Lock()
 	pause := time.Duration(0)
 	if err == nil {
+		g.returned(time.Since(begun))
+		if g.failure != nil {
+			g.client.back.Store(time.Now().UnixNano())
+		}
 		g.verified, g.failures, g.failure, g.seen = g.client.dials.Load(), 0, nil, uid
 	} else if ctx.Err() == nil {
 		if isRefusal(err) != isRefusal(g.failure) {
@@ -91,6 +107,7 @@ func (g *gate) attempt(ctx context.Context) error {
 		g.verified, g.failure = 0, err
 		pause = backoff(g.failures, err, probeMost)
 		g.failures++
+		g.leave(dials, err)
 	}
 	g.mu.Unlock()
 	wait(ctx, pause)
@@ -99,6 +116,33 @@ func (g *gate) attempt(ctx context.Context) error {
 	g.probing = nil
 	g.mu.Unlock()
 	return ctx.Err()
+}
+
+// leave has the next probe go over a new connection where this one, which failed, went over one that was there before. g.mu is held.
+func (g *gate) leave(dials int64, err error) {
+	if dials == 0 || dials != g.client.dials.Load() {
+		return
+	}
+	every := leaveEvery
+	if apierrors.IsTooManyRequests(err) {
+		every = leaveBusyEvery
+		if g.left.IsZero() {
+			g.left = time.Now() // it is given the time that it has asked for
+		}
+	}
+	if time.Since(g.left) >= every {
+		g.left = time.Now()
+		g.client.lines.leave()
+	}
+}
+
+// returned ends what still waits on connections that were left, where it took so long until the server was there over another one. One that has everybody
+// wait, because too many ask, is none that the watches on the old one must be ended for: new ones would have to wait too. g.mu is held.
+func (g *gate) returned(took time.Duration) {
+	if !g.left.IsZero() && took < probeTimeout/2 {
+		g.client.lines.endFormer()
+	}
+	g.left = time.Time{}
 }
 
 // isDue says whether to call askAgain: while nobody gets through, the server is asked anyway. heard is when the cluster's objects were last heard of.
@@ -112,13 +156,39 @@ func (g *gate) isDue(now, heard time.Time) bool {
 	return true
 }
 
-// askAgain asks whether the server is still there, and the right one, and where it is not, waits until it is or the context ends. Any answer of the
-// server will do: what is open already may go on though nothing else is allowed.
-func (g *gate) askAgain(ctx context.Context) {
+// isToMeasure says whether to call measure: the server has come back since it was last called.
+func (g *gate) isToMeasure(now time.Time) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.verified == 0 || !g.client.cameBack().After(g.measured) {
+		return false
+	}
+	g.measured = now
+	return true
+}
+
+// measure notes how long the server takes for an answer, whatever it is. Where none comes, or it falls silent meanwhile, nothing is known of that.
+func (g *gate) measure(ctx context.Context) {
+	begun := time.Now()
 	_, err := g.probe(ctx)
-	if err != nil && !isAnswer(err) && ctx.Err() == nil {
+	if (err == nil || IsAnswer(err)) && g.client.cameBack().Before(begun) {
+		g.client.answered(time.Since(begun))
+	}
+}
+
+// askAgain asks whether the server is still there, and the right one, and where it is not, waits until it is or the context ends. Where it says no itself,
+// what is open already may go on.
+func (g *gate) askAgain(ctx context.Context) {
+	dials := g.client.dials.Load()
+	_, err := g.probe(ctx)
+	for tries := 1; isFault(err) && tries < faults && ctx.Err() == nil; tries++ {
+		wait(ctx, retryMost)
+		_, err = g.probe(ctx)
+	}
+	if err != nil && (!IsAnswer(err) || isFault(err)) && ctx.Err() == nil {
 		g.mu.Lock()
 		g.verified, g.failure = 0, err
+		g.leave(dials, err)
 		g.mu.Unlock()
 		_, _ = g.pass(ctx) // an error is the end of the context
 	}
@@ -134,8 +204,17 @@ func backoff(failures int, err error, refused time.Duration) time.Duration {
 	if isRefusal(err) {
 		most = refused
 	}
-	pause := min(retryFirst<<min(failures, 10), most)
-	pause = pause/2 + rand.N(pause/2+1)
+	return asked(err, jittered(failures, retryFirst, most))
+}
+
+// jittered is a pause that doubles with each failure before this one.
+func jittered(failures int, first, most time.Duration) time.Duration {
+	pause := min(first<<min(failures, 10), most)
+	return pause/2 + rand.N(pause/2+1)
+}
+
+// asked is a pause, or a longer one that a server asks for.
+func asked(err error, pause time.Duration) time.Duration {
 	if seconds, ok := apierrors.SuggestsClientDelay(err); ok && apierrors.IsTooManyRequests(err) {
 		pause = max(pause, min(time.Duration(seconds)*time.Second, 30*time.Second))
 	}

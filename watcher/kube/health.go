@@ -34,6 +34,8 @@ type Health struct {
 	Waiting bool
 	// Synced is true once all of the scope has been seen whole, and all labels that are asked for.
 	Synced bool
+	// Watched is true while, in addition, every watch is open: a cluster is Live for a moment before it is known whether there will be any.
+	Watched bool
 	// Scope is the part that has been seen whole.
 	Scope *snapshot.Scope
 	// UID of the cluster's kube-system namespace; "" where it is not known.
@@ -46,7 +48,7 @@ type Health struct {
 
 // same says whether two Healths tell a person the same.
 func (h Health) same(other Health) bool {
-	return h.Phase == other.Phase && h.Reason == other.Reason && h.Synced == other.Synced && h.UID == other.UID && h.Scope.Equal(other.Scope)
+	return h.Phase == other.Phase && h.Reason == other.Reason && h.Synced == other.Synced && h.Watched == other.Watched && h.UID == other.UID && h.Scope.Equal(other.Scope)
 }
 
 // Health says how the Session is now.
@@ -62,8 +64,10 @@ func (s *Session) Health() Health {
 		whole = whole && u.synced()
 	}
 	h.Synced = whole
-	for _, source := range s.labels {
+	h.Watched = true
+	for _, source := range s.all() {
 		h.Synced = h.Synced && source.synced
+		h.Watched = h.Watched && source.synced && source.streaming && !source.listing && source.failure == nil
 	}
 	h.Scope = s.syncedScope()
 	reason, refused := s.trouble(failure, silence)
@@ -101,22 +105,25 @@ func (s *Session) syncedScope() *snapshot.Scope {
 // trouble says what is wrong, "" for nothing, and whether the server was there and refuses. s.mu is held.
 func (s *Session) trouble(failure error, silence time.Duration) (reason string, refused bool) {
 	if failure != nil {
-		return plain(failure), isRefusal(failure)
+		return Plain(failure), isRefusal(failure)
 	}
 	for _, source := range s.all() {
 		if source.failure != nil && isRefusal(source.failure) {
-			return plain(source.failure), true
+			return Plain(source.failure), true
 		}
 	}
 	if silence > 0 {
 		// Not for how long: the words of a state must not change while it lasts.
-		return "the server does not answer", false
+		return silent, false
 	}
+	now := time.Now()
 	for _, source := range s.all() {
-		late := time.Since(source.since) > grace
+		late := now.Sub(source.since) > grace
 		switch {
 		case source.failure != nil: // though a watch may be open: nobody reads it until another one has taken its place
-			return plain(source.failure), false
+			return Plain(source.failure), false
+		case source.endsAtOnce(now):
+			return fmt.Sprintf("the watch of %s ends as soon as it is open", source.resource), false
 		case source.synced && source.streaming && !source.listing:
 		case !source.synced && source.resource == podMetadata && late:
 			return "waiting for the labels of the Pods in namespace " + source.namespace, false

@@ -61,15 +61,19 @@ func TestWhatIsRefusedHasOneName(t *testing.T) {
 	require.Equal(t, map[string]bool{"not allowed to watch services in namespace shop": true}, said)
 }
 
-// TestManyNamespacesThatAreRefusedAreNoLoad: a MemberCluster may name hundreds, and its credential may be for two.
-func TestManyNamespacesThatAreRefusedAreNoLoad(t *testing.T) {
+func namespaces(count int) *snapshot.Scope {
 	scope := &snapshot.Scope{}
-	for i := range 300 {
+	for i := range count {
 		scope.Namespaces = append(scope.Namespaces, fmt.Sprintf("n-%d", i))
 	}
+	return scope
+}
+
+// TestManyNamespacesThatAreRefusedAreNoLoad: a MemberCluster may name hundreds, and its credential may be for two.
+func TestManyNamespacesThatAreRefusedAreNoLoad(t *testing.T) {
 	client, err := NewClient(&rest.Config{Host: "https://192.0.2.1"})
 	require.NoError(t, err)
-	session := New(client, Config{Cluster: "east", Scope: scope})
+	session := New(client, Config{Cluster: "east", Scope: namespaces(300)})
 	for refused, want := range map[int]time.Duration{0: refusedMost, 2: refusedMost, 50: refusedMost, 298: 596 * refusedEach} {
 		for i, u := range session.units {
 			for _, source := range []*source{u.services, u.slices} {
@@ -91,6 +95,7 @@ func TestAWatchThatIsOpenedAtLastIsNotHeldUp(t *testing.T) {
 	var opened, asked time.Time
 	session, _ := attach(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		query, ofServices := r.URL.Query(), path.Base(r.URL.Path) == "services"
+		w.Header().Set("Connection", "close") // the version is asked for over each new one
 		mu.Lock()
 		switch {
 		case ofServices && query.Get("watch") != "" && query.Get("sendInitialEvents") == "":
@@ -99,7 +104,6 @@ func TestAWatchThatIsOpenedAtLastIsNotHeldUp(t *testing.T) {
 				mu.Unlock()
 				status := apierrors.NewTooManyRequests("not now", int(patient.Seconds())).Status()
 				status.TypeMeta = metav1.TypeMeta{APIVersion: "v1", Kind: "Status"}
-				w.Header().Set("Connection", "close") // the version is asked for over each new one
 				w.Header().Set("Content-Type", "application/json")
 				w.WriteHeader(int(status.Code))
 				_ = json.NewEncoder(w).Encode(&status) // the client has gone

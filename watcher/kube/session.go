@@ -2,12 +2,8 @@ package kube
 
 import (
 	"context"
-	"maps"
-	"slices"
 	"sync"
 	"time"
-
-	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/podway/podway/api/pods"
 	"github.com/podway/podway/api/snapshot"
@@ -40,13 +36,6 @@ type Change struct {
 	Stamps map[pods.ServiceKey]watcher.Stamp
 }
 
-// Known is what was known of a cluster before a Session knows better. It is immutable.
-type Known struct {
-	Scope    *snapshot.Scope
-	Services map[pods.ServiceKey]*pods.Service
-	Sets     map[pods.ServiceKey]*pods.Set
-}
-
 // Session follows a cluster with one credential. Its state is its own until Publish says that it counts.
 type Session struct {
 	config Config
@@ -73,6 +62,9 @@ type Session struct {
 	facts     *watcher.Facts
 	lastEvent time.Time
 	relists   int
+	// backlogs are those that have not been read yet; caught is when the first of them began.
+	backlogs map[*source]*backlog
+	caught   time.Time
 }
 
 // unit is a part of the cluster that is followed on its own: a namespace, or all.
@@ -91,6 +83,7 @@ func New(client *Client, config Config) *Session {
 		config: config, client: client, gate: &gate{client: client, uid: config.UID},
 		wake: make(chan struct{}, 1), labels: map[string]*source{},
 		index: join.NewIndex(config.Cluster), stamps: map[pods.ServiceKey]watcher.Stamp{},
+		backlogs: map[*source]*backlog{},
 	}
 	namespaces := config.Scope.Namespaces
 	if config.Scope.All {
@@ -158,6 +151,9 @@ func (s *Session) loop(ctx context.Context) {
 		case <-s.wake:
 		}
 		at := s.hand(time.Now())
+		if silent := s.client.silentAt().Add(time.Millisecond); time.Until(silent) > 0 && (at.IsZero() || silent.Before(at)) {
+			at = silent
+		}
 		if again = nil; !at.IsZero() {
 			again = time.After(time.Until(at))
 		}
@@ -175,8 +171,14 @@ func (s *Session) askAgain(ctx context.Context, now time.Time) {
 	s.mu.Lock()
 	heard := s.lastEvent
 	s.mu.Unlock()
+	if received := time.Unix(0, s.client.received.Load()); received.After(heard) {
+		heard = received // a list comes, however slowly
+	}
 	if s.gate.isDue(now, heard) {
 		s.sources.Go(func() { s.gate.askAgain(ctx) })
+	}
+	if s.gate.isToMeasure(now) {
+		s.sources.Go(func() { s.gate.measure(ctx) })
 	}
 }
 
@@ -207,49 +209,6 @@ func (s *Session) Publish(known Known) {
 	s.poke()
 }
 
-// take joins what changed. at is when to join again in any case, zero for never.
-func (s *Session) take(now time.Time) (*Change, time.Time) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if !s.published {
-		return nil, time.Time{}
-	}
-	found := s.index.Join(now, s.joined)
-	change := &Change{Sets: found.Sets, Gone: found.Gone}
-	fresh := s.facts == nil || found.Services
-	if s.facts == nil {
-		s.leaveOut(change)
-	}
-	for _, u := range s.units {
-		if u.synced() && !u.counted {
-			s.count(u, change)
-			fresh = true
-		}
-	}
-	if fresh {
-		change.Facts = s.newFacts()
-		s.facts = change.Facts
-	}
-	if change.Facts == nil && len(change.Sets)+len(change.Gone) == 0 {
-		s.stamps = map[pods.ServiceKey]watcher.Stamp{}
-		return nil, found.Again
-	}
-	change.Stamps = make(map[pods.ServiceKey]watcher.Stamp, len(s.stamps))
-	for key := range change.Sets {
-		if stamp, ok := s.stamps[key]; ok {
-			change.Stamps[key] = stamp
-		}
-	}
-	s.stamps = map[pods.ServiceKey]watcher.Stamp{}
-	return change, found.Again
-}
-
-// joined says whether a namespace is known whole.
-func (s *Session) joined(namespace string) bool {
-	u := s.unit(namespace)
-	return u != nil && u.synced()
-}
-
 func (s *Session) unit(namespace string) *unit {
 	for _, u := range s.units {
 		if u.namespace == "" || u.namespace == namespace {
@@ -257,97 +216,6 @@ func (s *Session) unit(namespace string) *unit {
 		}
 	}
 	return nil
-}
-
-func (u *unit) covers(namespace string) bool { return u.namespace == "" || u.namespace == namespace }
-
-// leaveOut forgets what was known of namespaces that are followed no more: nobody may use it, and nobody would tell when it goes.
-func (s *Session) leaveOut(change *Change) {
-	outside := func(key pods.ServiceKey) bool { return s.unit(key.Namespace) == nil }
-	for key := range s.known.Sets {
-		if outside(key) {
-			change.Gone = append(change.Gone, key)
-		}
-	}
-	s.forgetKnown(outside)
-}
-
-// forgetKnown forgets some of what was known before. The maps are others' too.
-func (s *Session) forgetKnown(which func(pods.ServiceKey) bool) {
-	s.known.Services, s.known.Sets = maps.Clone(s.known.Services), maps.Clone(s.known.Sets)
-	maps.DeleteFunc(s.known.Services, func(key pods.ServiceKey, _ *pods.Service) bool { return which(key) })
-	maps.DeleteFunc(s.known.Sets, func(key pods.ServiceKey, _ *pods.Set) bool { return which(key) })
-}
-
-// count takes up a unit that is known whole for the first time: what was published before and is as it was is no change, and what was
-// and is no more has gone.
-func (s *Session) count(u *unit, change *Change) {
-	u.counted = true
-	for key, service := range s.known.Services {
-		if u.covers(key.Namespace) {
-			s.index.KeepService(service)
-		}
-	}
-	now := s.index.Sets()
-	for key, before := range s.known.Sets {
-		if !u.covers(key.Namespace) {
-			continue
-		}
-		set, there := now[key]
-		switch {
-		case !there:
-			change.Gone = append(change.Gone, key)
-		case join.EqualSets(set, before):
-			s.index.Keep(before)
-			delete(change.Sets, key)
-		}
-	}
-	s.forgetKnown(func(key pods.ServiceKey) bool { return u.covers(key.Namespace) })
-}
-
-// newFacts are the Services of all units that are known whole, and of the others what was known before.
-func (s *Session) newFacts() *watcher.Facts {
-	facts := &watcher.Facts{Services: s.index.Services(s.joined)}
-	scope := &snapshot.Scope{}
-	for _, u := range s.units {
-		if u.namespace == "" {
-			if u.synced() {
-				facts.Scope = snapshot.Everything
-			} else {
-				facts.Scope = s.known.Scope
-				facts.Services = slices.AppendSeq(facts.Services, maps.Values(s.known.Services))
-			}
-			return facts
-		}
-		if u.synced() || s.known.Scope.Covers(u.namespace) {
-			scope.Namespaces = append(scope.Namespaces, u.namespace)
-		}
-	}
-	facts.Services = slices.AppendSeq(facts.Services, maps.Values(s.known.Services))
-	facts.Scope = scope
-	return facts
-}
-
-// Sizes are how many Services are known, and Pods behind them.
-func (s *Session) Sizes() (services, podCount int) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.index.Sizes()
-}
-
-// Snapshot is all that is published of the cluster.
-func (s *Session) Snapshot() Known {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	known := Known{Sets: s.index.Sets()}
-	maps.Copy(known.Sets, s.known.Sets)
-	if s.facts != nil {
-		known.Scope, known.Services = s.facts.Scope, make(map[pods.ServiceKey]*pods.Service, len(s.facts.Services))
-		for _, service := range s.facts.Services {
-			known.Services[service.Key] = service
-		}
-	}
-	return known
 }
 
 // FollowLabels says in which namespaces the labels of Pods are asked for.
@@ -372,10 +240,4 @@ func (s *Session) FollowLabels(namespaces map[string]bool) {
 		}
 	}
 	s.poke()
-}
-
-// stamp notes when a Service's change was first seen. s.mu is held.
-func (s *Session) stamp(name types.NamespacedName, stamp watcher.Stamp) {
-	key := pods.ServiceKey{Cluster: s.config.Cluster, Namespace: name.Namespace, Name: name.Name}
-	s.stamps[key] = s.stamps[key].Older(stamp)
 }

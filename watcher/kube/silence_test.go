@@ -20,9 +20,9 @@ import (
 // middleman is something between podway and an API server that is always there, and holds connections open whatever becomes of the server.
 type middleman struct {
 	server http.Handler
-	// away has no request answered. Of slices, so many lists stop in the middle, and so many watches are held open without a word.
-	away         atomic.Bool
-	lists, opens atomic.Int32
+	// away has no request answered, unavailable each with 503; what is open goes on. Of slices, so many lists stop in the middle, and so many watches are held open without a word.
+	away, unavailable atomic.Bool
+	lists, opens      atomic.Int32
 	// refuse has watches of slices refused. watches counts those that were asked for, refused those that were refused, begun the lists.
 	refuse                  atomic.Bool
 	watches, refused, begun atomic.Int32
@@ -34,6 +34,9 @@ func (m *middleman) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	query, ofSlices := r.URL.Query(), path.Base(r.URL.Path) == "endpointslices"
 	watches := query.Get("watch") != ""
 	switch {
+	case m.unavailable.Load():
+		http.Error(w, "no server is there", http.StatusServiceUnavailable)
+		return
 	case m.away.Load():
 		<-r.Context().Done()
 		return
@@ -98,10 +101,23 @@ func TestAServerBehindSomethingThatAnswersForItIsMissed(t *testing.T) {
 	session.awaits(t, Live)
 	session.awaitsWatches(t)
 	m.away.Store(true)
-	require.Equal(t, "no answer in time", session.awaits(t, Stale).Reason)
+	require.Equal(t, "the server does not answer", session.awaits(t, Stale).Reason)
 	m.away.Store(false)
 	session.awaits(t, Live)
 	require.EqualValues(t, 1, m.begun.Load(), "what is open goes on")
+}
+
+// TestAServerBehindSomethingThatSaysSoIsMissed: every watch is open, and nothing will come on any.
+func TestAServerBehindSomethingThatSaysSoIsMissed(t *testing.T) {
+	m := &middleman{server: &oldServer{services: 2}}
+	session := behind(t, m, nil)
+	session.awaits(t, Live)
+	require.Eventually(t, func() bool { return session.opened(time.Time{}, 1100*time.Millisecond) }, patience, poll)
+	m.unavailable.Store(true)
+	require.Contains(t, session.awaits(t, Stale).Reason, "the server is currently unable to handle the request")
+	m.unavailable.Store(false)
+	session.awaits(t, Live)
+	require.EqualValues(t, 1, m.begun.Load(), "nothing is listed again")
 }
 
 // TestAWatchThatWasForgottenIsOpenedAnew: something in between holds it open, and the server knows nothing of it.

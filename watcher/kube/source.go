@@ -24,6 +24,10 @@ const (
 	podMetadata    = "pods"
 )
 
+// listSeconds is how long a watch that begins with a list may take. A reflector gives it as long as any other, 5 minutes, and begins anew: over a slow
+// network, the list would never end.
+const listSeconds = int64(time.Hour / time.Second)
+
 // watchVerb is what RBAC calls a watch.
 const watchVerb = "watch"
 
@@ -53,7 +57,10 @@ type source struct {
 	// failure is why the last request failed; nil once one went well. failures counts those without a success between.
 	failure  error
 	failures int
+	pace     pace
 	stop     context.CancelFunc
+	// heard is when the server had last been heard when the watch was closed; back is the client's, as far as it is known here.
+	heard, back time.Time
 }
 
 // run follows the resource until the context ends.
@@ -101,6 +108,9 @@ func (s *source) Watch(options metav1.ListOptions) (watch.Interface, error) {
 // ListWithContext is for the reflector.
 func (s *source) ListWithContext(ctx context.Context, options metav1.ListOptions) (runtime.Object, error) {
 	s.beginList(&options)
+	if err := s.rest(ctx, options.Continue == ""); err != nil {
+		return nil, err
+	}
 	list := s.newList()
 	err := s.through(ctx, "list", func() error {
 		return s.request(&options).Do(ctx).Into(list)
@@ -121,27 +131,33 @@ func (s *source) beginList(options *metav1.ListOptions) {
 
 // WatchWithContext is for the reflector.
 func (s *source) WatchWithContext(ctx context.Context, options metav1.ListOptions) (watch.Interface, error) {
-	lists := options.SendInitialEvents != nil && *options.SendInitialEvents
+	lists, timeout := options.SendInitialEvents != nil && *options.SendInitialEvents, options.TimeoutSeconds
 	if lists {
 		s.beginList(&options)
+		options.TimeoutSeconds = new(listSeconds)
 	} else {
 		s.began(false)
 	}
+	if err := s.rest(ctx, lists); err != nil {
+		return nil, err
+	}
 	opened, err := s.watch(ctx, options, lists)
-	for err != nil && !lists && isRefusal(err) && ctx.Err() == nil {
+	for tries := 1; err != nil && !lists && s.goesOn(err, tries) && ctx.Err() == nil; tries++ {
 		// Not for the reflector, which would list all before it asked for the watch again.
 		opened, err = s.watch(ctx, options, lists)
 	}
 	if err != nil {
 		return nil, err
 	}
-	s.opened()
+	s.opened(!lists)
 	s.stream = &stream{Interface: opened, source: s}
-	if lists {
+	if !lists {
+		s.stream.begins = s.begins(options.ResourceVersion)
+	} else {
 		s.agreed = s.passed
 		s.stream.reopen = func(resourceVersion string) (watch.Interface, error) {
 			return s.watch(ctx, metav1.ListOptions{
-				ResourceVersion: resourceVersion, AllowWatchBookmarks: true, TimeoutSeconds: options.TimeoutSeconds,
+				ResourceVersion: resourceVersion, AllowWatchBookmarks: true, TimeoutSeconds: timeout,
 			}, false)
 		}
 	}
@@ -192,7 +208,7 @@ func (s *source) through(ctx context.Context, verb string, request func() error)
 	}
 	s.passed = passed
 	if err := request(); err != nil {
-		if !isAnswer(err) {
+		if !IsAnswer(err) || isFault(err) {
 			gate.doubt()
 		}
 		if ctx.Err() == nil {
@@ -209,14 +225,15 @@ func (s *source) through(ctx context.Context, verb string, request func() error)
 	return nil
 }
 
-// pause waits before a request that the server has refused before: nothing but a person changes that.
+// pause waits before a request that the server has refused before, for nothing but a person changes that, or that has failed again though the server was there.
 func (s *source) pause(ctx context.Context) error {
 	s.session.mu.Lock()
-	failure, failures, most := s.failure, s.failures, s.session.refusedPause()
-	s.session.mu.Unlock()
-	if failures > 0 && isAnswer(failure) {
-		wait(ctx, backoff(min(failures, 10), failure, most))
+	var pause time.Duration
+	if s.failures > 1 || s.failures > 0 && IsAnswer(s.failure) {
+		pause = asked(s.failure, jittered(s.failures, retryFirst, s.session.longest(s.failure)))
 	}
+	s.session.mu.Unlock()
+	wait(ctx, pause)
 	return ctx.Err()
 }
 
@@ -239,6 +256,9 @@ func (s *source) Resync() error { return nil }
 
 // Bookmark is for cache.ReflectorBookmarkStore: the server is there, and nothing has changed.
 func (s *source) Bookmark(string) error {
+	if s.stream.telling {
+		return nil
+	}
 	s.session.heard(time.Now())
 	return nil
 }

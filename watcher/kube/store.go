@@ -5,7 +5,6 @@ import (
 	"errors"
 	"time"
 
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/podway/podway/watcher"
@@ -18,10 +17,12 @@ func (s *Session) put(from *source, i *item, gone bool, read time.Time) {
 	runs, published := s.runs(from), s.published
 	if runs {
 		s.lastEvent = read
+		from.follow(read)
 		s.apply(from, i, gone, read, true)
 	}
+	waits := !s.catchesUp(read).IsZero()
 	s.mu.Unlock()
-	if !runs || !published {
+	if !runs || !published || waits {
 		return
 	}
 	if again := s.hand(read); !again.IsZero() {
@@ -104,7 +105,9 @@ func (s *Session) replace(from *source, items []*item) {
 		s.relists++
 	}
 	from.synced, from.listing = true, false
+	from.caughtUp(now)
 	from.listed()
+	from.pace.listed(now, max(listAgainMost, s.failing(now)*listEach))
 	s.lastEvent = now
 	s.poke()
 }
@@ -144,10 +147,13 @@ func (s *source) listed() {
 	}
 }
 
-// opened notes that the server streams.
-func (s *source) opened() {
+// opened notes that the server streams: where it resumes, from where a watch before ended.
+func (s *source) opened(resumes bool) {
 	s.session.mu.Lock()
 	defer s.session.mu.Unlock()
+	if resumes && s.synced {
+		s.resumes(time.Now())
+	}
 	s.streaming, s.since = true, time.Now()
 	if s.failure != nil {
 		s.failure, s.failures = nil, 0
@@ -159,18 +165,21 @@ func (s *source) opened() {
 func (s *source) closed() {
 	s.session.mu.Lock()
 	defer s.session.mu.Unlock()
-	if s.streaming {
-		s.streaming, s.since = false, time.Now()
+	if now := time.Now(); s.streaming {
+		s.pace.lasted(now.Sub(s.since))
+		s.streaming, s.since = false, now
+		s.heard = time.Unix(0, s.session.client.heard.Load())
 	}
 	s.session.poke()
 }
 
-// answered notes that the server does what it did not do before: what is asked for next need not wait. What it was stays told until a watch is open.
+// answered notes that the server does what it did not do before: what is asked for next need not wait. What it was stays told until a watch is open. That a
+// watch may not begin with a list is no such thing.
 func (s *source) answered(verb string) {
 	s.session.mu.Lock()
 	defer s.session.mu.Unlock()
 	var request *requestError
-	if errors.As(s.failure, &request) && request.verb == verb {
+	if errors.As(s.failure, &request) && request.verb == verb && (verb != watchVerb || !s.listing) {
 		s.failures = 0
 	}
 }
@@ -185,8 +194,8 @@ func (s *source) failed(err error) {
 	if isRefusal(err) != isRefusal(s.failure) {
 		s.failures = 0
 	}
-	// Who may not watch is asked for a list, in turns, and may not list either: that is one failure, and has one name.
-	if !apierrors.IsForbidden(err) || !apierrors.IsForbidden(s.failure) {
+	// Who gives no watch is asked for a list, in turns, and gives none either: that is one failure, and has one name.
+	if !isAlike(err, s.failure) {
 		s.failure = err
 	}
 	s.failures++

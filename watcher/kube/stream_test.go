@@ -24,6 +24,7 @@ type server struct {
 
 	mu      sync.Mutex
 	watches []string
+	seconds []string      // that each may last
 	tell    chan struct{} // closed when there is a slice
 }
 
@@ -44,6 +45,7 @@ func (s *server) ServeHTTP(w http.ResponseWriter, request *http.Request) {
 	if slices {
 		s.mu.Lock()
 		s.watches = append(s.watches, query.Get("resourceVersion")+" "+request.Header.Get("Accept-Encoding"))
+		s.seconds = append(s.seconds, query.Get("timeoutSeconds"))
 		s.mu.Unlock()
 	}
 	if s.refuse && !lists {
@@ -119,6 +121,8 @@ func TestAWatchIsNotCompressedOnceTheListIsThere(t *testing.T) {
 	s.wants(t, found, 1)
 	require.Equal(t, []string{" gzip", "7 identity"}, s.asked())
 	require.Equal(t, Live, session.Health().Phase)
+	require.Equal(t, "3600", s.seconds[0], "a list may take long")
+	require.Less(t, s.seconds[1], "601", "a watch is opened anew every few minutes")
 }
 
 func TestAWatchGoesOnWhereAnotherIsRefused(t *testing.T) {

@@ -11,9 +11,10 @@ import (
 
 // A magic begins a file, and says what is in it.
 const (
-	magic          = "podway-pods"
-	magicHolds     = "podway-holds"
-	magicHoldbacks = "podway-holdbacks"
+	magic              = "podway-pods"
+	magicHolds         = "podway-holds"
+	magicHoldbacks     = "podway-holdbacks"
+	magicConfiguration = "podway-configuration"
 )
 
 const (

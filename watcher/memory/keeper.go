@@ -29,6 +29,8 @@ type KeeperConfig struct {
 	// Interval is the most that two saves of a cluster are apart, where they take their time: 10 s by default. It is a second, or Interval if that
 	// is less, where they do not.
 	Interval time.Duration
+	// Before is called before the Pods of a cluster are saved, with what is saved decided already. Where it fails, they are not. It may be nil.
+	Before func(cluster string) error
 	// Logger is slog.Default() if nil.
 	Logger *slog.Logger
 	// Registerer takes the metrics; nil keeps them to the Keeper.
@@ -40,14 +42,17 @@ type Keeper struct {
 	config   KeeperConfig
 	failures prometheus.Counter
 	wake     chan struct{}
+	// working is held while a cluster is saved or forgotten. It comes before mu.
+	working sync.Mutex
 
 	mu       sync.Mutex
 	clusters map[string]*kept
 }
 
-// kept is what is to be done for a cluster. Only Run takes it out of the map.
+// kept is what is to be done for a cluster. Only who is working takes it out of the map.
 type kept struct {
 	snapshot func() *Cluster // nil where nothing changed
+	latest   func() *Cluster // of the last Note, nil after Forget
 	forget   bool            // before the snapshot, if both
 	next     time.Time       // nothing is done before
 	failing  bool
@@ -78,7 +83,8 @@ func newFailures(registerer prometheus.Registerer) prometheus.Counter {
 // afterwards, or nil where there is nothing worth keeping. A later Note's snapshot takes its place.
 func (k *Keeper) Note(name string, snapshot func() *Cluster) {
 	k.mu.Lock()
-	k.entry(name).snapshot = snapshot
+	e := k.entry(name)
+	e.snapshot, e.latest = snapshot, snapshot
 	k.mu.Unlock()
 	k.wakeUp()
 }
@@ -87,9 +93,20 @@ func (k *Keeper) Note(name string, snapshot func() *Cluster) {
 func (k *Keeper) Forget(name string) {
 	k.mu.Lock()
 	e := k.entry(name)
-	e.snapshot, e.forget, e.next = nil, true, time.Time{}
+	e.snapshot, e.latest, e.forget, e.next = nil, nil, true, time.Time{}
 	k.mu.Unlock()
 	k.wakeUp()
+}
+
+// SaveNow saves a cluster of which there was a Note, as it is now, whenever that would be due, and returns once it is done or has failed: then Run tries
+// again. What is saved already is not written again.
+func (k *Keeper) SaveNow(name string) {
+	k.mu.Lock()
+	if e := k.clusters[name]; e != nil && e.snapshot == nil && !e.forget {
+		e.snapshot = e.latest
+	}
+	k.mu.Unlock()
+	k.do(name)
 }
 
 func (k *Keeper) entry(name string) *kept {
@@ -164,8 +181,14 @@ func (k *Keeper) due(all bool) []string {
 
 // do does what is to be done for one cluster. What fails is to be done still.
 func (k *Keeper) do(name string) {
+	k.working.Lock()
+	defer k.working.Unlock()
 	k.mu.Lock()
 	e := k.clusters[name]
+	if e == nil || e.snapshot == nil && !e.forget {
+		k.mu.Unlock()
+		return // somebody else was faster
+	}
 	snapshot, forget := e.snapshot, e.forget
 	e.snapshot, e.forget = nil, false
 	k.mu.Unlock()
@@ -176,14 +199,15 @@ func (k *Keeper) do(name string) {
 		err = k.config.Store.Remove(name)
 	}
 	removed := forget && err == nil
+	saves := false
 	if err == nil && snapshot != nil {
-		err = k.save(name, snapshot())
+		saves, err = k.save(name, snapshot())
 	}
 
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if !e.forget { // Otherwise it was forgotten meanwhile: that is due at once, and what failed is not tried again.
-		if snapshot != nil || err != nil { // What was only forgotten can be saved anew at once.
+		if saves || err != nil { // What was only forgotten, or has nothing to save yet, can be saved at once.
 			e.next = time.Now().Add(k.interval(time.Since(begun), len(k.clusters), err != nil))
 		}
 		if err != nil {
@@ -204,17 +228,28 @@ func (k *Keeper) interval(took time.Duration, clusters int, failed bool) time.Du
 	if failed {
 		return k.config.Interval
 	}
-	return min(max(time.Duration(idleFor*clusters)*took, leastInterval), k.config.Interval)
+	return pause(took, clusters, k.config.Interval)
 }
 
-func (k *Keeper) save(name string, c *Cluster) error {
+// pause is how long nothing is saved after a save that took so long, of so many that are saved by themselves.
+func pause(took time.Duration, of int, most time.Duration) time.Duration {
+	return min(max(time.Duration(idleFor*of)*took, leastInterval), most)
+}
+
+// save says whether there was anything to save.
+func (k *Keeper) save(name string, c *Cluster) (saves bool, err error) {
 	if c == nil {
-		return nil
+		return false, nil
 	}
 	if c.Name != name {
-		return fmt.Errorf("cluster %s: cannot be remembered: what was to be kept is of cluster %.64q", name, c.Name)
+		return true, fmt.Errorf("cluster %s: cannot be remembered: what was to be kept is of cluster %.64q", name, c.Name)
 	}
-	return k.config.Store.Save(c)
+	if k.config.Before != nil {
+		if err := k.config.Before(name); err != nil {
+			return true, fmt.Errorf("cluster %s: its Pods are not kept before those that are held are: %w", name, err)
+		}
+	}
+	return true, k.config.Store.Save(c)
 }
 
 // tell logs when saving begins to fail and when it works again.

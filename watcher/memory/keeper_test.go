@@ -162,6 +162,17 @@ func TestKeeperOfNothing(t *testing.T) {
 	})
 }
 
+// TestNothingWorthKeepingIsNoReasonToWait: what comes a moment later is saved at once, or a podway that is killed in its first second has nothing.
+func TestNothingWorthKeepingIsNoReasonToWait(t *testing.T) {
+	keep(t, func(r *running) {
+		r.Note("east", func() *Cluster { return nil })
+		synctest.Wait()
+		r.note("first")
+		synctest.Wait()
+		require.Equal(t, "first 1", r.source())
+	})
+}
+
 func TestKeeperForgets(t *testing.T) {
 	keep(t, func(r *running) {
 		r.note("a")

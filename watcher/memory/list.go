@@ -12,9 +12,6 @@ import (
 	"time"
 )
 
-// keepEvery is the least time between two saves of a list.
-const keepEvery = time.Second
-
 // list is a file with a list of what there are few of.
 type list struct {
 	// file is no name of a cluster.
@@ -44,7 +41,7 @@ func saveList[T any](s *Store, l list, elements []T) error {
 		err = s.replace(l.file, frame(l.magic, payload))
 	}
 	if err != nil {
-		return fmt.Errorf("the %s cannot be written to %s: %w; until then a restart knows those that were written before", l.what, s.file(l.file), cause(err))
+		return fmt.Errorf("the %s cannot be written to %s: %w; %s", l.what, s.file(l.file), cause(err), remedy(err, "those that were written before"))
 	}
 	return nil
 }
@@ -86,7 +83,8 @@ type Kept[T any] struct {
 	Logger  *slog.Logger
 }
 
-// Run saves the list whenever it changed, at most once a second, until the context ends, and then once more. It returns nil.
+// Run saves the list whenever it changed, at most once a second, where that takes long at most every 10 s, until the context ends, and then once more. It
+// returns nil.
 func (k Kept[T]) Run(ctx context.Context) error {
 	var saved []T
 	failing := false
@@ -107,23 +105,19 @@ func (k Kept[T]) Run(ctx context.Context) error {
 		}
 	}
 	defer keep()
-	ticker := time.NewTicker(keepEvery)
-	defer ticker.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			return nil
 		case <-k.Changed:
-			keep()
 		}
 		for again := true; again; again = failing { // It is tried again whether anything changes or not.
+			begun := time.Now()
+			keep()
 			select {
 			case <-ctx.Done():
 				return nil
-			case <-ticker.C:
-			}
-			if failing {
-				keep()
+			case <-time.After(pause(time.Since(begun), 1, defaultInterval)):
 			}
 		}
 	}

@@ -38,14 +38,22 @@ func (s *Store) Save(c *Cluster) error {
 	}
 	delete(s.known, c.Name)
 	if err := s.replace(c.Name, file); err != nil {
-		remedy := "make the directory writable again"
-		if isFull(err) {
-			remedy = "free some space"
-		}
-		return fmt.Errorf("cluster %s: its Pods cannot be written to %s: %w; %s; until then a restart knows what was written before", c.Name, s.file(c.Name), cause(err), remedy)
+		return fmt.Errorf("cluster %s: its Pods cannot be written to %s: %w; %s", c.Name, s.file(c.Name), cause(err), remedy(err, "what was written before"))
 	}
 	s.known[c.Name] = now
 	return nil
+}
+
+// remedy is what to do about a file that cannot be written, and what a restart knows until that is done.
+func remedy(err error, known string) string {
+	switch {
+	case isFull(err):
+		return "free some space; until then a restart knows " + known
+	case errors.Is(err, fs.ErrNotExist):
+		// A directory that is made anew is another one.
+		return "the state directory was removed, and a restart knows nothing of before: restart podway, which makes it anew"
+	}
+	return "make the directory writable again; until then a restart knows " + known
 }
 
 // isThere says whether a file need not be written. Somebody may have removed it.

@@ -254,6 +254,17 @@ func TestManySaveAtOnce(t *testing.T) {
 	require.Equal(t, []string{"c0", "c1"}, names(t, dir))
 }
 
+// TestDirectoryThatIsRemoved while it is in use: that there is another one by its name is no help.
+func TestDirectoryThatIsRemoved(t *testing.T) {
+	s, dir := openNew(t)
+	save(t, s, small())
+	require.NoError(t, os.RemoveAll(dir))
+	require.NoError(t, os.MkdirAll(filepath.Join(dir, "pods"), 0o700))
+	const remedy = "no such file or directory; the state directory was removed, and a restart knows nothing of before: restart podway, which makes it anew"
+	require.EqualError(t, s.Save(small()), fmt.Sprintf("cluster east: its Pods cannot be written to %s/pods/east: %s", dir, remedy))
+	require.EqualError(t, s.SaveHolds(someHolds()), fmt.Sprintf("the holds cannot be written to %s/pods/.holds: %s", dir, remedy))
+}
+
 func TestSaveThatFailsLeavesNothing(t *testing.T) {
 	s, dir := openNew(t)
 	require.NoError(t, os.MkdirAll(filepath.Join(dir, "pods", "east", "a"), 0o700))

@@ -129,10 +129,14 @@ func (j *Joiner) dedupe() {
 	}
 }
 
+// What follows compares nothing that does not matter, as cmp.Or does: nearly all Pods differ in their names, and each may have a hundred ports.
+
 // compareCandidates puts those of one backend together, the best first.
 func compareCandidates(a, b *candidate) int {
+	if order := compareIdentity(a.Pod, b.Pod); order != 0 {
+		return order
+	}
 	return cmp.Or(
-		compareIdentity(a.Pod, b.Pod),
 		trueFirst(a.preferred, b.preferred),
 		compareUse(a.Pod, b.Pod),
 		strings.Compare(a.slice, b.slice),
@@ -142,7 +146,10 @@ func compareCandidates(a, b *candidate) int {
 
 // compareBest puts the Pods of one backend in one slice together, the best first.
 func compareBest(a, b pods.Pod) int {
-	return cmp.Or(compareIdentity(&a, &b), compareUse(&a, &b), comparePlaces(a.Place, b.Place))
+	if order := compareIdentity(&a, &b); order != 0 {
+		return order
+	}
+	return cmp.Or(compareUse(&a, &b), comparePlaces(a.Place, b.Place))
 }
 
 func comparePlaces(a, b pods.Place) int {
@@ -162,11 +169,16 @@ func compareUse(a, b *pods.Pod) int {
 
 // compareIdentity compares by Pod and UID; an endpoint that is no Pod is its address.
 func compareIdentity(a, b *pods.Pod) int {
-	order := cmp.Or(strings.Compare(a.Namespace, b.Namespace), a.CompareName(b), a.UID.Compare(b.UID))
-	if order == 0 && !a.HasName() {
+	order := cmp.Or(strings.Compare(a.Namespace, b.Namespace), a.CompareName(b))
+	switch {
+	case order != 0:
+		return order
+	case a.UID != b.UID:
+		return a.UID.Compare(b.UID)
+	case !a.HasName():
 		return a.Address.Compare(b.Address)
 	}
-	return order
+	return 0
 }
 
 func sameBackend(a, b *pods.Pod) bool { return compareIdentity(a, b) == 0 }
@@ -180,10 +192,10 @@ func sharePort(a, b []pods.Port, byNumber bool) bool {
 
 // comparePods is the order of a Set.
 func comparePods(a, b pods.Pod) int {
-	return cmp.Or(
-		strings.Compare(a.Namespace, b.Namespace), a.CompareName(&b), a.Address.Compare(b.Address),
-		slices.CompareFunc(a.Ports, b.Ports, comparePorts), a.UID.Compare(b.UID),
-	)
+	if order := cmp.Or(strings.Compare(a.Namespace, b.Namespace), a.CompareName(&b), a.Address.Compare(b.Address)); order != 0 {
+		return order
+	}
+	return cmp.Or(slices.CompareFunc(a.Ports, b.Ports, comparePorts), a.UID.Compare(b.UID))
 }
 
 func comparePorts(a, b pods.Port) int {
