@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+
+	"github.com/podway/podway/cmd/podway/controlplane"
 )
 
 // The limits of asking a running serve.
@@ -20,9 +22,6 @@ const (
 	adminTimeout = 10 * time.Second
 	adminBytes   = 64 << 20
 )
-
-// adminErrorHeader marks an answer that is an error in words for the person who asked.
-const adminErrorHeader = "X-Podway-Error"
 
 // addAdminAddressFlag adds --admin-address to a command that asks a running serve, and returns where its value will be.
 func addAdminAddressFlag(cmd *cobra.Command) *string {
@@ -63,7 +62,7 @@ func askAdmin[T any](ctx context.Context, method, address, path, what string) (T
 		return value, fmt.Errorf("reading %s from %s: %w", what, address, err)
 	case len(body) > adminBytes:
 		return value, fmt.Errorf("%s answered %s of more than %d bytes", address, what, adminBytes)
-	case response.Header.Get(adminErrorHeader) != "":
+	case response.Header.Get(controlplane.ErrorHeader) != "":
 		return value, errors.New(strings.TrimSpace(string(body)))
 	case response.StatusCode != http.StatusOK || json.Unmarshal(body, &value) != nil:
 		return value, fmt.Errorf("%s answered %s, but not with %s; is this the --admin-address of podway serve?", address, response.Status, what)
@@ -103,10 +102,4 @@ func (c *askingConn) Write(b []byte) (int, error) {
 func (c *askingConn) Close() error {
 	c.ask()
 	return c.Conn.Close()
-}
-
-// adminError answers a request for what cannot be done.
-func adminError(w http.ResponseWriter, status int, message string) {
-	w.Header().Set(adminErrorHeader, "1")
-	http.Error(w, message, status)
 }

@@ -8,12 +8,14 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/podway/podway/api"
+	"github.com/podway/podway/cmd/podway/controlplane"
 	"github.com/podway/podway/watcher/fleet"
 )
 
 // listClusters prints the member clusters of a running serve.
 func listClusters(cmd *cobra.Command, address string, format outputFormat) error {
-	reports, err := fetchAdmin[[]clusterReport](cmd.Context(), address, "/clusters", "a list of clusters")
+	reports, err := fetchAdmin[[]controlplane.ClusterReport](cmd.Context(), address, "/clusters", "a list of clusters")
 	if err != nil {
 		return err
 	}
@@ -27,7 +29,7 @@ func listClusters(cmd *cobra.Command, address string, format outputFormat) error
 }
 
 // clusterRows makes a row for each cluster.
-func clusterRows(reports []clusterReport, now time.Time) [][]string {
+func clusterRows(reports []controlplane.ClusterReport, now time.Time) [][]string {
 	rows := [][]string{{"CLUSTER", "STATE", "SINCE", "LAST EVENT", "SERVICES", "PODS", "CREDENTIAL ENDS", "REMARKS"}}
 	for _, report := range reports {
 		rows = append(rows, []string{
@@ -46,7 +48,7 @@ func ago(at, now time.Time) string {
 	return span(now.Sub(at)) + " ago"
 }
 
-func ends(report clusterReport, now time.Time) string {
+func ends(report controlplane.ClusterReport, now time.Time) string {
 	switch {
 	case report.CredentialExpires.IsZero() && report.Server == "":
 		return "-"
@@ -81,7 +83,7 @@ func span(d time.Duration) string {
 }
 
 // remarks are what a person should know of a cluster beside its state.
-func remarks(report clusterReport) string {
+func remarks(report controlplane.ClusterReport) string {
 	var parts []string
 	if report.Reason != "" && report.State != fleet.Live {
 		parts = append(parts, report.Reason)
@@ -92,11 +94,26 @@ func remarks(report clusterReport) string {
 	if report.Candidate != "" {
 		parts = append(parts, "a changed credential or scope is not in force: "+report.Candidate)
 	}
-	for _, hold := range report.Holds {
-		parts = append(parts, fmt.Sprintf("%s held in tunnel %s", count(hold.Held, "Pod"), hold.Tunnel))
+	if report.Drained {
+		parts = append(parts, "drained: no tunnel takes its Pods")
 	}
+	parts = append(parts, held(report.Holds)...)
 	if len(parts) == 0 {
 		return "-"
 	}
 	return strings.Join(parts, "; ")
+}
+
+// held says in which tunnels Pods are held; where these are many, in how many: a zone that is cut off may have thousands, and a line is to be read.
+func held(holds []controlplane.HoldReport) []string {
+	const most = 3
+	all, parts := 0, make([]string, 0, len(holds))
+	for _, hold := range holds {
+		all += hold.Held
+		parts = append(parts, fmt.Sprintf("%s held in tunnel %s", api.Count(hold.Held, "Pod"), hold.Tunnel))
+	}
+	if len(holds) > most {
+		return []string{fmt.Sprintf("%s held in %s: see podway problems", api.Count(all, "Pod"), api.Count(len(holds), "tunnel"))}
+	}
+	return parts
 }

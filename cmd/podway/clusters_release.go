@@ -6,6 +6,9 @@ import (
 	"net/url"
 
 	"github.com/spf13/cobra"
+
+	"github.com/podway/podway/api"
+	"github.com/podway/podway/cmd/podway/controlplane"
 )
 
 func newReleaseCommand() *cobra.Command {
@@ -22,11 +25,11 @@ are ready. It asks a running podway serve.`,
 	address := addAdminAddressFlag(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		path := "/clusters/" + url.PathEscape(args[0]) + "/release"
-		answer, err := askAdmin[released](cmd.Context(), http.MethodPost, *address, path, "the number of Pods released")
+		answer, err := askAdmin[controlplane.Released](cmd.Context(), http.MethodPost, *address, path, "the number of Pods released")
 		if err != nil {
 			return err
 		}
-		return write(cmd.OutOrStdout(), fmt.Appendf(nil, "%s of cluster %s let go\n", count(answer.Pods, "Pod"), args[0]))
+		return write(cmd.OutOrStdout(), fmt.Appendf(nil, "%s of cluster %s let go\n", api.Count(answer.Pods, "Pod"), args[0]))
 	}
 	return cmd
 }

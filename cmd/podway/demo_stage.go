@@ -15,6 +15,7 @@ import (
 
 	"k8s.io/apimachinery/pkg/types"
 
+	"github.com/podway/podway/cmd/podway/controlplane"
 	"github.com/podway/podway/demo"
 	"github.com/podway/podway/envoy"
 )
@@ -163,11 +164,11 @@ func (s *stage) startPlane() error {
 	ready := make(chan [2]string, 1)
 	go func() {
 		defer close(s.plane.ended)
-		err := serve(ctx, serveConfig{
+		err := serve(ctx, serveConfig{Config: controlplane.Config{
 			Directory: s.config, XDSAddress: "127.0.0.1:0", AdminAddress: "127.0.0.1:0",
-			Log:     slog.New(slog.NewTextHandler(log, nil)),
+			Logger:  slog.New(slog.NewTextHandler(log, nil)),
 			OnReady: func(xds, admin string) { ready <- [2]string{xds, admin} },
-		})
+		}})
 		if err == nil {
 			err = context.Canceled
 		}

@@ -17,6 +17,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/podway/podway/test/locked"
+
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
@@ -58,7 +60,7 @@ func TestDemoKeepsUpUntilItIsInterrupted(t *testing.T) {
 	directory := filepath.Join(t.TempDir(), "demo")
 	ctx, interrupt := context.WithCancelCause(t.Context())
 	defer interrupt(nil)
-	var out logBuffer
+	var out locked.Buffer
 	var play sync.WaitGroup
 	var ended atomic.Bool
 	var err error
@@ -113,7 +115,7 @@ func TestDemoSaysWhatItNeeds(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			temporary := t.TempDir()
 			t.Setenv("TMPDIR", temporary)
-			err := runDemo(test.ctx, test.cfg, &logBuffer{})
+			err := runDemo(test.ctx, test.cfg, &locked.Buffer{})
 			require.ErrorContains(t, err, test.want)
 			entries, err := os.ReadDir(temporary)
 			require.NoError(t, err)

@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/podway/podway/cmd/podway/controlplane"
 	"github.com/podway/podway/xds"
 )
 
@@ -138,7 +139,7 @@ func isTroubled(envoy *xds.StreamStatus, now time.Time) bool {
 	}
 	for i := range envoy.Types {
 		of := &envoy.Types[i]
-		if of.IsRejecting() || of.IsBehind() && !of.BehindSince.IsZero() && now.Sub(of.BehindSince) >= behindBound {
+		if of.IsRejecting() || of.IsBehind() && !of.BehindSince.IsZero() && now.Sub(of.BehindSince) >= controlplane.BehindBound {
 			return true
 		}
 	}

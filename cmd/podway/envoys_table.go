@@ -10,6 +10,7 @@ import (
 
 	"k8s.io/apimachinery/pkg/util/duration"
 
+	"github.com/podway/podway/api"
 	"github.com/podway/podway/xds"
 )
 
@@ -104,30 +105,49 @@ func trouble(envoy *xds.StreamStatus) (behind, rejected bool) {
 	return behind, rejected
 }
 
-func envoySummary(envoys []xds.StreamStatus) string {
-	var behind, rejecting, unserved int
+// envoyID tells Envoys apart: one with a stream for each type has several.
+type envoyID struct {
+	gateway, node string
+	// row is that of a stream for all types, of which an Envoy has one.
+	row int
+}
+
+// countEnvoys counts those with a stream that is as given.
+func countEnvoys(envoys []xds.StreamStatus, is func(*xds.StreamStatus) bool) int {
+	those := map[envoyID]bool{}
 	for i := range envoys {
-		isBehind, rejects := trouble(&envoys[i])
-		if isBehind {
-			behind++
+		id := envoyID{row: i}
+		if envoys[i].Only != "" {
+			id = envoyID{gateway: envoys[i].Gateway, node: envoys[i].Node}
 		}
-		if rejects {
-			rejecting++
-		}
-		if !envoys[i].Known {
-			unserved++
+		if is(&envoys[i]) {
+			those[id] = true
 		}
 	}
-	text := count(len(envoys), "Envoy")
+	return len(those)
+}
+
+func envoySummary(envoys []xds.StreamStatus) string {
+	all := countEnvoys(envoys, func(*xds.StreamStatus) bool { return true })
+	text := api.Count(all, "Envoy")
+	if len(envoys) > all {
+		text += fmt.Sprintf(" on %d streams", len(envoys))
+	}
+	current := true
 	for _, part := range []struct {
-		number int
-		text   string
-	}{{behind, "behind"}, {rejecting, "with rejections"}, {unserved, "of a Gateway that is not served"}} {
-		if part.number > 0 {
-			text += fmt.Sprintf(", %d %s", part.number, part.text)
+		text string
+		is   func(*xds.StreamStatus) bool
+	}{
+		{"behind", func(envoy *xds.StreamStatus) bool { behind, _ := trouble(envoy); return behind }},
+		{"with rejections", func(envoy *xds.StreamStatus) bool { _, rejected := trouble(envoy); return rejected }},
+		{"of a Gateway that is not served", func(envoy *xds.StreamStatus) bool { return !envoy.Known }},
+	} {
+		if count := countEnvoys(envoys, part.is); count > 0 {
+			current = false
+			text += fmt.Sprintf(", %d %s", count, part.text)
 		}
 	}
-	if text == count(len(envoys), "Envoy") {
+	if current {
 		text += ", all current"
 	}
 	return text
@@ -181,6 +201,7 @@ func printEnvoy(out *bytes.Buffer, envoy *xds.StreamStatus, most int, old age) e
 		{"node", printable(envoy.Node)},
 		{"Gateway", dash(printable(envoy.Gateway)) + served},
 		{"Envoy", dash(printable(envoy.Version)) + ", " + envoy.Variant},
+		{"address", dash(printable(envoy.Address))},
 		{"connected", strings.TrimRight(clock(envoy.Connected)+"   "+old(envoy.Connected), " ")},
 	}); err != nil {
 		return err
@@ -247,3 +268,5 @@ func printable(text string) string {
 		return r
 	}, text)
 }
+
+func clock(t time.Time) string { return t.UTC().Format(time.RFC3339) }

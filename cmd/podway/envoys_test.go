@@ -18,6 +18,7 @@ import (
 
 	"github.com/podway/podway/api"
 	"github.com/podway/podway/demo"
+	"github.com/podway/podway/test/locked"
 	"github.com/podway/podway/xds"
 )
 
@@ -44,7 +45,7 @@ test +edge/front +1\.40\.0 +20\S+Z +- +current +current +current +current +0
 1 Envoy, all current
 $`, out)
 
-	watched, endWatch := &logBuffer{}, make(chan int, 1)
+	watched, endWatch := &locked.Buffer{}, make(chan int, 1)
 	watching, stop := context.WithCancel(t.Context())
 	defer stop()
 	go func() {
@@ -67,6 +68,7 @@ $`, out)
 	assert.Regexp(t, `(?s)^node +test
 Gateway +edge/front
 Envoy +1\.40\.0, delta
+address +127\.0\.0\.1:\d+
 connected +\S+Z +\S+
 
 TYPE +WANTED +CURRENT +BEHIND +REMOVALS +REJECTED +HELD +BEHIND SINCE +FOR +LAST ACK
@@ -113,7 +115,7 @@ func statusOf(t *testing.T, address string) map[string]string {
 func someEnvoys(quiet int, now time.Time) []xds.StreamStatus {
 	current := xds.TypeStatus{Type: resource.ClusterType, Wanted: 2, Current: 2, LastACK: now.Add(-time.Minute)}
 	envoy := func(node string, types ...xds.TypeStatus) xds.StreamStatus {
-		return xds.StreamStatus{Node: node, Gateway: "edge/front", Known: true, Version: "1.40.0", Variant: "delta", Connected: now.Add(-2 * time.Hour), Types: types}
+		return xds.StreamStatus{Node: node, Gateway: "edge/front", Known: true, Version: "1.40.0", Variant: "delta", Address: "192.0.2.7:41000", Connected: now.Add(-2 * time.Hour), Types: types}
 	}
 	var all []xds.StreamStatus
 	for i := range quiet {
@@ -159,12 +161,25 @@ a0000      edge/front               1.40.0   2026-01-02T13:00:00Z   -     curren
 	assert.Equal(t, "no Envoys are connected\n", rendered(t, envoysOptions{}, nil, now))
 }
 
+func TestEnvoyWithAStreamForEachTypeIsOne(t *testing.T) {
+	one := func(node, only string, behind int) xds.StreamStatus {
+		return xds.StreamStatus{Node: node, Gateway: "edge/front", Known: true, Only: only, Types: []xds.TypeStatus{{Type: resource.ClusterType, Behind: behind}}}
+	}
+	all := []xds.StreamStatus{
+		one("a", "", 0), one("b", resource.ClusterType, 0), one("b", resource.EndpointType, 0), one("c", resource.ClusterType, 1), one("c", resource.ListenerType, 1),
+	}
+	assert.Equal(t, "3 Envoys on 5 streams, 1 behind", envoySummary(all))
+	assert.Equal(t, "2 Envoys on 3 streams, all current", envoySummary(all[:3]))
+	assert.Equal(t, "2 Envoys, all current", envoySummary([]xds.StreamStatus{all[0], all[0]}), "that have one node.id")
+}
+
 func TestOneEnvoyIsTold(t *testing.T) {
 	now := time.Date(2026, 1, 2, 15, 0, 0, 0, time.UTC)
 	all := someEnvoys(0, now)
 	assert.Equal(t, `node        late
 Gateway     edge/front
 Envoy       1.40.0, delta
+address     192.0.2.7:41000
 connected   2026-01-02T13:00:00Z   120m
 
 TYPE   WANTED   CURRENT   BEHIND   REMOVALS   REJECTED   HELD   BEHIND SINCE           FOR   LAST ACK
@@ -206,26 +221,4 @@ func TestWatchPrintsWhatChangedAndNotThatTimePassed(t *testing.T) {
 	_, err = o.show(&out, nil, shown, true)
 	require.NoError(t, err)
 	require.Equal(t, strings.Repeat(redraw+"no Envoys are connected\n", 2), out.String())
-}
-
-func TestRejectionNamesTheHTTPRouteAndTheNodes(t *testing.T) {
-	b := newBench(t)
-	made := b.resource("edge/front", typeRoutes, "gateway/edge/front/8080")
-	for _, node := range []string{"two", "one"} {
-		b.pipeline.rejected.Add(api.Rejection{
-			Node: node, View: "edge/front", Key: made.ResourceKey, Version: "v", Owners: made.Owners,
-			Message: "Proto constraint validation failed (RouteConfigurationValidationError.VirtualHosts[0]: embedded message failed validation | " +
-				"caused by VirtualHostValidationError.Routes[0]: embedded message failed validation | caused by RouteValidationError.Match: value is required)",
-		})
-	}
-	problems := b.board.all()
-	require.Len(t, problems, 1)
-	assert.Contains(t, problems[0].String(), "testdata/base/gateway.yaml:")
-	assert.Contains(t, problems[0].String(), "error RejectedByEnvoy: HTTPRoute edge/hello spec.rules[0].matches[0]: 2 Envoys of the Gateway edge/front (one, two) reject gateway/edge/front/8080: Proto")
-	b.pipeline.rejected.Add(api.Rejection{Node: "one", View: "edge/front", Key: made.ResourceKey, Version: "w", Owners: made.Owners, Message: "no clue about a domain"})
-	problems = b.board.all()
-	require.Len(t, problems, 1)
-	assert.Contains(t, problems[0].String(), "Gateway edge/front: an Envoy of the Gateway edge/front (one) rejects gateway/edge/front/8080: no clue about a domain; it is also made of HTTPRoute edge/hello; change")
-	object, field, known := b.pipeline.rejected.Origin("edge/front", made.ResourceKey)
-	assert.Equal(t, []any{"Gateway edge/front", "", true}, []any{object.String(), field, known})
 }

@@ -82,7 +82,7 @@ func (l *loaded) problems() []api.Problem {
 
 // resources returns all that the Envoys of a Gateway get, as serve would send it.
 func (l *loaded) resources(gateway types.NamespacedName) ([]*api.Resource, error) {
-	resources, served := views(l.plan, l.endpoints)[gateway.String()]
+	resources, served := l.plan.Served(l.endpoints)[gateway.String()]
 	if served {
 		return resources, nil
 	}

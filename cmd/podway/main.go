@@ -1,6 +1,5 @@
-// Command podway is the control plane and the tools around it. It wires
-// watcher, translator, xds and envoy together and holds no logic of its own:
-// what is read, what it means and what is sent is decided there.
+// Command podway is the control plane and the tools around it. It knows the command line, what a person reads there, and nothing else: what is read,
+// what it means and what is sent is decided in the watcher, the translator, xds and envoy, which package controlplane joins.
 package main
 
 import (

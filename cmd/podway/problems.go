@@ -60,13 +60,17 @@ func writeProblemList(w io.Writer, format outputFormat, problems []api.Problem, 
 		}
 	}
 	errors, warnings := countBySeverity(problems)
-	return write(w, fmt.Appendf(nil, "%s: %s, %s\n", count(len(problems), "problem"), count(errors, "error"), count(warnings, "warning")))
+	return write(w, fmt.Appendf(nil, "%s: %s, %s\n", api.Count(len(problems), "problem"), api.Count(errors, "error"), api.Count(warnings, "warning")))
 }
 
-// count says a number of things.
-func count(n int, noun string) string {
-	if n == 1 {
-		return "1 " + noun
+// countBySeverity returns how many errors and how many warnings there are.
+func countBySeverity(problems []api.Problem) (errors, warnings int) {
+	for _, problem := range problems {
+		if problem.Severity == api.Error {
+			errors++
+		} else {
+			warnings++
+		}
 	}
-	return fmt.Sprintf("%d %ss", n, noun)
+	return errors, warnings
 }

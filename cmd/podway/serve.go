@@ -2,42 +2,47 @@ package main
 
 import (
 	"context"
-	"log/slog"
+	"fmt"
+	"os"
 	"sync"
 
 	"github.com/spf13/cobra"
 
 	"github.com/podway/podway/api/garbage"
+	"github.com/podway/podway/cmd/podway/controlplane"
 	"github.com/podway/podway/envoy"
 	"github.com/podway/podway/watcher/brake"
-	"github.com/podway/podway/watcher/files"
-	"github.com/podway/podway/xds"
 )
 
 // defaultAdminAddress is where podway serve answers people and scrapers.
 const defaultAdminAddress = "127.0.0.1:19000"
 
-// serveConfig is what a running control plane needs. podway demo runs one too.
+// serveConfig is what the command line says of a control plane. podway demo runs one too.
 type serveConfig struct {
-	Directory    string
-	XDSAddress   string
-	AdminAddress string
+	controlplane.Config
 	// InsecureXDS allows plain text on an address that is not loopback.
 	InsecureXDS bool
 	// XDS says who may connect there; the zero value is plain text with the default limits.
 	XDS xdsOptions
-	// access is what XDS says, once its files have been read.
-	access *xds.Access
-	Pprof  bool
-	// State is the directory in which the last good Pods of each cluster, and what is held back, are kept; "" for nowhere.
-	State string
-	// Brake says when Pods that lose readiness together stay in a tunnel; zero fields have their defaults.
-	Brake brake.Settings
-	Log   *slog.Logger
-	// Limits of what is read; the zero value has the defaults.
-	Limits files.Options
-	// OnReady, if not nil, is called once, when the first complete state is served, with the addresses that the ports are open on.
-	OnReady func(xds, admin string)
+}
+
+// serve runs the control plane until the context ends, which is no error.
+func serve(ctx context.Context, cfg serveConfig) error {
+	access, err := cfg.XDS.openAccess(cfg.InsecureXDS)
+	if err != nil {
+		return err
+	}
+	if err := checkXDSAddress(cfg.XDSAddress, cfg.InsecureXDS || access != nil); err != nil {
+		return err
+	}
+	if err := checkPaths([]string{cfg.Directory}); err != nil {
+		return fmt.Errorf("--config: %w", err)
+	}
+	if info, err := os.Stat(cfg.Directory); err == nil && !info.IsDir() {
+		return fmt.Errorf("--config: %s is a file; name the directory that it is in", cfg.Directory)
+	}
+	cfg.Access, cfg.XDSLimits, cfg.ShutdownSpread, cfg.Version = access, cfg.XDS.Limits, cfg.XDS.ShutdownSpread, readVersion().Version
+	return controlplane.Run(ctx, cfg.Config)
 }
 
 // checkBrake refuses what would be taken for a default, or never hold.
@@ -74,8 +79,8 @@ file is a Problem: it is logged, listed at /problems of the admin interface, and
 nothing but the object that it is in.
 
 Clusters of type Kubeconfig are watched through their API servers, each on its own. With --state, a
-restarted podway serves the last good Pods of a cluster that is away, and the last accepted form of
-what Envoys rejected.
+restarted podway serves the last good Pods of a cluster that is away, the last accepted form of
+what Envoys rejected, and the last good content of a file that is broken, unless it has a Secret.
 
 The admin interface answers /healthz, /readyz, /problems, /clusters, /envoys and /metrics.
 
@@ -105,7 +110,7 @@ go of its Envoys one after the other, and keeps those current whose turn has not
 	flags.BoolVar(&cfg.InsecureXDS, "insecure-xds", false, "allow plain-text xDS on an address that is not loopback: whoever reaches it can read private keys")
 	addXDSFlags(cmd, &cfg.XDS)
 	flags.BoolVar(&cfg.Pprof, "pprof", false, "serve /debug/pprof on the admin interface")
-	flags.StringVar(&cfg.State, "state", "", "`DIR` to keep in, for a restart, the last good Pods of each cluster and what stands in for what Envoys rejected (default none)")
+	flags.StringVar(&cfg.State, "state", "", "`DIR` to keep in, for a restart, the last good Pods of each cluster, what stands in for what Envoys rejected, and the files of the configuration without Secrets (default none)")
 	flags.IntVar(&cfg.Brake.Percent, "brake-percent", brake.Defaults.Percent,
 		"hold Pods that lose readiness within 10 s if they are more than this `SHARE` of a tunnel's Pods in a cluster, in percent; 100 never holds")
 	flags.IntVar(&cfg.Brake.MinPods, "brake-min-pods", brake.Defaults.MinPods, "hold only if at least this `NUMBER` of Pods lost readiness")
@@ -128,8 +133,8 @@ go of its Envoys one after the other, and keeps those current whose turn has not
 		if err := checkBrake(cfg.Brake); err != nil {
 			return err
 		}
-		cfg.Limits = *limits
-		cfg.Log = logs.logger(cmd.ErrOrStderr())
+		cfg.Files = *limits
+		cfg.Logger = logs.logger(cmd.ErrOrStderr())
 		return servePaced(cmd.Context(), cfg)
 	}
 	return cmd

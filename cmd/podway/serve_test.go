@@ -18,20 +18,22 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/podway/podway/api"
+	"github.com/podway/podway/cmd/podway/controlplane"
+	"github.com/podway/podway/test/locked"
 )
 
 // runningServe is a control plane on ports of the kernel's choice.
 type runningServe struct {
 	*testing.T
 	directory, xds, admin string
-	log                   *logBuffer
+	log                   *locked.Buffer
 	end                   context.CancelFunc
 	ended                 chan error
 }
 
 func startServe(t *testing.T, prepare func(directory string)) *runningServe {
 	t.Helper()
-	s := &runningServe{T: t, directory: t.TempDir(), log: &logBuffer{}, ended: make(chan error, 1)}
+	s := &runningServe{T: t, directory: t.TempDir(), log: &locked.Buffer{}, ended: make(chan error, 1)}
 	if err := os.CopyFS(s.directory, os.DirFS("testdata/base")); err != nil {
 		t.Fatal(err)
 	}
@@ -42,14 +44,14 @@ func startServe(t *testing.T, prepare func(directory string)) *runningServe {
 	s.end = cancel
 	ready := make(chan struct{})
 	go func() {
-		s.ended <- serve(ctx, serveConfig{
+		s.ended <- serve(ctx, serveConfig{Config: controlplane.Config{
 			Directory: s.directory, XDSAddress: "127.0.0.1:0", AdminAddress: "127.0.0.1:0",
-			Log: slog.New(slog.NewTextHandler(s.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
+			Logger: slog.New(slog.NewTextHandler(s.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 			OnReady: func(xds, admin string) {
 				s.xds, s.admin = xds, admin
 				close(ready)
 			},
-		})
+		}})
 	}()
 	select {
 	case <-ready:
@@ -200,12 +202,12 @@ func TestPortsInUseNameTheirFlag(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer func() { _ = taken.Close() }()
-	for flag, cfg := range map[string]serveConfig{
+	for flag, cfg := range map[string]controlplane.Config{
 		"--admin-address": {AdminAddress: taken.Addr().String(), XDSAddress: "127.0.0.1:0"},
 		"--xds-address":   {AdminAddress: "127.0.0.1:0", XDSAddress: taken.Addr().String()},
 	} {
-		cfg.Directory, cfg.Log = "testdata/base", slog.New(slog.DiscardHandler)
-		err := serve(t.Context(), cfg)
+		cfg.Directory, cfg.Logger = "testdata/base", slog.New(slog.DiscardHandler)
+		err := serve(t.Context(), serveConfig{Config: cfg})
 		want := flag + " " + taken.Addr().String() + ": the address is in use, perhaps by another podway; choose another one or end that"
 		if err == nil || err.Error() != want {
 			t.Errorf("error is %v, want %s", err, want)
@@ -220,7 +222,7 @@ func TestSignalEndsServeWithExitCode0(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, signal := range []os.Signal{syscall.SIGTERM, syscall.SIGINT} {
-		log := &logBuffer{}
+		log := &locked.Buffer{}
 		cmd := exec.CommandContext(t.Context(), program)
 		cmd.Args = []string{"podway", "serve", "--config", "testdata/base", "--xds-address", "127.0.0.1:0", "--admin-address", "127.0.0.1:0", "--log-format", "json"}
 		cmd.Stderr = log

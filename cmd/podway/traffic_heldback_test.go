@@ -3,7 +3,9 @@ package main
 import (
 	"bytes"
 	"crypto/tls"
+	"encoding/asn1"
 	"encoding/json"
+	"encoding/pem"
 	"net"
 	"net/http"
 	"net/netip"
@@ -385,15 +387,13 @@ func (w *world) startLiberal(node string) *envoy.Process {
 	return w.envoy
 }
 
-// TestTrafficARejectedSecretOrListenerCostsItselfAlone has a key with another label than its content, which podway reads and Envoy does not,
-// and a port that is taken.
+// TestTrafficARejectedSecretOrListenerCostsItselfAlone has a certificate that podway reads and Envoy does not, and a port that is taken.
 func TestTrafficARejectedSecretOrListenerCostsItselfAlone(t *testing.T) {
 	w := newWorld(t)
 	w.service(w.east, demo.ServiceConfig{Name: "app"}, 1)
-	secrets := func(a, key string) string {
-		return tlsSecretYAML("edge", "a", pair(a).certificate, key) + tlsSecretYAML("edge", "b", pair("second").certificate, pair("second").key)
+	secrets := func(certificate, key string) string {
+		return tlsSecretYAML("edge", "a", certificate, key) + tlsSecretYAML("edge", "b", pair("second").certificate, pair("second").key)
 	}
-	wrong := func(key string) string { return strings.ReplaceAll(key, "PRIVATE KEY", "RSA PRIVATE KEY") }
 	routes := func(value string) string {
 		return routeYAML("a", "a.example.com", []string{"app"}, header(value)) + routeYAML("b", "b.example.com", []string{"app"}, header(value))
 	}
@@ -401,7 +401,7 @@ func TestTrafficARejectedSecretOrListenerCostsItselfAlone(t *testing.T) {
 	w.write("gateway.yaml", w.gatewayYAML(listeners))
 	w.write("tunnel.yaml", tunnelYAML("app", members("east/app=100")))
 	w.write("routes.yaml", routes("1"))
-	w.write("secrets.yaml", secrets("first", pair("first").key))
+	w.write("secrets.yaml", secrets(pair("first").certificate, pair("first").key))
 	w.start()
 	served := func(host, name, value string) {
 		t.Helper()
@@ -411,14 +411,14 @@ func TestTrafficARejectedSecretOrListenerCostsItselfAlone(t *testing.T) {
 		})
 	}
 	served("a.example.com", "first", "1")
-	w.write("secrets.yaml", secrets("third", wrong(pair("third").key)))
+	w.write("secrets.yaml", secrets(versionless(t, pair("third").certificate), pair("third").key))
 	w.awaitAccused("Secret edge/a")
 	w.write("routes.yaml", routes("2"))
 	served("a.example.com", "first", "2")
 	served("b.example.com", "second", "2")
 	assert.Equal(t, "Secret edge/a", w.awaitHeldBack("test", 1)[0].Object.String())
 	assert.NotContains(t, w.ask("envoys", "test")+w.ask("problems")+w.log.String(), "BEGIN")
-	w.write("secrets.yaml", secrets("third", pair("third").key))
+	w.write("secrets.yaml", secrets(pair("third").certificate, pair("third").key))
 	served("a.example.com", "third", "2")
 	w.awaitAccused()
 
@@ -433,4 +433,22 @@ func TestTrafficARejectedSecretOrListenerCostsItselfAlone(t *testing.T) {
 	w.awaitRoute("b.example.com", "3")
 	w.write("gateway.yaml", w.gatewayYAML(listeners))
 	w.awaitAccused()
+}
+
+// versionless is a certificate that does not say its version, as one of version 1, and has extensions all the same, which are of version 3. Go overlooks them,
+// and Envoy refuses it.
+func versionless(t *testing.T, certificate string) string {
+	t.Helper()
+	block, _ := pem.Decode([]byte(certificate))
+	var whole, signed []asn1.RawValue // the version is the first of what is signed
+	_, err := asn1.Unmarshal(block.Bytes, &whole)
+	require.NoError(t, err)
+	_, err = asn1.Unmarshal(whole[0].FullBytes, &signed)
+	require.NoError(t, err)
+	text, err := asn1.Marshal(signed[1:])
+	require.NoError(t, err)
+	whole[0] = asn1.RawValue{FullBytes: text}
+	der, err := asn1.Marshal(whole)
+	require.NoError(t, err)
+	return string(pem.EncodeToMemory(&pem.Block{Type: block.Type, Bytes: der}))
 }

@@ -8,7 +8,9 @@ import (
 	"net/url"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"regexp"
+	"strings"
 	"testing"
 	"time"
 
@@ -143,4 +145,37 @@ func (w *world) startServe(xdsAddress string, flags ...string) *servePlane {
 func (p *servePlane) kill() {
 	_ = p.Process.Signal(os.Kill) // fails where it has ended already
 	<-p.ended
+}
+
+// TestTrafficARestartFindsTheConfigurationBroken file by file, as by somebody who is editing it, or by a disk that was full: Envoys keep what they have.
+func TestTrafficARestartFindsTheConfigurationBroken(t *testing.T) {
+	w := newWorld(t)
+	app := w.service(w.east, demo.ServiceConfig{Name: "app"}, 2)
+	w.write("app.yaml", tunnelYAML("app", members("east/app=100"))+routeYAML("app", "app.example", []string{"app"}))
+	state := t.TempDir()
+	plane := w.startServe(w.anyPort(), "--state", state)
+	w.adminAddress = plane.admin
+	w.startEnvoy()
+	w.awaitHosts("app", 100, app.Pods()...)
+	w.awaitStatus("app.example", "/", http.StatusOK)
+	kept := filepath.Join(state, "pods", ".configuration")
+	eventually(t, "it is remembered", func() bool { _, err := os.Stat(kept); return err == nil })
+	load := w.load("app.example", 4, 100).Start(t.Context())
+	before := w.updates()
+	for _, name := range []string{"app.yaml", "east.yaml", "gateway.yaml"} {
+		good, err := os.ReadFile(filepath.Join(w.directory, name))
+		require.NoError(t, err)
+		plane.kill()
+		w.write(name, "{")
+		plane = w.startServe(w.xdsAddress, "--state", state)
+		w.adminAddress = plane.admin
+		eventually(t, "Envoy is back", func() bool { return strings.Contains(w.ask("envoys", "-o", "json"), `"test"`) })
+		require.Contains(t, w.ask("problems"), name+":1: error InvalidYAML: the file is not valid YAML: did not find expected node content; its last good content stays in force")
+		sent := load.Tally().Requests
+		eventually(t, "more requests", func() bool { return load.Tally().Requests >= sent+50 })
+		w.write(name, string(good))
+		eventually(t, "the Problem's end", func() bool { return strings.Contains(w.ask("problems"), "no problems") })
+	}
+	require.NoError(t, load.Stop().Err())
+	assert.Equal(t, before, w.updates())
 }

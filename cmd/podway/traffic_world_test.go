@@ -23,8 +23,10 @@ import (
 	"github.com/stretchr/testify/require"
 	"k8s.io/apimachinery/pkg/types"
 
+	"github.com/podway/podway/cmd/podway/controlplane"
 	"github.com/podway/podway/demo"
 	"github.com/podway/podway/envoy"
+	"github.com/podway/podway/test/locked"
 )
 
 // world is the whole of it: clusters in directories, the control plane, a real Envoy, and clients.
@@ -34,7 +36,7 @@ type world struct {
 	east, west *demo.Cluster
 	// http and https are where the Gateway edge/front listens. It has an HTTPS listener only where a test writes one.
 	http, https netip.AddrPort
-	log         *logBuffer
+	log         *locked.Buffer
 	xdsAddress  string
 	// xds says who may connect there: anybody, in plain text, unless a test writes otherwise.
 	xds xdsOptions
@@ -59,7 +61,7 @@ func newWorld(t *testing.T) *world {
 		t.Fatalf("this test needs a real Envoy: %v", err)
 	}
 	number := byte(worlds.Add(1))
-	w := &world{T: t, directory: t.TempDir(), logs: t.TempDir(), log: &logBuffer{}}
+	w := &world{T: t, directory: t.TempDir(), logs: t.TempDir(), log: &locked.Buffer{}}
 	own := func(second byte) netip.Addr { return netip.AddrFrom4([4]byte{127, second, byte(os.Getpid()), number}) }
 	w.http, w.https = freePort(t, own(4)), freePort(t, own(4))
 	for w.https == w.http {
@@ -104,14 +106,14 @@ func (w *world) startPlane() {
 	var err error
 	go func() {
 		defer close(ended)
-		err = serve(ctx, serveConfig{
-			Directory: w.directory, XDSAddress: "127.0.0.1:0", AdminAddress: "127.0.0.1:0", XDS: w.xds,
-			Log: slog.New(slog.NewTextHandler(w.log, nil)),
+		err = serve(ctx, serveConfig{XDS: w.xds, Config: controlplane.Config{
+			Directory: w.directory, XDSAddress: "127.0.0.1:0", AdminAddress: "127.0.0.1:0",
+			Logger: slog.New(slog.NewTextHandler(w.log, nil)),
 			OnReady: func(xds, admin string) {
 				w.adminAddress = admin
 				ready <- xds
 			},
-		})
+		}})
 	}()
 	w.endPlane = func() {
 		cancel()

@@ -6,11 +6,10 @@ import (
 	"slices"
 	"strconv"
 
+	endpointv3 "github.com/envoyproxy/go-control-plane/envoy/config/endpoint/v3"
 	"github.com/spf13/cobra"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/types"
-
-	endpointv3 "github.com/envoyproxy/go-control-plane/envoy/config/endpoint/v3"
 
 	"github.com/podway/podway/api"
 	"github.com/podway/podway/api/v1alpha1"
@@ -113,7 +112,7 @@ func (l *loaded) tunnels(selector labels.Selector) []types.NamespacedName {
 			names = append(names, name)
 		}
 	}
-	slices.SortFunc(names, compareNames)
+	slices.SortFunc(names, api.CompareNames)
 	return names
 }
 

@@ -5,7 +5,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/podway/podway/api/snapshot"
+	"github.com/podway/podway/api"
 )
 
 func newValidateCommand() *cobra.Command {
@@ -37,14 +37,8 @@ cluster and no Envoy. The exit code is 1 if there are any Problems, warnings inc
 		if err != nil {
 			return err
 		}
-		none := count(countObjects(loaded.cfg), "object") + ", no problems\n"
+		none := api.Count(loaded.cfg.Objects(), "object") + ", no problems\n"
 		return printProblems(cmd.OutOrStdout(), *format, loaded.problems(), none)
 	}
 	return cmd
-}
-
-// countObjects counts what podway has read and uses.
-func countObjects(cfg *snapshot.Config) int {
-	return len(cfg.Tunnels) + len(cfg.MemberClusters) + len(cfg.GatewayParameters) + len(cfg.GatewayClasses) + len(cfg.Gateways) +
-		len(cfg.HTTPRoutes) + len(cfg.ReferenceGrants) + len(cfg.Namespaces) + len(cfg.Secrets) + len(cfg.ConfigMaps) + len(cfg.Services)
 }

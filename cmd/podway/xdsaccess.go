@@ -1,19 +1,15 @@
 package main
 
 import (
-	"context"
 	"fmt"
-	"slices"
+	"net"
+	"net/netip"
 	"time"
 
 	"github.com/spf13/cobra"
 
-	"github.com/podway/podway/api"
 	"github.com/podway/podway/xds"
 )
-
-// shutdownGrace is how long the end of the streams may take beyond the time over which they are closed.
-const shutdownGrace = 5 * time.Second
 
 // xdsOptions say who may connect to the xDS port, how much clients may cost, and how they are let go.
 type xdsOptions struct {
@@ -102,9 +98,15 @@ func (o *xdsOptions) openAccess(insecure bool) (*xds.Access, error) {
 	return access, nil
 }
 
-// followCertificates takes changed certificates into use, and puts what is wrong with them on the board, until the context ends.
-func followCertificates(ctx context.Context, access *xds.Access, board *problemBoard) {
-	if access != nil {
-		access.Run(ctx, func(problems []api.Problem) { board.set(partAccess, slices.Clone(problems)) })
+// checkXDSAddress refuses what would hand private keys to a network without having been told to.
+func checkXDSAddress(address string, insecure bool) error {
+	host, _, err := net.SplitHostPort(address)
+	if err != nil {
+		return usagef("--xds-address %q: want HOST:PORT", address)
 	}
+	if ip, err := netip.ParseAddr(host); insecure || host == "localhost" || err == nil && ip.IsLoopback() {
+		return nil
+	}
+	return usagef("--xds-address %s is not a loopback address: xDS is plain text, and whoever reaches it can read the private keys of "+
+		"HTTPS listeners; use a loopback address, ask for certificates with --xds-cert (podway certs makes some for development), or say --insecure-xds if the network is trusted", address)
 }

@@ -1,10 +1,8 @@
-package main
+package controlplane
 
 import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
-
-	"github.com/podway/podway/api"
 )
 
 // The metrics of podway itself. Their labels are bounded by the code: no object's name is among them.
@@ -77,16 +75,4 @@ func (c stateCollector) Collect(out chan<- prometheus.Metric) {
 	gauge(descTunnels, float64(state.Tunnels))
 	gauge(descEndpoint, float64(state.Endpoints))
 	gauge(descUnsynced, float64(len(state.Unsynced)))
-}
-
-// countBySeverity returns how many errors and how many warnings there are.
-func countBySeverity(problems []api.Problem) (errors, warnings int) {
-	for _, problem := range problems {
-		if problem.Severity == api.Error {
-			errors++
-		} else {
-			warnings++
-		}
-	}
-	return errors, warnings
 }

@@ -1,4 +1,4 @@
-package main
+package controlplane
 
 import (
 	"log/slog"
@@ -32,6 +32,10 @@ const (
 	partAccess boardPart = "access"
 	// partBehind is which Envoys do not say anything.
 	partBehind boardPart = "behind"
+	// partOutdated is which Envoys are too old.
+	partOutdated boardPart = "outdated"
+	// partShared is which Envoys cannot be told apart.
+	partShared boardPart = "shared"
 )
 
 // problemBoard holds all Problems in force for everybody who asks, and logs
@@ -71,7 +75,7 @@ func (b *problemBoard) set(part boardPart, problems []api.Problem) {
 	b.parts[part] = problems
 	all := make([]api.Problem, 0, len(problems))
 	for _, part := range []boardPart{
-		partConfiguration, partEndpoints, partAddresses, partClusters, partBrake, partHeldBack, partRejections, partAccess, partBehind,
+		partConfiguration, partEndpoints, partAddresses, partClusters, partBrake, partHeldBack, partRejections, partAccess, partBehind, partOutdated, partShared,
 	} {
 		all = append(all, b.parts[part]...)
 	}

@@ -1,20 +1,21 @@
-package main
+package controlplane
 
 import (
-	"bytes"
 	"log/slog"
 	"net/netip"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
+	resourcev3 "github.com/envoyproxy/go-control-plane/pkg/resource/v3"
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/podway/podway/api"
 	"github.com/podway/podway/api/pods"
+	"github.com/podway/podway/test/locked"
 	"github.com/podway/podway/watcher"
+	"github.com/podway/podway/watcher/brake"
 	"github.com/podway/podway/watcher/files"
 	"github.com/podway/podway/xds"
 )
@@ -32,22 +33,9 @@ func (r *recorder) SetEndpoints(changed []*api.Resource, _ map[string]xds.Seen) 
 	r.endpoints = append(r.endpoints, changed)
 }
 
-// logBuffer is a log that a test reads while others write.
-type logBuffer struct {
-	mu  sync.Mutex
-	buf bytes.Buffer // by mu
-}
-
-func (b *logBuffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.buf.Write(p)
-}
-
-func (b *logBuffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.buf.String()
+// pipelineTo is a pipeline that hands on to a publisher, with a brake of its own.
+func pipelineTo(server publisher, board *problemBoard, log *slog.Logger) *pipeline {
+	return newPipeline(pipelineConfig{server: server, board: board, rejected: newRejections(board), brake: brake.New(brake.Config{}), log: log})
 }
 
 // bench is a pipeline with the good configuration of testdata/base.
@@ -56,20 +44,20 @@ type bench struct {
 	pipeline *pipeline
 	board    *problemBoard
 	sent     *recorder
-	log      *logBuffer
+	log      *locked.Buffer
 	state    *files.State
 }
 
 func newBench(t *testing.T) *bench {
 	t.Helper()
-	state, err := files.Load([]string{"testdata/base"}, files.Options{})
+	state, err := files.Load([]string{"../testdata/base"}, files.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	b := &bench{T: t, sent: &recorder{}, log: &logBuffer{}, state: state}
+	b := &bench{T: t, sent: &recorder{}, log: &locked.Buffer{}, state: state}
 	log := slog.New(slog.NewTextHandler(b.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	b.board = newProblemBoard(log)
-	b.pipeline = newPipeline(b.sent, b.board, newRejections(b.board), log)
+	b.pipeline = pipelineTo(b.sent, b.board, log)
 	b.pipeline.apply(t.Context(), watcher.Batch{Config: state.Config}, b.live)
 	return b
 }
@@ -89,7 +77,7 @@ func (b *bench) setPods(key pods.ServiceKey, change func(*pods.Set)) {
 func (b *bench) resource(view, kind, name string) *api.Resource {
 	b.Helper()
 	for _, resource := range b.sent.views[len(b.sent.views)-1][view] {
-		if typeOf(resource) == kind && resource.Name == name {
+		if resource.Type == kind && resource.Name == name {
 			return resource
 		}
 	}
@@ -101,12 +89,12 @@ var eastHello = pods.ServiceKey{Cluster: "east", Namespace: "default", Name: "he
 
 func TestFirstConfigurationServesEverything(t *testing.T) {
 	b := newBench(t)
-	for _, kind := range []string{typeClusters, typeEndpoints} {
+	for _, kind := range []string{resourcev3.ClusterType, resourcev3.EndpointType} {
 		b.resource("edge/front", kind, "tunnel/edge/hello")
 		b.resource("edge/front", kind, "tunnel/edge/plain")
 	}
-	b.resource("edge/front", typeListeners, "gateway/edge/front/8080")
-	b.resource("edge/front", typeRoutes, "gateway/edge/front/8080")
+	b.resource("edge/front", resourcev3.ListenerType, "gateway/edge/front/8080")
+	b.resource("edge/front", resourcev3.RouteType, "gateway/edge/front/8080")
 	state := b.pipeline.state.Load()
 	if state.Generation != 1 || state.Gateways != 1 || state.Tunnels != 2 || state.Endpoints != 4 || len(state.Unsynced) != 0 {
 		t.Errorf("state is %+v", state)
@@ -141,7 +129,7 @@ func TestPodsThatAreTheSameSendNothing(t *testing.T) {
 
 func TestSameConfigurationKeepsEveryPointer(t *testing.T) {
 	b := newBench(t)
-	again, err := files.Load([]string{"testdata/base"}, files.Options{})
+	again, err := files.Load([]string{"../testdata/base"}, files.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -159,7 +147,7 @@ func TestSameConfigurationKeepsEveryPointer(t *testing.T) {
 
 func TestPodsBeforeTheFirstConfigurationWait(t *testing.T) {
 	b := newBench(t)
-	fresh := newPipeline(&recorder{}, b.board, newRejections(b.board), b.pipeline.log)
+	fresh := pipelineTo(&recorder{}, b.board, b.pipeline.log)
 	fresh.apply(t.Context(), watcher.Batch{Changed: []pods.ServiceKey{eastHello}}, b.live)
 	if fresh.state.Load() != nil {
 		t.Error("a state was published without a configuration")
@@ -177,7 +165,7 @@ func TestProblemsOfPodsComeAndGoAndAreLoggedOnce(t *testing.T) {
 		t.Fatal("a tunnel without Pods is no problem")
 	}
 	for _, problem := range problems {
-		if problem.Object.Name != "hello" || problem.File != "testdata/base/tunnel.yaml" || problem.Line == 0 || problem.Remedy == "" {
+		if problem.Object.Name != "hello" || problem.File != "../testdata/base/tunnel.yaml" || problem.Line == 0 || problem.Remedy == "" {
 			t.Errorf("problem is %v", problem)
 		}
 	}
@@ -194,7 +182,7 @@ func TestProblemsOfPodsComeAndGoAndAreLoggedOnce(t *testing.T) {
 
 func TestRejectionLastsUntilTheResourceChanges(t *testing.T) {
 	b := newBench(t)
-	resource := b.resource("edge/front", typeEndpoints, "tunnel/edge/hello")
+	resource := b.resource("edge/front", resourcev3.EndpointType, "tunnel/edge/hello")
 	rejected := b.pipeline.rejected
 	rejected.Add(api.Rejection{View: "edge/front", Key: resource.ResourceKey, Message: "no good", Owners: []api.Owner{{
 		ObjectRef: api.ObjectRef{Group: "podway.dev", Kind: "Tunnel", Namespace: "edge", Name: "hello"}, Generation: 7,
@@ -204,7 +192,7 @@ func TestRejectionLastsUntilTheResourceChanges(t *testing.T) {
 		t.Fatalf("problems: %v", problems)
 	}
 	want := "error RejectedByEnvoy: Tunnel edge/hello: an Envoy of the Gateway edge/front rejects tunnel/edge/hello: no good; change what"
-	if got := problems[0]; !strings.Contains(got.String(), want) || got.Generation != 7 || got.File != "testdata/base/tunnel.yaml" {
+	if got := problems[0]; !strings.Contains(got.String(), want) || got.Generation != 7 || got.File != "../testdata/base/tunnel.yaml" {
 		t.Errorf("problem is %+v", got)
 	}
 	rejected.Add(api.Rejection{View: "edge/other", Key: resource.ResourceKey})
@@ -216,11 +204,11 @@ func TestRejectionLastsUntilTheResourceChanges(t *testing.T) {
 
 func TestViewsHaveEveryGatewaysEndpoints(t *testing.T) {
 	b := newBench(t)
-	views := views(b.pipeline.plan, b.pipeline.endpoints)
+	views := b.pipeline.plan.Served(b.pipeline.endpoints)
 	tunnels := b.pipeline.plan.Tunnels(types.NamespacedName{Namespace: "edge", Name: "front"})
 	count := 0
 	for _, resource := range views["edge/front"] {
-		if typeOf(resource) == typeEndpoints {
+		if resource.Type == resourcev3.EndpointType {
 			count++
 		}
 	}
@@ -231,7 +219,7 @@ func TestViewsHaveEveryGatewaysEndpoints(t *testing.T) {
 
 func TestACertificateThatExpiresMeanwhileIsTold(t *testing.T) {
 	b := newBench(t)
-	state, err := files.Load([]string{"../../docs/examples"}, files.Options{})
+	state, err := files.Load([]string{"../../../docs/examples"}, files.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,4 +1,4 @@
-package main
+package controlplane
 
 import (
 	"context"
@@ -26,6 +26,7 @@ import (
 
 	"github.com/podway/podway/api/snapshot"
 	"github.com/podway/podway/watcher"
+	"github.com/podway/podway/watcher/brake"
 	"github.com/podway/podway/watcher/files"
 	"github.com/podway/podway/xds"
 )
@@ -56,7 +57,7 @@ type parliament struct {
 
 // TestWhoRejectsNothingOfAnObjectHasItAtLast has Envoys come and go, and reject what they please, while routes change.
 func TestWhoRejectsNothingOfAnObjectHasItAtLast(t *testing.T) {
-	state, err := files.Load([]string{"testdata/base"}, files.Options{})
+	state, err := files.Load([]string{"../testdata/base"}, files.Options{})
 	require.NoError(t, err)
 	for seed := range uint64(30) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
@@ -75,7 +76,7 @@ func (p *parliament) open(state *files.State) (end func()) {
 	p.board = newProblemBoard(log)
 	rejected := newRejections(p.board)
 	p.server = xds.New(xds.Config{Logger: log, OnRejected: rejected.Add})
-	p.pipeline = newPipeline(p.server, p.board, rejected, log)
+	p.pipeline = newPipeline(pipelineConfig{server: p.server, board: p.board, rejected: rejected, brake: brake.New(brake.Config{}), log: log})
 	p.lanes = watcher.NewLanes(p.pipeline.brake.Observe)
 	p.lanes.Put(state.Config, state.Pods, nil)
 	ctx, cancel := context.WithCancel(context.Background())

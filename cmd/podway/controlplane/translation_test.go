@@ -1,4 +1,4 @@
-package main
+package controlplane
 
 import (
 	"context"
@@ -70,13 +70,13 @@ type lanesWorld struct {
 
 // inLanes runs a test on a pipeline that serves testdata/base.
 func inLanes(t *testing.T, test func(w *lanesWorld)) {
-	state, err := files.Load([]string{"testdata/base"}, files.Options{})
+	state, err := files.Load([]string{"../testdata/base"}, files.Options{})
 	require.NoError(t, err)
 	synctest.Test(t, func(t *testing.T) {
 		log := slog.New(slog.DiscardHandler)
 		board := newProblemBoard(log)
 		w := &lanesWorld{T: t, sent: &slowly{}, cfg: state.Config, sets: map[pods.ServiceKey]*pods.Set{}}
-		w.pipeline = newPipeline(w.sent, board, newRejections(board), log)
+		w.pipeline = pipelineTo(w.sent, board, log)
 		w.lanes = watcher.NewLanes(w.pipeline.brake.Observe)
 		w.lanes.Put(state.Config, state.Pods, nil)
 		for key, set := range state.Pods {

@@ -1,4 +1,4 @@
-package main
+package controlplane
 
 import (
 	"context"
@@ -26,6 +26,9 @@ const (
 	adminHeaderBytes  = 16 << 10
 	adminEndTimeout   = 3 * time.Second
 )
+
+// ErrorHeader marks an answer of the admin interface that is an error in words for the person who asked.
+const ErrorHeader = "X-Podway-Error"
 
 // readiness is why podway is not ready, for whoever asks.
 type readiness struct {
@@ -99,6 +102,12 @@ func writeJSON(w http.ResponseWriter, what string, data []byte, err error) {
 	}
 	w.Header().Set("Content-Type", "application/json")
 	_, _ = w.Write(append(data, '\n')) // a client that has gone is nobody's problem
+}
+
+// writeError answers a request for what cannot be done.
+func writeError(w http.ResponseWriter, status int, message string) {
+	w.Header().Set(ErrorHeader, "1")
+	http.Error(w, message, status)
 }
 
 func writeText(w http.ResponseWriter, status int, text string) {

@@ -1,11 +1,9 @@
-package main
+package controlplane
 
 import (
-	"cmp"
 	"context"
 	"log/slog"
 	"slices"
-	"strings"
 	"sync/atomic"
 	"time"
 
@@ -28,22 +26,28 @@ type publisher interface {
 	SetEndpoints(changed []*api.Resource, seen map[string]xds.Seen)
 }
 
-// pipeline joins a watcher's lanes to the translator, and the translator to
-// the server. Its two lanes are those of the Lanes: endpoints are made of Pods as they come, while another goroutine makes the plan
-// of a configuration, however long that takes. All of it but state and applied belongs to the goroutine that runs it.
-type pipeline struct {
+// pipelineConfig is what a pipeline joins.
+type pipelineConfig struct {
 	server   publisher
 	board    *problemBoard
 	rejected *holdback.Rejections
-	// back says which parts of the configuration are made in an older form.
-	back *holdback.Holdbacks
-	log  *slog.Logger
-
 	// brake says which Pods stay in a tunnel though they lost readiness. lag may be nil.
 	brake *brake.Brake
 	lag   *lag
 	// onApplied is told of each plan that is put in force, before its endpoints are made; it may be nil.
 	onApplied func(*translator.Plan)
+	// version of podway.
+	version string
+	log     *slog.Logger
+}
+
+// pipeline joins a watcher's lanes to the translator, and the translator to
+// the server. Its two lanes are those of the Lanes: endpoints are made of Pods as they come, while another goroutine makes the plan
+// of a configuration, however long that takes. All of it but state and applied belongs to the goroutine that runs it.
+type pipeline struct {
+	pipelineConfig
+	// back says which parts of the configuration are made in an older form.
+	back *holdback.Holdbacks
 
 	// coming is the translation that another goroutine is at, next the one after it; nil for none. What coming became arrives on translated.
 	coming, next *translation
@@ -77,16 +81,15 @@ type pipelineState struct {
 	Unsynced []string
 }
 
-func newPipeline(server publisher, board *problemBoard, rejected *holdback.Rejections, log *slog.Logger) *pipeline {
-	envoys, _ := server.(holdback.Envoys)
+func newPipeline(cfg pipelineConfig) *pipeline {
+	envoys, _ := cfg.server.(holdback.Envoys)
 	back := holdback.New(holdback.Config{
-		Translator: backTranslator, Envoys: envoys, OnProblems: func(problems []api.Problem) { board.set(partHeldBack, problems) }, OnLeft: rejected.Left,
-		Podway: readVersion().Version, Logger: log,
+		Translator: backTranslator, Envoys: envoys, OnProblems: func(problems []api.Problem) { cfg.board.set(partHeldBack, problems) },
+		OnLeft: cfg.rejected.Left, Podway: cfg.version, Logger: cfg.log,
 	})
-	rejected.Tell = back.Tell
+	cfg.rejected.Tell = back.Tell
 	return &pipeline{
-		server: server, board: board, rejected: rejected, back: back, log: log, brake: brake.New(brake.Config{}),
-		endpoints: map[types.NamespacedName]translator.Endpoints{}, translated: make(chan *translation, 1),
+		pipelineConfig: cfg, back: back, endpoints: map[types.NamespacedName]translator.Endpoints{}, translated: make(chan *translation, 1),
 	}
 }
 
@@ -241,33 +244,14 @@ func (p *pipeline) publishEndpointProblems() {
 	p.board.set(partEndpoints, problems)
 }
 
-// views returns the whole of what Envoys should have, by view.
-func views(plan *translator.Plan, endpoints map[types.NamespacedName]translator.Endpoints) map[string][]*api.Resource {
-	out := make(map[string][]*api.Resource)
-	for _, view := range plan.Views() {
-		resources := slices.Clone(plan.Resources(view))
-		for _, tunnel := range plan.Tunnels(view) {
-			if resource := endpoints[tunnel].Resource; resource != nil {
-				resources = append(resources, resource)
-			}
-		}
-		out[view.String()] = resources
-	}
-	return out
-}
-
 // usersOf returns the tunnels that use any of the Services, sorted, each once.
 func usersOf(plan *translator.Plan, services []pods.ServiceKey) []types.NamespacedName {
 	var tunnels []types.NamespacedName
 	for _, service := range services {
 		tunnels = append(tunnels, plan.Users(service)...)
 	}
-	slices.SortFunc(tunnels, compareNames)
+	slices.SortFunc(tunnels, api.CompareNames)
 	return slices.Compact(tunnels)
-}
-
-func compareNames(a, b types.NamespacedName) int {
-	return cmp.Or(strings.Compare(a.Namespace, b.Namespace), strings.Compare(a.Name, b.Name))
 }
 
 // keepPointer returns next with the previous resource where both are the same, and whether they are: the pointer is what tells the

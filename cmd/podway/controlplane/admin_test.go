@@ -1,4 +1,4 @@
-package main
+package controlplane
 
 import (
 	"log/slog"
@@ -13,7 +13,7 @@ import (
 func TestReadyzSaysWhyItIsNotReady(t *testing.T) {
 	b := newBench(t)
 	board := newProblemBoard(slog.New(slog.DiscardHandler))
-	ready := &readiness{pipeline: newPipeline(&recorder{}, board, newRejections(board), b.pipeline.log)}
+	ready := &readiness{pipeline: pipelineTo(&recorder{}, board, b.pipeline.log)}
 	handler := adminHandler(ready, board, nil, nil, newRegistry(ready, board), false)
 	check := func(status int, body string) {
 		t.Helper()

@@ -1,4 +1,4 @@
-package main
+package controlplane
 
 import (
 	"context"
@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
-	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
 
 	"github.com/podway/podway/api"
 	"github.com/podway/podway/xds"
@@ -19,16 +18,15 @@ import (
 const codeEnvoyBehind = "EnvoyBehind"
 
 const (
-	// behindBound is how long an Envoy may take: longer than the 15 s for which a Cluster without endpoints warms, and the 20 s for
+	// BehindBound is how long an Envoy may take: longer than the 15 s for which a Cluster without endpoints warms, and the 20 s for
 	// which a route waits for one.
-	behindBound = 30 * time.Second
+	BehindBound = 30 * time.Second
 	// checkBehindEvery is how late that is told of. A check of 1000 Envoys with 1000 clusters each takes 1 ms where all are current, and 1 s
 	// where none has acknowledged any (BenchmarkBehind in xds). Checks take no more of the time than one in checkBehindShare.
 	checkBehindEvery = 5 * time.Second
 	checkBehindShare = 50
-	// maxBehindTold is how many Envoys of one Gateway are told of one by one, and maxGatewaysTold, of how many Gateways at all.
-	maxBehindTold   = 10
-	maxGatewaysTold = 50
+	// maxBehindTold is how many Envoys of one Gateway are told of one by one.
+	maxBehindTold = 10
 	// retellEvery is how often a summary follows what it sums up, so that the log does not tell each Envoy of a thousand.
 	retellEvery = time.Minute
 )
@@ -74,7 +72,7 @@ func (w *behindWatch) run(ctx context.Context) error {
 
 // check brings metric and Problems up to date.
 func (w *behindWatch) check(now time.Time) {
-	all := w.look(behindBound)
+	all := w.look(BehindBound)
 	w.count(all)
 	before := len(w.told)
 	made := w.problems(all, now)
@@ -109,7 +107,9 @@ func (w *behindWatch) problems(all []xds.Behind, now time.Time) map[behindKey]be
 	gateways := 0
 	for _, gateway := range slices.Sorted(maps.Keys(byGateway)) {
 		if gateways++; gateways > maxGatewaysTold {
-			w.keep(made, behindKey{}, now, func() api.Problem { return otherGateways(len(byGateway) - maxGatewaysTold) })
+			w.keep(made, behindKey{}, now, func() api.Problem {
+				return otherGateways(codeEnvoyBehind, len(byGateway)-maxGatewaysTold, "that have not acknowledged what they were sent")
+			})
 			break
 		}
 		behind := byGateway[gateway]
@@ -135,8 +135,8 @@ func (w *behindWatch) keep(made map[behindKey]behindTold, key behindKey, now tim
 }
 
 func oneBehind(b xds.Behind) api.Problem {
-	return behindProblem(b.Gateway, fmt.Sprintf("the Envoy %s has not acknowledged %s (%s) since %s",
-		b.Node, count(b.Count, "resource"), xds.ShortType(b.Type), clock(b.Since)),
+	return gatewayProblem(codeEnvoyBehind, b.Gateway, fmt.Sprintf("the Envoy %s has not acknowledged %s (%s) since %s",
+		b.Node, api.Count(b.Count, "resource"), xds.ShortType(b.Type), b.Since.UTC().Format(time.RFC3339)),
 		fmt.Sprintf("see podway envoys %s, and that Envoy's log; one that is stuck has to be restarted", b.Node))
 }
 
@@ -154,25 +154,7 @@ func manyBehind(gateway string, behind []xds.Behind) api.Problem {
 	for _, short := range slices.Sorted(maps.Keys(types)) {
 		parts = append(parts, fmt.Sprintf("%s: %d", short, types[short]))
 	}
-	return behindProblem(gateway, fmt.Sprintf("%s have not acknowledged what they were sent (%s), the first, %s, since %s",
-		count(len(nodes), "Envoy"), strings.Join(parts, ", "), oldest.Node, clock(oldest.Since)),
+	return gatewayProblem(codeEnvoyBehind, gateway, fmt.Sprintf("%s have not acknowledged what they were sent (%s), the first, %s, since %s",
+		api.Count(len(nodes), "Envoy"), strings.Join(parts, ", "), oldest.Node, oldest.Since.UTC().Format(time.RFC3339)),
 		"see podway envoys; where all of a Gateway are behind, look at what they share: the network, the machines, or a cluster that does not warm")
 }
-
-func otherGateways(more int) api.Problem {
-	return api.Problem{
-		Code: codeEnvoyBehind, Severity: api.Warning, Message: fmt.Sprintf("%s besides have Envoys that have not acknowledged what they were sent", count(more, "Gateway")),
-		Remedy: "see podway envoys",
-	}
-}
-
-func behindProblem(gateway, message, remedy string) api.Problem {
-	namespace, name, _ := strings.Cut(gateway, "/")
-	return api.Problem{
-		Code: codeEnvoyBehind, Severity: api.Warning,
-		Object:  api.ObjectRef{Group: gatewayv1.GroupName, Kind: "Gateway", Namespace: namespace, Name: name},
-		Message: message, Remedy: remedy,
-	}
-}
-
-func clock(t time.Time) string { return t.UTC().Format(time.RFC3339) }

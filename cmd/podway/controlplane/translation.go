@@ -1,4 +1,4 @@
-package main
+package controlplane
 
 import (
 	"context"
@@ -257,7 +257,7 @@ func (p *pipeline) install(ctx context.Context, t *translation, live pods.Live) 
 	if len(p.endpoints) > len(p.plan.AllTunnels()) {
 		maps.DeleteFunc(p.endpoints, func(tunnel types.NamespacedName, _ translator.Endpoints) bool { return !p.plan.InForce(tunnel) })
 	}
-	served := views(p.plan, p.endpoints)
+	served := p.plan.Served(p.endpoints)
 	p.rejected.Replaced(t.cfg, served)
 	p.back.Replaced(served)
 	p.server.SetViews(served)
@@ -268,7 +268,7 @@ func (p *pipeline) install(ctx context.Context, t *translation, live pods.Live) 
 
 	state := p.describe()
 	p.state.Store(state)
-	p.log.InfoContext(ctx, "Configuration applied", "generation", state.Generation, "objects", countObjects(t.cfg), "gateways", state.Gateways,
+	p.log.InfoContext(ctx, "Configuration applied", "generation", state.Generation, "objects", t.cfg.Objects(), "gateways", state.Gateways,
 		"tunnels", state.Tunnels, "endpoints", state.Endpoints, "problems", p.board.len(), "took", time.Since(t.begun))
 }
 

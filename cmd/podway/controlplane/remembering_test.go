@@ -1,4 +1,4 @@
-package main
+package controlplane
 
 import (
 	"bytes"
@@ -8,8 +8,6 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
-
-	"github.com/podway/podway/watcher/brake"
 )
 
 func TestATornMemoryIsAWarningAndAStartWithoutIt(t *testing.T) {
@@ -18,11 +16,12 @@ func TestATornMemoryIsAWarningAndAStartWithoutIt(t *testing.T) {
 	require.NoError(t, os.WriteFile(filepath.Join(directory, "pods", ".holdbacks"), []byte("podway-holdbacks 1 "), 0o600))
 	var text bytes.Buffer
 	log := slog.New(slog.NewTextHandler(&text, nil))
-	remember, err := openMemory(serveConfig{State: directory, Log: log})
+	remember, err := openMemory(Config{State: directory, Logger: log})
 	require.NoError(t, err)
 	defer remember.close(log)
 	board := newProblemBoard(log)
-	remember.restore(brake.New(brake.Config{}), newPipeline(&recorder{}, board, newRejections(board), log).back, log)
+	p := pipelineTo(&recorder{}, board, log)
+	remember.restore(p.brake, p.back, log)
 	require.Contains(t, text.String(), `level=WARN msg="What Envoys rejected before the restart is tried again" error="the holdbacks that were remembered are not used: `+
 		filepath.Join(directory, "pods", ".holdbacks")+`: is torn`)
 }

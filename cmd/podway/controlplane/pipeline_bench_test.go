@@ -1,4 +1,4 @@
-package main
+package controlplane
 
 import (
 	"fmt"
@@ -44,8 +44,7 @@ func newLarge(tb testing.TB, size scene.Size) *large {
 	l := &large{size: size, directory: directory, cfg: state.Config}
 	guard := brake.New(brake.Config{})
 	l.lanes = watcher.NewLanes(guard.Observe)
-	l.pipeline = newPipeline(xds.New(xds.Config{Logger: log}), board, newRejections(board), log)
-	l.pipeline.brake = guard
+	l.pipeline = newPipeline(pipelineConfig{server: xds.New(xds.Config{Logger: log}), board: board, rejected: newRejections(board), brake: guard, log: log})
 	l.lanes.Put(state.Config, nil, nil)
 	l.generations = make([][][]int, size.Clusters)
 	for c := range size.Clusters {

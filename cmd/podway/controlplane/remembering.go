@@ -1,4 +1,4 @@
-package main
+package controlplane
 
 import (
 	"context"
@@ -11,6 +11,7 @@ import (
 	"github.com/podway/podway/api"
 	"github.com/podway/podway/holdback"
 	"github.com/podway/podway/watcher/brake"
+	"github.com/podway/podway/watcher/files"
 	"github.com/podway/podway/watcher/memory"
 )
 
@@ -18,11 +19,15 @@ import (
 type remembering struct {
 	store  *memory.Store
 	keeper *memory.Keeper
+	// files is what is kept of the configuration, nil where nothing is.
+	files *files.Memory
+	// together is there once what was held is restored.
+	together *memory.Together
 }
 
 // openMemory opens the state directory. One that another podway has is a mistake on the command line; with any other trouble podway runs
 // without, and says so: it must not be down for want of a memory.
-func openMemory(cfg serveConfig) (remembering, error) {
+func openMemory(cfg Config) (remembering, error) {
 	if cfg.State == "" {
 		return remembering{}, nil
 	}
@@ -31,7 +36,7 @@ func openMemory(cfg serveConfig) (remembering, error) {
 	case errors.Is(err, memory.ErrLocked):
 		return remembering{}, err
 	case err != nil:
-		cfg.Log.Warn("Nothing is remembered", "error", err)
+		cfg.Logger.Warn("Nothing is remembered", "error", err)
 		return remembering{}, nil
 	}
 	return remembering{store: store}, nil
@@ -40,7 +45,9 @@ func openMemory(cfg serveConfig) (remembering, error) {
 // start makes the keeper, which does nothing before run.
 func (r *remembering) start(log *slog.Logger, registry prometheus.Registerer) {
 	if r.store != nil {
-		r.keeper = memory.NewKeeper(memory.KeeperConfig{Store: r.store, Logger: log, Registerer: registry})
+		r.keeper = memory.NewKeeper(memory.KeeperConfig{
+			Store: r.store, Before: func(cluster string) error { return r.together.Cover(cluster) }, Logger: log, Registerer: registry,
+		})
 	}
 }
 
@@ -54,11 +61,17 @@ func (r *remembering) restore(b *brake.Brake, back *holdback.Holdbacks, log *slo
 		log.Warn("Holds of before the restart do not go on", "error", err)
 	}
 	b.Restore(holds)
+	r.together = memory.NewTogether(r.store, r.keeper, b.Kept, holds)
 	held, err := r.store.LoadHoldbacks()
 	if err != nil {
 		log.Warn("What Envoys rejected before the restart is tried again", "error", err)
 	}
 	back.Restore(held)
+	kept, err := r.store.LoadConfiguration()
+	if err != nil {
+		log.Warn("Nothing stands in for a file of the configuration that is broken", "error", err)
+	}
+	r.files = files.NewMemory(kept)
 }
 
 // run keeps what is noted, and what is held, until the context ends.
@@ -68,8 +81,11 @@ func (r *remembering) run(ctx context.Context, b *brake.Brake, back *holdback.Ho
 	}
 	var group errgroup.Group
 	group.Go(func() error { return r.keeper.Run(ctx) })
-	group.Go(func() error { return b.Keep(ctx, r.store.SaveHolds, log) })
+	group.Go(func() error { return b.Keep(ctx, r.together.Save, log) })
 	group.Go(func() error { return r.keepHoldbacks(ctx, back, log) })
+	group.Go(func() error {
+		return memory.Kept[memory.File]{What: "configuration", Changed: r.files.Changed(), Now: r.files.Now, Save: r.store.SaveConfiguration, Logger: log}.Run(ctx)
+	})
 	return group.Wait()
 }
 

@@ -1,18 +1,15 @@
-package main
+package controlplane
 
 import (
 	"context"
 	"errors"
-	"fmt"
+	"log/slog"
 	"net"
 	"net/http"
-	"net/netip"
-	"os"
 	"runtime"
 	"runtime/debug"
 	"slices"
 	"sync/atomic"
-	"syscall"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -31,9 +28,38 @@ import (
 // checkDatesEvery is how late a certificate that expires while nothing changes is told of.
 const checkDatesEvery = 10 * time.Minute
 
-// controlPlane is what a running serve consists of.
+// shutdownGrace is how long the end of the streams may take beyond the time over which they are closed.
+const shutdownGrace = 5 * time.Second
+
+// Config is what a control plane needs.
+type Config struct {
+	// Directory of the configuration, which must be there.
+	Directory    string
+	XDSAddress   string
+	AdminAddress string
+	// Access says who may connect to the xDS port; nil is plain text for everybody who reaches it.
+	Access *xds.Access
+	// XDSLimits are what clients may cost; zero fields have their defaults.
+	XDSLimits xds.Limits
+	// ShutdownSpread is the time over which streams are closed at the end; 0 for all at once.
+	ShutdownSpread time.Duration
+	Pprof          bool
+	// State is the directory in which the last good Pods of each cluster, what is held back, and the files of the configuration are kept; "" for nowhere.
+	State string
+	// Brake says when Pods that lose readiness together stay in a tunnel; zero fields have their defaults.
+	Brake  brake.Settings
+	Logger *slog.Logger
+	// Files are the limits of what is read; the zero value has the defaults.
+	Files files.Options
+	// Version of podway, for those who are told who it is.
+	Version string
+	// OnReady, if not nil, is called once, when the first complete state is served, with the addresses that the ports are open on.
+	OnReady func(xds, admin string)
+}
+
+// controlPlane is a control plane that runs, or will.
 type controlPlane struct {
-	cfg      serveConfig
+	cfg      Config
 	source   *files.Source
 	lanes    *watcher.Lanes
 	fleet    *fleet.Fleet
@@ -41,6 +67,7 @@ type controlPlane struct {
 	memory   remembering
 	clusters *clusterBoard
 	behind   *behindWatch
+	gateways []*gatewayWatch
 	clashes  *clashWatch
 	board    *problemBoard
 	pipeline *pipeline
@@ -53,22 +80,8 @@ type controlPlane struct {
 	told atomic.Pointer[[]api.Problem]
 }
 
-// serve runs the control plane until the context ends, which is no error.
-func serve(ctx context.Context, cfg serveConfig) error {
-	access, err := cfg.XDS.openAccess(cfg.InsecureXDS)
-	if err != nil {
-		return err
-	}
-	if err := checkXDSAddress(cfg.XDSAddress, cfg.InsecureXDS || access != nil); err != nil {
-		return err
-	}
-	cfg.access = access
-	if err := checkPaths([]string{cfg.Directory}); err != nil {
-		return fmt.Errorf("--config: %w", err)
-	}
-	if info, err := os.Stat(cfg.Directory); err == nil && !info.IsDir() {
-		return fmt.Errorf("--config: %s is a file; name the directory that it is in", cfg.Directory)
-	}
+// Run runs a control plane until the context ends, which is no error.
+func Run(ctx context.Context, cfg Config) error {
 	adminListener, err := listen(ctx, "--admin-address", cfg.AdminAddress)
 	if err != nil {
 		return err
@@ -77,12 +90,12 @@ func serve(ctx context.Context, cfg serveConfig) error {
 	if err != nil {
 		return err
 	}
-	defer remember.close(cfg.Log)
+	defer remember.close(cfg.Logger)
 	return newControlPlane(cfg, remember).run(ctx, adminListener)
 }
 
-func newControlPlane(cfg serveConfig, remember remembering) *controlPlane {
-	board := newProblemBoard(cfg.Log)
+func newControlPlane(cfg Config, remember remembering) *controlPlane {
+	board := newProblemBoard(cfg.Logger)
 	c := &controlPlane{cfg: cfg, board: board, memory: remember}
 	c.told.Store(&[]api.Problem{})
 	rejected := newRejections(board)
@@ -90,20 +103,23 @@ func newControlPlane(cfg serveConfig, remember remembering) *controlPlane {
 	c.brake = brake.New(brake.Config{Defaults: cfg.Brake, Registerer: registry, OnChange: func(keys []pods.ServiceKey) { c.lanes.Touch(keys) }})
 	c.lanes = watcher.NewLanes(c.brake.Observe)
 	c.server = xds.New(xds.Config{
-		Access: cfg.access, Limits: cfg.XDS.Limits, ShutdownSpread: cfg.XDS.ShutdownSpread, ShutdownBound: cfg.XDS.ShutdownSpread + shutdownGrace,
-		Logger: cfg.Log, Registerer: registry, OnRejected: rejected.Add, Identifier: "podway " + readVersion().Version,
+		Access: cfg.Access, Limits: cfg.XDSLimits, ShutdownSpread: cfg.ShutdownSpread, ShutdownBound: cfg.ShutdownSpread + shutdownGrace,
+		Logger: cfg.Logger, Registerer: registry, OnRejected: rejected.Add, Identifier: "podway " + cfg.Version,
 	})
-	c.pipeline = newPipeline(c.server, board, rejected, cfg.Log)
-	c.pipeline.brake, c.pipeline.lag, c.pipeline.onApplied = c.brake, newLag(registry), c.planned
-	c.memory.start(cfg.Log, registry)
-	c.memory.restore(c.brake, c.pipeline.back, cfg.Log)
+	c.pipeline = newPipeline(pipelineConfig{
+		server: c.server, board: board, rejected: rejected, brake: c.brake, lag: newLag(registry), onApplied: c.planned,
+		version: cfg.Version, log: cfg.Logger,
+	})
+	c.memory.start(cfg.Logger, registry)
+	c.memory.restore(c.brake, c.pipeline.back, cfg.Logger)
 	c.fleet = fleet.New(fleet.Config{
-		Directory: cfg.Directory, Lanes: c.lanes, Store: c.memory.store, Keeper: c.memory.keeper, UserAgent: userAgent(),
-		OnProblems: c.clusterProblems, Registerer: registry, Logger: cfg.Log,
+		Directory: cfg.Directory, Lanes: c.lanes, Store: c.memory.store, Keeper: c.memory.keeper, UserAgent: "podway/" + cfg.Version,
+		OnProblems: c.clusterProblems, Registerer: registry, Logger: cfg.Logger,
 	})
 	c.clusters = &clusterBoard{fleet: c.fleet, brake: c.brake, live: c.lanes.Live, config: &c.pipeline.applied, begun: time.Now()}
 	c.ready.pipeline = c.pipeline
-	c.source = files.New(files.Config{Directory: cfg.Directory, Options: cfg.Limits, Logger: cfg.Log, OnState: func(state files.State) {
+	cfg.Files.Memory = c.memory.files
+	c.source = files.New(files.Config{Directory: cfg.Directory, Options: cfg.Files, Logger: cfg.Logger, OnState: func(state files.State) {
 		if state.Config != c.configured {
 			c.configured = state.Config
 			c.fleet.Configure(state.Config)
@@ -111,6 +127,9 @@ func newControlPlane(cfg serveConfig, remember remembering) *controlPlane {
 		c.lanes.Put(state.Config, state.Changed, state.Gone)
 	}})
 	c.behind = newBehindWatch(c.server.Behind, c.locate, func(problems []api.Problem) { board.set(partBehind, problems) }, registry)
+	c.gateways = []*gatewayWatch{
+		newOutdatedWatch(c.server.Releases).on(board, partOutdated, c.locate), newSharedWatch(c.server.SharedNodes).on(board, partShared, c.locate),
+	}
 	c.clashes = &clashWatch{live: c.lanes.Live, served: &c.pipeline.state, tell: func(problems []api.Problem) { board.set(partAddresses, problems) }}
 	c.admin = adminHandler(&c.ready, board, c.clusters, &envoyBoard{server: c.server, rejected: rejected}, registry, cfg.Pprof)
 	return c
@@ -154,10 +173,15 @@ func (c *controlPlane) run(ctx context.Context, adminListener net.Listener) erro
 	group.Go(func() error { return c.source.Run(parts) })
 	group.Go(func() error { return c.brake.Run(parts) })
 	group.Go(func() error { return c.behind.run(parts) })
+	for _, watch := range c.gateways {
+		group.Go(func() error { return watch.run(parts) })
+	}
 	group.Go(func() error { return c.clashes.run(parts) })
 	group.Go(func() error { return c.runFleet(parts) })
 	group.Go(func() error {
-		followCertificates(parts, c.cfg.access, c.board)
+		if access := c.cfg.Access; access != nil {
+			access.Run(parts, func(problems []api.Problem) { c.board.set(partAccess, slices.Clone(problems)) })
+		}
 		return nil
 	})
 	first := make(chan struct{})
@@ -186,7 +210,7 @@ func (c *controlPlane) run(ctx context.Context, adminListener net.Listener) erro
 		err = adminErr
 	}
 	if err == nil {
-		c.cfg.Log.Info("Ended")
+		c.cfg.Logger.Info("Ended")
 	}
 	return err
 }
@@ -220,7 +244,7 @@ func (c *controlPlane) runFleet(ctx context.Context) error {
 	keepCtx, endKeeping := context.WithCancel(context.WithoutCancel(ctx))
 	defer endKeeping()
 	kept := make(chan error, 1)
-	go func() { kept <- c.memory.run(keepCtx, c.brake, c.pipeline.back, c.cfg.Log) }()
+	go func() { kept <- c.memory.run(keepCtx, c.brake, c.pipeline.back, c.cfg.Logger) }()
 	err := c.fleet.Run(ctx)
 	endKeeping()
 	return errors.Join(err, <-kept)
@@ -239,38 +263,9 @@ func (c *controlPlane) runXDS(ctx context.Context, first <-chan struct{}, admin 
 	}
 	xdsAddress := listener.Addr().String()
 	c.ready.serving.Store(true)
-	c.cfg.Log.Info("Ready", "xds", xdsAddress, "admin", admin)
+	c.cfg.Logger.Info("Ready", "xds", xdsAddress, "admin", admin)
 	if c.cfg.OnReady != nil {
 		c.cfg.OnReady(xdsAddress, admin)
 	}
 	return c.server.Run(ctx, listener)
-}
-
-// checkXDSAddress refuses what would hand private keys to a network without having been told to.
-func checkXDSAddress(address string, insecure bool) error {
-	host, _, err := net.SplitHostPort(address)
-	if err != nil {
-		return usagef("--xds-address %q: want HOST:PORT", address)
-	}
-	if ip, err := netip.ParseAddr(host); insecure || host == "localhost" || err == nil && ip.IsLoopback() {
-		return nil
-	}
-	return usagef("--xds-address %s is not a loopback address: xDS is plain text, and whoever reaches it can read the private keys of "+
-		"HTTPS listeners; use a loopback address, ask for certificates with --xds-cert (podway certs makes some for development), or say --insecure-xds if the network is trusted", address)
-}
-
-// listen opens a port. flag is named where that fails.
-func listen(ctx context.Context, flag, address string) (net.Listener, error) {
-	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", address)
-	switch {
-	case err == nil:
-		return listener, nil
-	case errors.Is(err, syscall.EADDRINUSE):
-		return nil, fmt.Errorf("%s %s: the address is in use, perhaps by another podway; choose another one or end that", flag, address)
-	case errors.Is(err, syscall.EACCES):
-		return nil, fmt.Errorf("%s %s: not allowed to open this port; choose one above 1023", flag, address)
-	case errors.Is(err, syscall.EADDRNOTAVAIL):
-		return nil, fmt.Errorf("%s %s: this host has no such address", flag, address)
-	}
-	return nil, fmt.Errorf("%s %s: %w", flag, address, err)
 }

@@ -1,4 +1,4 @@
-package main
+package controlplane
 
 import (
 	"fmt"
@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/podway/podway/api"
+	"github.com/podway/podway/test/locked"
 	"github.com/podway/podway/xds"
 )
 
@@ -22,14 +23,14 @@ type behindBench struct {
 	watch    *behindWatch
 	behind   []xds.Behind
 	board    *problemBoard
-	log      *logBuffer
+	log      *locked.Buffer
 	registry *prometheus.Registry
 	begun    time.Time
 }
 
 func newBehindBench(t *testing.T) *behindBench {
 	t.Helper()
-	b := &behindBench{T: t, log: &logBuffer{}, registry: prometheus.NewRegistry(), begun: time.Date(2026, 1, 2, 15, 0, 0, 0, time.UTC)}
+	b := &behindBench{T: t, log: &locked.Buffer{}, registry: prometheus.NewRegistry(), begun: time.Date(2026, 1, 2, 15, 0, 0, 0, time.UTC)}
 	b.board = newProblemBoard(slog.New(slog.NewTextHandler(b.log, nil)))
 	b.watch = newBehindWatch(func(longer time.Duration) []xds.Behind {
 		require.Equal(t, 30*time.Second, longer)
