@@ -15,7 +15,11 @@ import (
 )
 
 // lateAtMost is how late Envoy may follow what a cluster says that podway calls Live. It is 2 s on a machine that has time.
-const lateAtMost = 10 * time.Second
+const lateAtMost = 5 * time.Second
+
+// neverCame is for how long a cluster has to be Live for a Pod that Envoy did not have, and that was removed, not to come any more. It is more than a watch may
+// take to be opened again before its cluster is Stale.
+const neverCame = 3 * time.Second
 
 // entry is what is known of a Pod.
 type entry struct {
@@ -42,8 +46,9 @@ type book struct {
 	live    map[string]time.Time // clusters that are Live, since when they have been without a break in what was seen
 	looks   int
 	// The worst that was seen: how late a Pod left or came while its cluster was Live, and how few there were.
-	lateGone, lateCome time.Duration
-	fewest             int
+	lateGone, lateCome     time.Duration
+	latestGone, latestCome string
+	fewest                 int
 }
 
 func newBook(w *world) *book {
@@ -185,13 +190,20 @@ func (b *book) compare(now time.Time, address netip.AddrPort, e *entry, there bo
 		if !e.gone.IsZero() && e.was {
 			b.w.whole.Errorf("at %s Pod %s, removed at %s, has come back after it was gone at %s", clock(now), address, clock(e.removed), clock(e.gone))
 		}
-		b.lateGone = max(b.lateGone, late(e.removed))
+		if by := late(e.removed); by > b.lateGone {
+			b.lateGone, b.latestGone = by, fmt.Sprintf("%s of %s, at %s", address, e.cluster, clock(now))
+		}
 	case !e.removed.IsZero() && e.gone.IsZero():
 		e.gone = now
-	case !e.removed.IsZero() && !e.done:
+	case !e.removed.IsZero() && !e.done && e.was:
 		return now.Sub(e.gone) > time.Second
+	case !e.removed.IsZero() && !e.done:
+		// It may be on its way still, for as long as podway cannot know that it has gone.
+		return isLive && now.Sub(e.gone) > neverCame && now.Sub(live) > neverCame
 	case !there && !e.ending && !e.added.IsZero():
-		b.lateCome = max(b.lateCome, late(e.added))
+		if by := late(e.added); by > b.lateCome {
+			b.lateCome, b.latestCome = by, fmt.Sprintf("%s of %s, at %s", address, e.cluster, clock(now))
+		}
 	}
 	return false
 }
@@ -201,8 +213,8 @@ func (b *book) report(t *testing.T, tally *demo.Tally, took time.Duration) {
 	t.Helper()
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	t.Logf("measured: %d requests, %d failed; %d looks, %d Pods at the least; while Live, a Pod left %s late and came %s late at the most; equal %s after the end",
-		tally.Requests, tally.Failed, b.looks, b.fewest, b.lateGone.Round(time.Millisecond), b.lateCome.Round(time.Millisecond), took.Round(time.Millisecond))
+	t.Logf("measured: %d requests, %d failed; %d looks, %d Pods at the least; while Live, a Pod left %s late (%s) and came %s late (%s) at the most; equal %s after the end",
+		tally.Requests, tally.Failed, b.looks, b.fewest, b.lateGone.Round(time.Millisecond), b.latestGone, b.lateCome.Round(time.Millisecond), b.latestCome, took.Round(time.Millisecond))
 	if b.lateGone > lateAtMost || b.lateCome > lateAtMost {
 		t.Errorf("more than %s late", lateAtMost)
 	}

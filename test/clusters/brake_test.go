@@ -3,8 +3,15 @@
 package clusters
 
 import (
+	"bytes"
 	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
 	"net/http"
+	"os"
+	"path/filepath"
+	"regexp"
 	"slices"
 	"testing"
 
@@ -100,4 +107,69 @@ func (w *world) held(cluster string) int {
 		held += hold.Held
 	}
 	return held
+}
+
+// TestHoldsAndPodsAreRememberedTogether kills podway when Pods have come into a hold, and when some have left it, and has it start again with the cluster
+// away: no Pod that was served may be out.
+func TestHoldsAndPodsAreRememberedTogether(t *testing.T) {
+	w := newWorld(t, memberConfig{name: "east", network: 71, controllers: true, proxied: true}, memberConfig{name: "west", network: 72})
+	east := w.members["east"]
+	_, pods := east.web(20)
+	all := slices.Concat(pods, w.members["west"].handmade(2).pods)
+	w.newTunnel("web", []string{"east", "west"}, "retry: {attempts: 0}")
+	w.start("--state", w.state)
+	w.awaitState("east", fleet.Live)
+	w.edge.await("web", all...)
+	load := w.load("web", 100)
+	restart := func() {
+		w.Helper()
+		east.proxy.Refuse()
+		w.plane.kill()
+		w.startPlane("--state", w.state)
+		w.awaitState("east", fleet.Stale, "connection refused")
+	}
+	back := func(held int) {
+		w.Helper()
+		w.requests(load, 200) // what was remembered counts by then
+		w.edge.await("web", all...)
+		east.proxy.Accept()
+		w.awaitState("east", fleet.Live)
+		w.eventually(fmt.Sprintf("%d Pods are held", held), func() bool { return w.held("east") == held })
+		w.edge.await("web", all...)
+	}
+	begins := regexp.MustCompile(`"lost":[1-9]`)
+	remembered := func() (held int) {
+		content, err := os.ReadFile(filepath.Join(w.state, "pods", ".holds"))
+		require.True(w, err == nil || errors.Is(err, fs.ErrNotExist), "%v", err)
+		if begins.Match(content) {
+			held = bytes.Count(content, []byte(`"uid":`))
+		}
+		return held
+	}
+	w.eventually("the Pods are remembered", func() bool {
+		_, err := os.Stat(filepath.Join(w.state, "pods", "east"))
+		return err == nil
+	})
+	for round := range 3 {
+		w.run(fmt.Sprintf("round %d", round), func() {
+			east.SetReady(false, objectsOf(pods)...)
+			w.eventually("20 Pods are held", func() bool { return w.held("east") == 20 })
+			w.edge.await("web", all...)
+			w.eventually("the hold is remembered", func() bool { return remembered() > 0 })
+			guard := w.guard("web", all...)
+			restart()
+			back(20)
+
+			east.SetReady(true, objectsOf(pods[:7])...)
+			w.eventually("13 Pods are held", func() bool { return w.held("east") == 13 })
+			w.eventually("13 are remembered", func() bool { return remembered() == 13 }) // and so the Pods of the cluster are
+			restart()
+			back(13)
+			east.SetReady(true, objectsOf(pods[7:])...)
+			w.eventually("no Pod is held", func() bool { return w.held("east") == 0 })
+			require.Equal(w, len(all), guard.end(w))
+			w.eventually("no hold is remembered", func() bool { return remembered() == 0 })
+		})
+	}
+	w.requireServed(load)
 }

@@ -115,10 +115,12 @@ func (w *world) trouble(ctx context.Context, names []string, random *rand.Rand) 
 	for ctx.Err() == nil {
 		name := names[random.IntN(len(names))]
 		if undo := mend[name]; undo != nil {
+			w.Logf("%s: mending %s", clock(time.Now()), name)
 			undo()
 			delete(mend, name)
 		} else {
 			kind, undo := w.breakOne(w.members[name], random)
+			w.Logf("%s: %s is %s", clock(time.Now()), name, kind)
 			counts[kind]++
 			mend[name] = undo
 		}

@@ -87,12 +87,12 @@ func TestStoreIsAway(t *testing.T) {
 		require.Equal(s, before.Relists, after.Relists)
 	})
 	s.run("away", func() {
-		s.east.m.RestartEtcd(func() { s.awaitState("east", fleet.Stale, "no answer in time") })
+		s.east.m.RestartEtcd(func() { s.awaitState("east", fleet.Stale, "the server does not answer") })
 		s.follow()
 		s.awaitState("east", fleet.Live)
 	})
 	s.run("full", func() {
-		before := s.awaitState("east", fleet.Live)
+		before := s.awaitSteady("east")
 		s.east.m.FillStore()
 		s.requests(s.load, 100)
 		require.Equal(s, before.Since, s.awaitState("east", fleet.Live).Since)

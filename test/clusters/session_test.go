@@ -24,6 +24,7 @@ type followed struct {
 
 	mu      sync.Mutex
 	sets    map[string]*pods.Set
+	seen    map[string]bool // addresses of Pods that were ever handed on
 	facts   *watcher.Facts
 	changes int
 	health  kube.Health
@@ -42,7 +43,7 @@ func followAt(t *testing.T, c *kubetest.Cluster, server, token string, config ku
 	rest.Host, rest.BearerToken = server, token
 	client, err := kube.NewClient(rest)
 	require.NoError(t, err)
-	f := &followed{t: t, sets: map[string]*pods.Set{}}
+	f := &followed{t: t, sets: map[string]*pods.Set{}, seen: map[string]bool{}}
 	config.Cluster = "east"
 	config.OnChange = f.change
 	config.OnHealth = func(h kube.Health) {
@@ -72,6 +73,9 @@ func (f *followed) change(c kube.Change) {
 	}
 	for key, set := range c.Sets {
 		f.sets[key.Namespace+"/"+key.Name] = set
+		for _, pod := range set.Pods {
+			f.seen[pod.Address.String()] = true
+		}
 	}
 	for _, key := range c.Gone {
 		delete(f.sets, key.Namespace+"/"+key.Name)

@@ -5,6 +5,7 @@ package clusters
 import (
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -56,6 +57,18 @@ func (w *world) awaitState(name string, state fleet.State, reason ...string) tol
 		return err == nil && now.State == state && containsAll(now.Reason, reason)
 	})
 	w.Logf("%s is %s: %s", name, now.State, now.Reason)
+	return now
+}
+
+// awaitSteady waits until a cluster has been Live for longer than a watch may take to be opened again.
+func (w *world) awaitSteady(name string) told {
+	w.Helper()
+	var now told
+	w.eventually(fmt.Sprintf("cluster %s is Live, and has been for a while", name), func() bool {
+		var err error
+		now, err = w.plane.cluster(name)
+		return err == nil && now.State == fleet.Live && time.Since(now.Since) > neverCame
+	})
 	return now
 }
 

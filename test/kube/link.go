@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"slices"
 	"time"
 )
 
@@ -12,6 +13,8 @@ import (
 const (
 	underWay   = 4096
 	chunkBytes = 32 << 10
+	// narrowBytes is how much of a limited link is written or buffered at a time.
+	narrowBytes = 4 << 10
 )
 
 // link is a connection through a Proxy.
@@ -43,25 +46,42 @@ func (l *link) run(p *Proxy) {
 	if p.waitPass(l.ctx) != nil {
 		return
 	}
-	server, err := (&net.Dialer{}).DialContext(l.ctx, "tcp", p.target)
+	server, err := (&net.Dialer{}).DialContext(l.ctx, "tcp", p.leads())
 	if err != nil {
 		closeHard(l.client) // the client learns what there is to learn: the connection is no good
 		return
 	}
 	defer server.Close()
+	if p.limited() {
+		narrow(l.client, server)
+	}
 	defer context.AfterFunc(l.ctx, func() { closeHard(server) })()
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		l.forward(p, server, l.client)
+		l.forward(p, server, l.client, underWay)
 	}()
-	l.forward(p, l.client, server)
+	if p.limited() {
+		l.forward(p, l.client, server, 0)
+	} else {
+		l.forward(p, l.client, server, underWay)
+	}
 	<-done
 }
 
-// forward carries one direction. An end is carried as an end, anything else resets the link.
-func (l *link) forward(p *Proxy, to, from net.Conn) {
-	chunks := make(chan chunk, underWay)
+// narrow keeps what is under way small: whoever writes learns soon that it goes no faster.
+func narrow(client, server net.Conn) {
+	if tcp, ok := client.(*net.TCPConn); ok {
+		_ = tcp.SetWriteBuffer(narrowBytes) // or more is under way
+	}
+	if tcp, ok := server.(*net.TCPConn); ok {
+		_ = tcp.SetReadBuffer(narrowBytes)
+	}
+}
+
+// forward carries one direction, with so many reads under way. An end is carried as an end, anything else resets the link.
+func (l *link) forward(p *Proxy, to, from net.Conn, most int) {
+	chunks := make(chan chunk, most)
 	go l.read(p, from, chunks)
 	err := l.write(p, to, chunks)
 	if !errors.Is(err, io.EOF) {
@@ -99,7 +119,7 @@ func (l *link) write(p *Proxy, to io.Writer, chunks <-chan chunk) error {
 		if err := p.waitPass(l.ctx); err != nil {
 			return err
 		}
-		if _, err := to.Write(next.bytes); err != nil {
+		if err := l.writeOut(p, to, next.bytes); err != nil {
 			return err
 		}
 		if next.err != nil {
@@ -107,6 +127,26 @@ func (l *link) write(p *Proxy, to io.Writer, chunks <-chan chunk) error {
 		}
 	}
 	return context.Cause(l.ctx)
+}
+
+// writeOut writes as fast as may be.
+func (l *link) writeOut(p *Proxy, to io.Writer, bytes []byte) error {
+	if to != l.client || !p.limited() {
+		_, err := to.Write(bytes)
+		return err
+	}
+	for some := range slices.Chunk(bytes, narrowBytes) {
+		if err := waitUntil(l.ctx, p.turn(len(some))); err != nil {
+			return err
+		}
+		if err := p.waitPass(l.ctx); err != nil {
+			return err
+		}
+		if _, err := to.Write(some); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func waitUntil(ctx context.Context, due time.Time) error {

@@ -13,18 +13,21 @@ import (
 // Proxy is a TCP proxy before an API server: the network between. It sees no requests, so that the API server's own certificate is shown.
 type Proxy struct {
 	t       testing.TB
-	target  string
 	address string
 	ctx     context.Context
 	running sync.WaitGroup
 
 	mu       sync.Mutex
+	target   string
 	listener net.Listener // nil while refusing
 	open     map[*link]struct{}
 	// pass is closed while bytes may flow.
 	pass    chan struct{}
 	delay   time.Duration
 	accepts int
+	// rate is how many bytes a second go to clients, 0 for no limit; free is when the next may.
+	rate int
+	free time.Time
 }
 
 // NewProxy listens on a port of 127.0.0.1 and forwards to target, IP:PORT, which need not be there yet. It ends with the test.
@@ -98,11 +101,53 @@ func (p *Proxy) passes() bool {
 	}
 }
 
+// Lead has new connections go to another target. Those that there are stay with theirs, as behind a load balancer, or when a name gets another address.
+func (p *Proxy) Lead(target string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.target = target
+}
+
+func (p *Proxy) leads() string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.target
+}
+
 // Delay adds a latency to what is read from now on, in both directions, without a limit on how much is under way.
 func (p *Proxy) Delay(each time.Duration) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.delay = each
+}
+
+// Limit has connections that are opened from now on share so many bytes a second toward their clients; 0 is no limit. What the server has
+// said waits with it, as in front of a narrow network.
+func (p *Proxy) Limit(bytesPerSecond int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.rate = bytesPerSecond
+}
+
+// limited is true while there is a limit.
+func (p *Proxy) limited() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.rate > 0
+}
+
+// turn is when so many bytes may go to a client.
+func (p *Proxy) turn(count int) time.Time {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if now := time.Now(); p.free.Before(now) {
+		p.free = now
+	}
+	turn := p.free
+	if p.rate > 0 {
+		p.free = p.free.Add(time.Duration(count) * time.Second / time.Duration(p.rate))
+	}
+	return turn
 }
 
 // Cut resets all connections. New ones are served as before.

@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -173,4 +174,37 @@ func TestAProgramThatEndsSaysWhy(t *testing.T) {
 	require.NoError(t, err)
 	require.NoError(t, errors.Join(p.signal(syscall.SIGSTOP), p.stop()))
 	require.NoError(t, p.crashed())
+}
+
+func TestLeadIsForNewConnections(t *testing.T) {
+	p := NewProxy(t, echo(t))
+	before := dial(t, p)
+	requireEcho(t, before, "one")
+	gone, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	require.NoError(t, gone.Close())
+	p.Lead(gone.Addr().String())
+	requireEcho(t, before, "two")
+	after, err := net.Dial("tcp", p.Address())
+	if err == nil { // it may be reset as soon as that
+		defer after.Close()
+		_, err = hear(t, after, limit)
+	}
+	require.ErrorIs(t, err, syscall.ECONNRESET)
+}
+
+func TestLimitIsOfAllConnectionsTogether(t *testing.T) {
+	p := NewProxy(t, echo(t))
+	p.Limit(100_000)
+	text := strings.Repeat("x", 20_000)
+	begun := time.Now()
+	one, two := dial(t, p), dial(t, p)
+	say(t, one, text)
+	say(t, two, text)
+	for _, connection := range []net.Conn{one, two} {
+		heard, err := hear(t, connection, limit)
+		require.NoError(t, err)
+		require.Equal(t, text+"\n", heard)
+	}
+	require.Greater(t, time.Since(begun), 300*time.Millisecond)
 }

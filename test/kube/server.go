@@ -14,10 +14,16 @@ import (
 const issuer = "https://kubernetes.default.svc"
 
 // startServer runs the API server. It says nothing about whether it is ready.
-func (c *Cluster) startServer(flags []string) error {
+func (c *Cluster) startServer(flags []string) (err error) {
+	c.server, err = c.runServer(c.serverPort, c.etcdPort.address(), "kube-apiserver.log", flags)
+	return err
+}
+
+// runServer runs an API server on a port and an etcd.
+func (c *Cluster) runServer(at *port, etcd, log string, flags []string) (*process, error) {
 	args := []string{
-		"--etcd-servers=http://" + c.etcdPort.address(),
-		"--bind-address=127.0.0.1", "--secure-port=" + strconv.Itoa(c.serverPort.number), "--permit-port-sharing",
+		"--etcd-servers=http://" + etcd,
+		"--bind-address=127.0.0.1", "--secure-port=" + strconv.Itoa(at.number), "--permit-port-sharing",
 		// In a network namespace with a loopback device alone, none would be found.
 		"--advertise-address=127.0.0.1", "--endpoint-reconciler-type=none",
 		"--tls-cert-file=" + c.file("server.crt"), "--tls-private-key-file=" + c.file("server.key"),
@@ -29,12 +35,11 @@ func (c *Cluster) startServer(flags []string) error {
 		"--service-cluster-ip-range=10.96.0.0/16,fd00:96::/108", "--profiling=false",
 	}
 	args = append(append(args, c.ServerFlags...), flags...)
-	server, err := startProcess("kube-apiserver", c.file("kube-apiserver.log"), c.binaries.server, args...)
+	server, err := startProcess("kube-apiserver", c.file(log), c.binaries.server, args...)
 	if err != nil {
-		return fmt.Errorf("%s: %w", c.Name, err)
+		return nil, fmt.Errorf("%s: %w", c.Name, err)
 	}
-	c.server = server
-	return nil
+	return server, nil
 }
 
 // startControllers runs a controller manager with the controllers that are wanted; none if that is so.
