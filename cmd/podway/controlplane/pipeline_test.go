@@ -104,6 +104,25 @@ func TestFirstConfigurationServesEverything(t *testing.T) {
 	}
 }
 
+// TestNoGatewayIsToldOnce has a directory that is empty, which is most likely not the one that was meant.
+func TestNoGatewayIsToldOnce(t *testing.T) {
+	b := newBench(t)
+	const told = `level=WARN msg="The configuration has no Gateway`
+	if strings.Contains(b.log.String(), told) {
+		t.Errorf("told of a Gateway that is there:\n%s", b.log)
+	}
+	empty, err := files.Load([]string{t.TempDir()}, files.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		b.pipeline.apply(t.Context(), watcher.Batch{Config: empty.Config}, b.live)
+	}
+	if count := strings.Count(b.log.String(), told); count != 1 {
+		t.Errorf("told %d times, not once:\n%s", count, b.log)
+	}
+}
+
 func TestChangedPodTouchesOnlyItsTunnels(t *testing.T) {
 	b := newBench(t)
 	b.setPods(eastHello, func(set *pods.Set) { set.Pods = set.Pods[:1] })

@@ -267,7 +267,11 @@ func (p *pipeline) install(ctx context.Context, t *translation, live pods.Live) 
 	p.publishHeld(true)
 
 	state := p.describe()
-	p.state.Store(state)
+	had := p.state.Swap(state)
+	if state.Gateways == 0 && (had == nil || had.Gateways > 0) {
+		// No object is at fault, so that it is no Problem; but most likely the directory is not the one that was meant, or something has emptied it.
+		p.log.WarnContext(ctx, "The configuration has no Gateway: no Envoy is served anything", "remedy", "see that --config is the directory that was meant, and has a Gateway in it")
+	}
 	p.log.InfoContext(ctx, "Configuration applied", "generation", state.Generation, "objects", t.cfg.Objects(), "gateways", state.Gateways,
 		"tunnels", state.Tunnels, "endpoints", state.Endpoints, "problems", p.board.len(), "took", time.Since(t.begun))
 }
