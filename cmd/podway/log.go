@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"fmt"
 	"io"
 	"log/slog"
@@ -30,6 +31,16 @@ func (f *logFlags) logger(w io.Writer) *slog.Logger {
 		return slog.New(slog.NewJSONHandler(w, options))
 	}
 	return slog.New(slog.NewTextHandler(w, options))
+}
+
+// queued is a logger that nobody waits for, of which the queue is to be run.
+func (f *logFlags) queued(w io.Writer) (*slog.Logger, *logQueue) {
+	queue := newLogQueue(w, func(lines uint64) []byte {
+		var line bytes.Buffer
+		f.logger(&line).Warn("Lines of the log are lost", "lines", lines, "remedy", "see to what reads the log: it stood still, or could not be written to")
+		return line.Bytes()
+	})
+	return f.logger(queue), queue
 }
 
 // logLevel is a pflag.Value.

@@ -3,10 +3,16 @@ package main
 import (
 	"context"
 	"fmt"
+	"io"
+	"log/slog"
 	"os"
+	"os/signal"
 	"sync"
+	"syscall"
 
 	"github.com/spf13/cobra"
+	"google.golang.org/grpc/grpclog"
+	"k8s.io/klog/v2"
 
 	"github.com/podway/podway/api/garbage"
 	"github.com/podway/podway/cmd/podway/controlplane"
@@ -58,14 +64,41 @@ func checkBrake(settings brake.Settings) error {
 	return nil
 }
 
-// servePaced is serve in a process that does nothing else.
-func servePaced(ctx context.Context, cfg serveConfig) error {
+// serveAlone is serve in a process that does nothing else, and logs to w.
+func serveAlone(ctx context.Context, cfg serveConfig, logs *logFlags, w io.Writer) error {
+	logger, queue := logs.queued(w)
+	go queue.run()
+	defer queue.close()
+	cfg.Logger, cfg.LostLogLines = logger, queue.Lost
+	// What libraries have to say goes the same way: by themselves they would write to standard error, and wait for it.
+	slog.SetDefault(logger)
+	klog.SetSlogLogger(logger)
+	grpclog.SetLoggerV2(grpclog.NewLoggerV2(io.Discard, io.Discard, queue))
+	// A pipe whose reader has gone costs the log, not the control plane.
+	signal.Ignore(syscall.SIGPIPE)
+
 	ctx, cancel := context.WithCancel(ctx)
-	var pacing sync.WaitGroup
-	pacing.Go(func() { garbage.Pace(ctx) })
-	defer pacing.Wait()
+	var beside sync.WaitGroup
+	beside.Go(func() { garbage.Pace(ctx) })
+	beside.Go(func() { answerHangups(ctx, logger) })
+	defer beside.Wait()
 	defer cancel()
 	return serve(ctx, cfg)
+}
+
+// answerHangups has the process go on where it is asked to reload, as service managers ask others: it would end by that otherwise.
+func answerHangups(ctx context.Context, logger *slog.Logger) {
+	hangups := make(chan os.Signal, 1)
+	signal.Notify(hangups, syscall.SIGHUP)
+	defer signal.Stop(hangups)
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-hangups:
+			logger.InfoContext(ctx, "Asked to reload: nothing to do, for every change of a file is followed by itself")
+		}
+	}
 }
 
 func newServeCommand() *cobra.Command {
@@ -91,7 +124,11 @@ Gateway it may be. The files are read again when they change.
 
 Several podways may serve the same input: they send the same versions, so that an Envoy that
 moves from one to another is sent nothing. SIGTERM makes podway not ready at once; it then lets
-go of its Envoys one after the other, and keeps those current whose turn has not come.`,
+go of its Envoys one after the other, and keeps those current whose turn has not come. SIGHUP
+changes nothing, for there is nothing to reload.
+
+The log goes to standard error. Where nobody reads it, or it cannot be written, its lines are
+lost, which it tells later, and podway goes on.`,
 		Example: `  podway serve --config ./config
   podway serve --config ./config --log-format json --log-level debug
 
@@ -134,8 +171,7 @@ go of its Envoys one after the other, and keeps those current whose turn has not
 			return err
 		}
 		cfg.Files = *limits
-		cfg.Logger = logs.logger(cmd.ErrOrStderr())
-		return servePaced(cmd.Context(), cfg)
+		return serveAlone(cmd.Context(), cfg, logs, cmd.ErrOrStderr())
 	}
 	return cmd
 }

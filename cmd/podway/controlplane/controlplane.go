@@ -49,6 +49,8 @@ type Config struct {
 	// Brake says when Pods that lose readiness together stay in a tunnel; zero fields have their defaults.
 	Brake  brake.Settings
 	Logger *slog.Logger
+	// LostLogLines, if not nil, says how many lines of the log could not be written so far.
+	LostLogLines func() uint64
 	// Files are the limits of what is read; the zero value has the defaults.
 	Files files.Options
 	// Version of podway, for those who are told who it is.
@@ -100,6 +102,7 @@ func newControlPlane(cfg Config, remember remembering) *controlPlane {
 	c.told.Store(&[]api.Problem{})
 	rejected := newRejections(board)
 	registry := newRegistry(&c.ready, board)
+	registerLostLogLines(registry, cfg.LostLogLines)
 	c.brake = brake.New(brake.Config{Defaults: cfg.Brake, Registerer: registry, OnChange: func(keys []pods.ServiceKey) { c.lanes.Touch(keys) }})
 	c.lanes = watcher.NewLanes(c.brake.Observe)
 	c.server = xds.New(xds.Config{

@@ -39,6 +39,17 @@ func newRegistry(ready *readiness, board *problemBoard) *prometheus.Registry {
 	return registry
 }
 
+// registerLostLogLines adds what the log itself cannot tell while nobody reads it. A nil count is not there.
+func registerLostLogLines(registerer prometheus.Registerer, count func() uint64) {
+	if count == nil {
+		return
+	}
+	registerer.MustRegister(prometheus.NewCounterFunc(
+		prometheus.CounterOpts{Name: "podway_log_lost_lines_total", Help: "Lines of the log that could not be written, or that nobody read in time."},
+		func() float64 { return float64(count()) },
+	))
+}
+
 // Describe is for prometheus.
 func (c stateCollector) Describe(out chan<- *prometheus.Desc) {
 	for _, desc := range []*prometheus.Desc{
