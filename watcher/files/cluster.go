@@ -44,6 +44,7 @@ func (c *cluster) refresh(r *reader, base string, all bool, forced map[string]bo
 	if walked, err := c.walk(base, all); err != nil {
 		c.freeze(r, err)
 	} else {
+		walked.lookAgain(r, c.tree)
 		c.directories, c.synced = walked.directories, true
 		c.problems = append(c.problems, walked.problems...)
 		c.read(r, walked.files, forced)

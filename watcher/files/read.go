@@ -6,6 +6,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"syscall"
 	"time"
 
 	"github.com/podway/podway/api"
@@ -49,6 +50,9 @@ func (r *reader) readOnce(f found, known *stamp, limit int64) (out text, ok bool
 				return text{}, false // Another notification says so, too.
 			}
 		}
+		if passes(err) {
+			r.lookAgain(f.path, frozenRetry)
+		}
 		p := unreadable(f.path, "the file cannot be read: "+reasonOf(err).Error(), "let podway read it, or remove it")
 		return text{problem: &p}, true // Without a stamp, so that the next look tries again.
 	}
@@ -88,6 +92,12 @@ func (r *reader) readOnce(f found, known *stamp, limit int64) (out text, ok bool
 		return out, false
 	}
 	return out, !r.begun || r.settled(f, out.stamp, known, len(bytes), writing, sure)
+}
+
+// passes is true for a failure that may pass without any notification, such as too many open files, or a disk that is away for a moment.
+func passes(err error) bool {
+	var errno syscall.Errno
+	return errors.As(err, &errno) && !errors.Is(err, fs.ErrPermission) && !errors.Is(err, fs.ErrNotExist)
 }
 
 // appendAll reads to the end.

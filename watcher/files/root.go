@@ -79,6 +79,7 @@ func (r *root) refresh(reader *reader, all bool, forced map[string]bool) (change
 		if len(walked.files) == 1 && walked.files[0].path == r.tree.root {
 			r.base = filepath.Dir(r.tree.root)
 		}
+		walked.lookAgain(reader, r.tree)
 		r.directories, r.problems = walked.directories, walked.problems
 		before := r.excluded
 		files := slices.DeleteFunc(walked.files, isTaken)

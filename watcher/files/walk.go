@@ -19,6 +19,16 @@ type walked struct {
 	// directories are the real ones to watch, with the listings that they concern.
 	directories map[string][]string
 	problems    []api.Problem
+	// passing is true where a directory could not be read, and may be soon, without a notification.
+	passing bool
+}
+
+// lookAgain has the tree walked again soon where that may find more.
+func (w *walked) lookAgain(r *reader, t *tree) {
+	if w.passing {
+		t.changed = true
+		r.retryIn(frozenRetry)
+	}
 }
 
 const maxTreeDepth = 64
