@@ -14,8 +14,12 @@ const connectionsPerStream = 2
 func (d *doorman) enter(address string) (exit func(), refused *denial) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if most := connectionsPerStream * d.limits.MaxStreams; d.connections >= most {
-		return nil, &denial{reasonMaxConnections, fmt.Errorf("there are %d connections, %d times --xds-max-streams", d.connections, connectionsPerStream)}
+	if d.connections >= d.limits.MaxConnections {
+		of := fmt.Sprintf("%d times --xds-max-streams", connectionsPerStream)
+		if d.limits.MaxConnections < connectionsPerStream*d.limits.MaxStreams {
+			of = "as many as the limit of open files (ulimit -n) leaves room for"
+		}
+		return nil, &denial{reasonMaxConnections, fmt.Errorf("there are %d connections, %s", d.connections, of)}
 	}
 	key := callerKey{kind: "address", name: address}
 	c := d.caller(key)

@@ -46,6 +46,7 @@ func TestConnectionsThatSayNothingAreLimited(t *testing.T) {
 		"of one address, plain text": {plain, Limits{MaxStreamsPerPeer: 5}, reasonMaxConnectionsPerPeer, "it has 10 connections, 2 times --xds-max-streams-per-peer", true},
 		"of one address, TLS":        {secure, Limits{MaxStreamsPerPeer: 5}, reasonMaxConnectionsPerPeer, "it has 10 connections, 2 times --xds-max-streams-per-peer", true},
 		"in all, plain text":         {plain, Limits{MaxStreams: 5}, reasonMaxConnections, "there are 10 connections, 2 times --xds-max-streams", false},
+		"in all, few files":          {plain, Limits{MaxConnections: 10}, reasonMaxConnections, "there are 10 connections, as many as the limit of open files (ulimit -n) leaves room for", false},
 		"in all, TLS":                {secure, Limits{MaxStreams: 5}, reasonMaxConnections, "there are 10 connections, 2 times --xds-max-streams", false},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -19,8 +19,11 @@ const (
 
 // Limits bound what clients can cost. The zero value of each stands for its default.
 type Limits struct {
-	// MaxStreams is how many streams are open at a time: 10,000. An Envoy needs one. There may be twice as many connections.
+	// MaxStreams is how many streams are open at a time: 10,000. An Envoy needs one.
 	MaxStreams int
+	// MaxConnections is how many connections are open at a time: twice MaxStreams, which is also the most. Fewer are for a process that may not open so many
+	// files.
+	MaxConnections int
 	// MaxStreamsPerPeer is the same for one client address, and for one identity, which all Envoys of a Gateway share: 2,000. An address may have twice as
 	// many connections.
 	MaxStreamsPerPeer int
@@ -95,6 +98,9 @@ func (l Limits) withDefaults() Limits {
 		if *f.field <= 0 {
 			*f.field = f.preset
 		}
+	}
+	if most := connectionsPerStream * l.MaxStreams; l.MaxConnections <= 0 || l.MaxConnections > most {
+		l.MaxConnections = most
 	}
 	if l.RequestBurstPerPeer <= 0 {
 		l.RequestBurstPerPeer = peerShare * l.RequestBurst

@@ -76,6 +76,7 @@ func serveAlone(ctx context.Context, cfg serveConfig, logs *logFlags, w io.Write
 	grpclog.SetLoggerV2(grpclog.NewLoggerV2(io.Discard, io.Discard, queue))
 	// A pipe whose reader has gone costs the log, not the control plane.
 	signal.Ignore(syscall.SIGPIPE)
+	boundConnections(ctx, &cfg.XDS.Limits, maxOpenFiles(), logger)
 
 	ctx, cancel := context.WithCancel(ctx)
 	var beside sync.WaitGroup
