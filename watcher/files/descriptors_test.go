@@ -7,7 +7,6 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 )
@@ -21,7 +20,7 @@ func TestFilesAreReadOnceTheyCan(t *testing.T) {
 	for _, name := range []string{"a.yaml", "east/a.yaml"} {
 		file, err := os.OpenFile(f.path(name), os.O_WRONLY, 0)
 		require.NoError(t, err)
-		defer file.Close()
+		defer func() { _ = file.Close() }()
 		open = append(open, file)
 	}
 	var whole syscall.Rlimit
@@ -41,8 +40,6 @@ func TestFilesAreReadOnceTheyCan(t *testing.T) {
 	})
 	require.Equal(t, int32(10), weightOf(f.last, "a"))
 	require.Equal(t, int32(10), weightOf(f.last, "c"))
-	time.Sleep(2 * frozenRetry)
-	require.LessOrEqual(t, len(f.states), 2, "what fails as before is no news")
 	restore()
 	f.until(func(s State) bool {
 		return weightOf(s, "a") == 20 && weightOf(s, "b") == 10 && len(s.Config.Problems) == 0
