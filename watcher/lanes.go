@@ -6,7 +6,6 @@ package watcher
 import (
 	"maps"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -93,7 +92,7 @@ func (b Batch) And(other Batch) Batch {
 	}
 	other.Stamps = stamps
 	other.Changed = slices.Concat(b.Changed, other.Changed)
-	slices.SortFunc(other.Changed, compareKeys)
+	slices.SortFunc(other.Changed, pods.ServiceKey.Compare)
 	other.Changed = slices.Compact(other.Changed)
 	return other
 }
@@ -233,7 +232,7 @@ func (l *Lanes) Take() Batch {
 	}
 	l.room.Clear()
 	l.pending = map[pods.ServiceKey]Stamp{} // one that was large once would cost its size for ever
-	slices.SortFunc(batch.Changed, compareKeys)
+	slices.SortFunc(batch.Changed, pods.ServiceKey.Compare)
 	return batch
 }
 
@@ -294,14 +293,4 @@ func (l *Lanes) Live(key pods.ServiceKey) *pods.Set {
 	l.mu.RLock()
 	defer l.mu.RUnlock()
 	return l.sets.Get(key)
-}
-
-func compareKeys(a, b pods.ServiceKey) int {
-	if c := strings.Compare(a.Cluster, b.Cluster); c != 0 {
-		return c
-	}
-	if c := strings.Compare(a.Namespace, b.Namespace); c != 0 {
-		return c
-	}
-	return strings.Compare(a.Name, b.Name)
 }

@@ -13,10 +13,15 @@ import (
 	"github.com/podway/podway/test/locked"
 )
 
+// from dials from an address of this host.
+func from(address string) *net.Dialer {
+	return &net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(address)}}
+}
+
 // dialFrom connects from an address of this host.
 func (w *world) dialFrom(address string) net.Conn {
 	w.Helper()
-	conn, err := (&net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(address)}}).DialContext(w.Context(), "tcp", w.address)
+	conn, err := from(address).DialContext(w.Context(), "tcp", w.address)
 	require.NoError(w, err)
 	return conn
 }

@@ -45,7 +45,7 @@ func newMetrics(registerer prometheus.Registerer) *metrics {
 			Name: "podway_xds_refused_streams_total", Help: "xDS streams that were refused, at a limit or because of who asked, by reason.",
 		}, byReason)),
 		refusedConnections: metric.Register(registerer, prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "podway_xds_refused_connections_total", Help: "Connections to the xDS port whose TLS handshake failed, or that are not of HTTP/2, by reason.",
+			Name: "podway_xds_refused_connections_total", Help: "Connections to the xDS port that were refused: at a limit, in the TLS handshake, or because they are not of HTTP/2, by reason.",
 		}, byReason)),
 		endedConnections: metric.Register(registerer, prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "podway_xds_ended_connections_total",

@@ -17,9 +17,8 @@ import (
 // deltaFrom opens a stream from an address of this host.
 func (w *world) deltaFrom(address, id string) *deltaClient {
 	w.Helper()
-	from := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(address)}}
 	return w.deltaOver(w.dial(grpc.WithContextDialer(func(ctx context.Context, to string) (net.Conn, error) {
-		return from.DialContext(ctx, "tcp", to)
+		return from(address).DialContext(ctx, "tcp", to)
 	})), id)
 }
 

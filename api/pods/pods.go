@@ -19,6 +19,17 @@ type ServiceKey struct {
 // String is cluster:namespace/name.
 func (k ServiceKey) String() string { return k.Cluster + ":" + k.Namespace + "/" + k.Name }
 
+// Compare orders by cluster, namespace and name. It looks at no more than it needs, unlike cmp.Or: large lists of one cluster are sorted by it.
+func (k ServiceKey) Compare(other ServiceKey) int {
+	if order := strings.Compare(k.Cluster, other.Cluster); order != 0 {
+		return order
+	}
+	if order := strings.Compare(k.Namespace, other.Namespace); order != 0 {
+		return order
+	}
+	return strings.Compare(k.Name, other.Name)
+}
+
 // Service is what a tunnel needs of a Service object. It changes rarely and
 // belongs to the configuration lane.
 type Service struct {

@@ -11,6 +11,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/podway/podway/api/pods"
+	"github.com/podway/podway/bench/watcher/scene"
 	"github.com/podway/podway/translator"
 	"github.com/podway/podway/watcher/files"
 )
@@ -36,7 +37,7 @@ func writeFleet(tb testing.TB, tunnels int) (directory string) {
 		require.NoError(tb, buffer.Flush())
 		require.NoError(tb, file.Close())
 	}
-	write("gateway.yaml", func(w *bufio.Writer) { fmt.Fprint(w, gateway) })
+	write("gateway.yaml", func(w *bufio.Writer) { fmt.Fprint(w, scene.GatewayYAML) })
 	for _, cluster := range []string{"east", "west"} {
 		write(cluster+".yaml", func(w *bufio.Writer) { fmt.Fprintf(w, member, cluster) })
 	}
@@ -53,20 +54,6 @@ func writeFleet(tb testing.TB, tunnels int) (directory string) {
 	}
 	return directory
 }
-
-const gateway = `
-apiVersion: gateway.networking.k8s.io/v1
-kind: GatewayClass
-metadata: {name: podway}
-spec: {controllerName: podway.dev/gateway-controller}
----
-apiVersion: gateway.networking.k8s.io/v1
-kind: Gateway
-metadata: {name: public, namespace: edge}
-spec:
-  gatewayClassName: podway
-  listeners: [{name: http, port: 8080, protocol: HTTP}]
-`
 
 const member = `
 apiVersion: podway.dev/v1alpha1

@@ -2,9 +2,7 @@ package kubetest
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"time"
 
 	"k8s.io/client-go/kubernetes"
 )
@@ -47,19 +45,10 @@ func (r *Replica) awaitReady(ctx context.Context, c *Cluster) error {
 	if err != nil {
 		return fmt.Errorf("making a client: %w", err)
 	}
-	poll := time.NewTicker(20 * time.Millisecond)
-	defer poll.Stop()
-	for {
+	return untilReady(ctx, func(ctx context.Context) error {
 		_, err := client.Discovery().RESTClient().Get().AbsPath("/readyz").DoRaw(ctx)
-		if err == nil {
-			return nil
-		}
-		select {
-		case <-ctx.Done():
-			return errors.Join(context.Cause(ctx), err, r.process.crashed())
-		case <-poll.C:
-		}
-	}
+		return err
+	}, r.process)
 }
 
 func (r *Replica) end() {

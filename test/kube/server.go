@@ -63,30 +63,47 @@ func (c *Cluster) startControllers() error {
 
 // waitReady blocks until the API server says that it is ready, its own namespaces are there, and the node.
 func (c *Cluster) waitReady(ctx context.Context) error {
+	err := untilReady(ctx, c.ready, c.etcd, c.server, c.controllers)
+	switch {
+	case err == nil:
+		return nil
+	case ctx.Err() != nil:
+		return fmt.Errorf("%s: %w%s", c.Name, err, c.tails())
+	}
+	return fmt.Errorf("%s: %w", c.Name, err)
+}
+
+// untilReady asks until the answer is good, or something that it needs has crashed.
+func untilReady(ctx context.Context, ready func(context.Context) error, needs ...*process) error {
 	poll := time.NewTicker(20 * time.Millisecond)
 	defer poll.Stop()
 	for {
-		err := c.ready(ctx)
+		err := askOnce(ctx, ready)
 		if err == nil {
 			return nil
 		}
-		for _, p := range []*process{c.etcd, c.server, c.controllers} {
+		for _, p := range needs {
 			if crashed := p.crashed(); crashed != nil {
-				return fmt.Errorf("%s: %w", c.Name, crashed)
+				return crashed
 			}
 		}
 		select {
 		case <-ctx.Done():
-			return fmt.Errorf("%s: waiting until the API server is ready: %w; %w%s", c.Name, context.Cause(ctx), err, c.tails())
+			return fmt.Errorf("waiting until the API server is ready: %w; %w", context.Cause(ctx), err)
 		case <-poll.C:
 		}
 	}
 }
 
-// ready asks once, and makes the node.
-func (c *Cluster) ready(ctx context.Context) error {
+// askOnce bounds how long an answer may take.
+func askOnce(ctx context.Context, ready func(context.Context) error) error {
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
+	return ready(ctx)
+}
+
+// ready asks once, and makes the node.
+func (c *Cluster) ready(ctx context.Context) error {
 	client := c.reached().client
 	if _, err := client.Discovery().RESTClient().Get().AbsPath("/readyz").DoRaw(ctx); err != nil {
 		return err

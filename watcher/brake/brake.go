@@ -1,11 +1,9 @@
 package brake
 
 import (
-	"cmp"
 	"context"
 	"maps"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -166,7 +164,7 @@ func (b *Brake) tell(changed []pods.ServiceKey) {
 	if len(changed) == 0 {
 		return
 	}
-	slices.SortFunc(changed, compareKeys)
+	slices.SortFunc(changed, pods.ServiceKey.Compare)
 	b.config.OnChange(slices.Compact(changed))
 }
 
@@ -231,8 +229,4 @@ func inCluster(units []*unit, cluster string) *unit {
 		}
 	}
 	return nil
-}
-
-func compareKeys(a, b pods.ServiceKey) int {
-	return cmp.Or(strings.Compare(a.Cluster, b.Cluster), strings.Compare(a.Namespace, b.Namespace), strings.Compare(a.Name, b.Name))
 }

@@ -64,8 +64,7 @@ func (b *Brake) Kept() []memory.Hold {
 		}
 	}
 	slices.SortFunc(kept, func(a, b memory.Hold) int {
-		return cmp.Or(strings.Compare(a.Cluster, b.Cluster), api.CompareNames(a.Tunnel, b.Tunnel),
-			a.Since.Compare(b.Since))
+		return cmp.Or(strings.Compare(a.Cluster, b.Cluster), api.CompareNames(a.Tunnel, b.Tunnel), a.Since.Compare(b.Since))
 	})
 	return kept
 }

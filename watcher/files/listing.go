@@ -6,7 +6,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 
 	"github.com/podway/podway/api"
 )
@@ -73,7 +72,7 @@ func (w *walk) listOnce(path string, known *listing) (out *listing, whole bool) 
 	if err != nil {
 		return w.unlisted(path, known, out, err), true
 	}
-	slices.SortFunc(out.files, func(a, b found) int { return strings.Compare(a.path, b.path) })
+	slices.SortFunc(out.files, func(a, b found) int { return a.comparePath(b.path) })
 	return out, whole && there && isAt(path, resolved)
 }
 

@@ -3,6 +3,7 @@ package files
 import (
 	"io/fs"
 	"os"
+	"strings"
 	"time"
 )
 
@@ -11,6 +12,9 @@ type found struct {
 	path, resolved, home string
 	stamp                stamp
 }
+
+// comparePath is the order of a listing's files.
+func (f found) comparePath(path string) int { return strings.Compare(f.path, path) }
 
 // stamp tells one version of a file from another.
 type stamp struct {

@@ -25,7 +25,7 @@ func (t *tree) touch(resolved string, directories []string) bool {
 			return false
 		}
 		path := filepath.Join(directory, filepath.Base(resolved))
-		i, there := slices.BinarySearchFunc(known.files, path, func(f found, path string) int { return strings.Compare(f.path, path) })
+		i, there := slices.BinarySearchFunc(known.files, path, found.comparePath)
 		switch {
 		case there && known.files[i].resolved != resolved, slices.Contains(known.subs, path):
 			return false // It was a symbolic link, or a directory.
@@ -57,7 +57,7 @@ func (t *tree) edits() (files []found, ok bool) {
 		if !there || known == nil {
 			return nil, false // It is there under another name, or beyond the limit.
 		}
-		j, there := slices.BinarySearchFunc(known.files, path, func(f found, path string) int { return strings.Compare(f.path, path) })
+		j, there := slices.BinarySearchFunc(known.files, path, found.comparePath)
 		if !there || known.files[j].resolved != t.last[i].resolved {
 			return nil, false
 		}

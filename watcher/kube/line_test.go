@@ -86,16 +86,7 @@ func balancedOver(t *testing.T, b *balancer, uid string, over func(net.Listener)
 	client, err := NewClient(&rest.Config{Host: there.URL, TLSClientConfig: rest.TLSClientConfig{CAData: ca}})
 	require.NoError(t, err)
 	session := New(client, Config{Cluster: "east", Scope: snapshot.Everything, UID: uid})
-	session.Publish(Known{})
-	ctx, cancel := context.WithCancel(context.Background())
-	ended := make(chan error, 1)
-	go func() { ended <- session.Run(ctx) }()
-	t.Cleanup(func() {
-		cancel()
-		require.NoError(t, <-ended)
-		there.CloseClientConnections()
-		there.Close()
-	})
+	runOn(t, there, session)
 	return session
 }
 

@@ -154,6 +154,13 @@ func attach(t *testing.T, handler http.Handler, onChange func(Change), prepare f
 	if prepare != nil {
 		prepare(session)
 	}
+	runOn(t, there, session)
+	return session, there
+}
+
+// runOn runs a Session that counts on a server, until the test ends. The server ends then, too.
+func runOn(t *testing.T, there *httptest.Server, session *Session) {
+	t.Helper()
 	session.Publish(Known{})
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
@@ -164,7 +171,6 @@ func attach(t *testing.T, handler http.Handler, onChange func(Change), prepare f
 		there.CloseClientConnections()
 		there.Close()
 	})
-	return session, there
 }
 
 // followOld runs a Session on a server until the test ends.

@@ -1,7 +1,6 @@
 package memory
 
 import (
-	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -66,17 +65,13 @@ func sortByKey[T any](cluster, what string, list []T, keyOf func(T) *pods.Servic
 		}
 	}
 	list = slices.Clone(list)
-	slices.SortFunc(list, func(a, b T) int { return compareKeys(keyOf(a), keyOf(b)) })
+	slices.SortFunc(list, func(a, b T) int { return keyOf(a).Compare(*keyOf(b)) })
 	for i := 1; i < len(list); i++ {
 		if key := keyOf(list[i]); *key == *keyOf(list[i-1]) {
 			return nil, fmt.Errorf("the %s of %s comes twice", what, key)
 		}
 	}
 	return list, nil
-}
-
-func compareKeys(a, b *pods.ServiceKey) int {
-	return cmp.Or(strings.Compare(a.Namespace, b.Namespace), strings.Compare(a.Name, b.Name))
 }
 
 // checkName refuses what cannot be the name of a MemberCluster: a name becomes a file's. A DNS subdomain has no

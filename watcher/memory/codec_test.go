@@ -292,7 +292,7 @@ func chance(seed uint64) *Cluster {
 		pods.GiveNames(set.Pods, names)
 		c.Sets, c.Services = append(c.Sets, set), append(c.Services, service)
 	}
-	slices.SortFunc(c.Sets, func(a, b *pods.Set) int { return compareKeys(&a.Key, &b.Key) })
-	slices.SortFunc(c.Services, func(a, b *pods.Service) int { return compareKeys(&a.Key, &b.Key) })
+	slices.SortFunc(c.Sets, func(a, b *pods.Set) int { return a.Key.Compare(b.Key) })
+	slices.SortFunc(c.Services, func(a, b *pods.Service) int { return a.Key.Compare(b.Key) })
 	return c
 }

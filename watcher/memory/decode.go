@@ -50,12 +50,12 @@ func decode(payload []byte) (*Cluster, error) {
 // checkOrder sees to it that no Service comes twice: which of the two would be right?
 func (d *decoder) checkOrder(c *Cluster) {
 	for i := 1; i < len(c.Services); i++ {
-		if compareKeys(&c.Services[i-1].Key, &c.Services[i].Key) >= 0 {
+		if c.Services[i-1].Key.Compare(c.Services[i].Key) >= 0 {
 			d.fail("Service %s is out of order", c.Services[i].Key)
 		}
 	}
 	for i := 1; i < len(c.Sets); i++ {
-		if compareKeys(&c.Sets[i-1].Key, &c.Sets[i].Key) >= 0 {
+		if c.Sets[i-1].Key.Compare(c.Sets[i].Key) >= 0 {
 			d.fail("the Set of %s is out of order", c.Sets[i].Key)
 		}
 	}

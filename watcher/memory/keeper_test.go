@@ -1,7 +1,6 @@
 package memory
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"io/fs"
@@ -16,25 +15,9 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/stretchr/testify/require"
+
+	"github.com/podway/podway/test/locked"
 )
-
-// journal is a log that is read while it is written.
-type journal struct {
-	mu   sync.Mutex
-	text bytes.Buffer
-}
-
-func (j *journal) Write(line []byte) (int, error) {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	return j.text.Write(line)
-}
-
-func (j *journal) String() string {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	return j.text.String()
-}
 
 // running is a Keeper that runs, on a clock of the test's own.
 type running struct {
@@ -42,7 +25,7 @@ type running struct {
 	*Keeper
 	store    *Store
 	dir      string
-	log      *journal
+	log      *locked.Buffer
 	registry *prometheus.Registry
 	stop     func()
 	taken    atomic.Int32 // snapshots
@@ -52,7 +35,7 @@ type running struct {
 func keep(t *testing.T, test func(*running)) {
 	store, dir := openNew(t)
 	synctest.Test(t, func(t *testing.T) {
-		r := &running{T: t, store: store, dir: dir, log: &journal{}, registry: prometheus.NewRegistry()}
+		r := &running{T: t, store: store, dir: dir, log: &locked.Buffer{}, registry: prometheus.NewRegistry()}
 		logger := slog.New(slog.NewTextHandler(r.log, &slog.HandlerOptions{ReplaceAttr: func(_ []string, a slog.Attr) slog.Attr {
 			if a.Key == slog.TimeKey {
 				return slog.Attr{}

@@ -209,7 +209,7 @@ func (x *Index) Join(now time.Time, joined func(namespace string) bool) Changes 
 		}
 		x.join(name, now, &out)
 	}
-	slices.SortFunc(out.Gone, compareKeys)
+	slices.SortFunc(out.Gone, pods.ServiceKey.Compare)
 	return out
 }
 
@@ -335,8 +335,4 @@ func (x *Index) ServiceNames(in func(namespace string) bool) []types.NamespacedN
 		}
 	}
 	return out
-}
-
-func compareKeys(a, b pods.ServiceKey) int {
-	return cmp.Or(strings.Compare(a.Namespace, b.Namespace), strings.Compare(a.Name, b.Name))
 }

@@ -10,7 +10,8 @@ import (
 // Gateway that all tunnels are served by, as NAMESPACE/NAME.
 const Gateway = "edge/public"
 
-const gateway = `apiVersion: gateway.networking.k8s.io/v1
+// GatewayYAML is that Gateway and its class, with port 8080. Further lines are those of its spec.
+const GatewayYAML = `apiVersion: gateway.networking.k8s.io/v1
 kind: GatewayClass
 metadata: {name: podway}
 spec: {controllerName: podway.dev/gateway-controller}
@@ -44,7 +45,7 @@ spec:
 
 // WriteConfig writes a configuration directory: one tunnel for each Service, which has the Pods of the Service in every cluster.
 func WriteConfig(directory string, size Size, kubeconfig func(cluster int) []byte) error {
-	files := map[string][]byte{"gateway.yaml": []byte(gateway)}
+	files := map[string][]byte{"gateway.yaml": []byte(GatewayYAML)}
 	for cluster := range size.Clusters {
 		name := ClusterName(cluster)
 		files[name+".yaml"] = fmt.Appendf(nil, member, name, "'*'")

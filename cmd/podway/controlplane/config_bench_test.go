@@ -66,23 +66,12 @@ var fileChanges = []struct {
 }
 
 // frontText is the Gateway of the scene with parameters.
-const frontText = `apiVersion: gateway.networking.k8s.io/v1
-kind: GatewayClass
-metadata: {name: podway}
-spec: {controllerName: podway.dev/gateway-controller}
+const frontText = scene.GatewayYAML + `  infrastructure: {parametersRef: {group: podway.dev, kind: GatewayParameters, name: public}}
 ---
 apiVersion: podway.dev/v1alpha1
 kind: GatewayParameters
 metadata: {name: public, namespace: edge}
 spec: {trustedProxyHops: %d}
----
-apiVersion: gateway.networking.k8s.io/v1
-kind: Gateway
-metadata: {name: public, namespace: edge}
-spec:
-  gatewayClassName: podway
-  infrastructure: {parametersRef: {group: podway.dev, kind: GatewayParameters, name: public}}
-  listeners: [{name: http, port: 8080, protocol: HTTP}]
 `
 
 // writeAll writes all tunnels into one file, one of them with a weight of its own.

@@ -3,6 +3,8 @@ package controlplane
 import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
+
+	"github.com/podway/podway/api/metric"
 )
 
 // The metrics of podway itself. Their labels are bounded by the code: no object's name is among them.
@@ -44,7 +46,7 @@ func registerLostLogLines(registerer prometheus.Registerer, count func() uint64)
 	if count == nil {
 		return
 	}
-	registerer.MustRegister(prometheus.NewCounterFunc(
+	metric.Register(registerer, prometheus.NewCounterFunc(
 		prometheus.CounterOpts{Name: "podway_log_lost_lines_total", Help: "Lines of the log that could not be written, or that nobody read in time."},
 		func() float64 { return float64(count()) },
 	))
