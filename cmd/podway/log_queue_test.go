@@ -31,6 +31,9 @@ func queuedLog(t *testing.T, out io.Writer) (*slog.Logger, *logQueue) {
 func TestWhoLogsDoesNotWaitForWhoReads(t *testing.T) {
 	out, in := io.Pipe()
 	logger, queue := queuedLog(t, in)
+	logger.Info("First")
+	_, err := io.ReadFull(out, make([]byte, 1))
+	require.NoError(t, err, "from here on, it is being written, and all else waits")
 	const lines, length = 3000, 1000
 	for i := range lines {
 		logger.Info("A word", "i", i, "long", strings.Repeat("x", length))
